@@ -1,0 +1,614 @@
+//! Checkout: carries one placed order through stock and payment to its end.
+//!
+//! Facts come in, intents go out; nothing here waits, calls or retries. The id of an intent's
+//! command is derived from the fact that caused it, so a redelivered fact cannot act twice.
+//!
+//! ```text
+//! Idle ─▶ Reserving ─▶ Reserved ─▶ AwaitingPayment ─▶ Confirming ─▶ Confirmed ─▶ Completed
+//!             │            │              │               ▲ │           │
+//!             ▼            ▼              ▼     late money│ ▼           ▼
+//!         Abandoned ◀──────┴──────────────┴──▶ Rereserving  Abandoned ◀─┘
+//! ```
+//!
+//! Invariants:
+//! 1. Whoever leaves for `Abandoned` lets every reservation go.
+//! 2. Money that comes in belongs to a confirmed order, or an intent gives it back.
+//! 3. A fact that no row expects changes nothing and is reported, never dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PaymentId, RefundId, Sku};
+use crate::money::Money;
+use crate::order::Failure;
+use crate::placing::{PaymentChoice, Placing};
+use crate::refunding::{Refund, RestockPart};
+
+/// Where a checkout stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing heard yet.
+    #[default]
+    Idle,
+    /// Stock has been asked for; answers are counted.
+    Reserving,
+    /// All stock is held; the order has been asked to wait for its money.
+    Reserved,
+    /// The money is awaited.
+    AwaitingPayment,
+    /// The money is there; the order has been asked to confirm.
+    Confirming,
+    /// Paid.
+    Confirmed,
+    /// Fulfilled.
+    Completed,
+    /// Money came after the deadline; stock has been asked for once more.
+    Rereserving,
+    /// Given up for want of payment; late money may revive it.
+    TimedOut,
+    /// Given up for good.
+    Abandoned,
+}
+
+impl Stage {
+    /// Whether the payment has been opened, so that its provider may say anything at any time.
+    fn knows_of_payment(self) -> bool {
+        match self {
+            Self::Idle | Self::Reserving | Self::Reserved => false,
+            // A checkout may be abandoned before its payment is opened, but then nobody speaks.
+            Self::AwaitingPayment
+            | Self::Confirming
+            | Self::Confirmed
+            | Self::Completed
+            | Self::Rereserving
+            | Self::TimedOut
+            | Self::Abandoned => true,
+        }
+    }
+}
+
+/// Whether pieces of a SKU are held for the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Hold {
+    Asked,
+    Held,
+    Short,
+    Gone,
+}
+
+/// What the process must remember of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// The payment that carries its money.
+    pub payment_id: PaymentId,
+    /// How it is to be paid.
+    pub payment: PaymentChoice,
+    /// What is to be paid.
+    pub total: Money,
+    /// Until when.
+    pub pay_by: DateTime<Utc>,
+}
+
+/// One order's checkout.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    stage: Stage,
+    brief: Option<Brief>,
+    pieces: BTreeMap<Sku, (u64, Hold)>,
+    /// Refunds that the order knows of, with what goes back on the shelf.
+    refunds: BTreeMap<RefundId, (i64, Vec<RestockPart>)>,
+    refunded_minor: i64,
+    /// Refunded before the goods went out: restocked once they have been issued.
+    restock_later: Vec<(RefundId, RestockPart)>,
+    /// Refunds of money that never belonged to the order.
+    own_refunds: BTreeSet<RefundId>,
+}
+
+/// What the process hears: events of the log, answers to its own intents, and the clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// An order was placed.
+    OrderPlaced(Box<Placing>),
+    /// A reservation was granted.
+    StockReserved {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// A reservation was refused for want of stock.
+    StockShort {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// The order waits for its money.
+    OrderProcessing,
+    /// The order is confirmed.
+    OrderConfirmed,
+    /// The order had come to another end before the intent reached it.
+    OrderMovedOn,
+    /// The order was withdrawn.
+    OrderCancelled,
+    /// The order was fulfilled.
+    OrderCompleted,
+    /// The order wants money to go back.
+    RefundRequested(Refund),
+    /// The order's exact amount came in.
+    PaymentCaptured {
+        /// What came in.
+        received: Money,
+    },
+    /// It came in once more.
+    PaymentCapturedAgain {
+        /// What came in.
+        received: Money,
+    },
+    /// Something else came in.
+    PaymentMismatched {
+        /// What was asked for.
+        expected: Money,
+        /// What came in.
+        received: Money,
+    },
+    /// An attempt was declined.
+    PaymentDeclined,
+    /// Money has gone back.
+    PaymentRefunded {
+        /// Which refund.
+        refund_id: RefundId,
+    },
+    /// Money could not go back.
+    PaymentRefundFailed {
+        /// Which refund.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The time to pay is over.
+    DeadlinePassed,
+}
+
+/// What the process asks for next; each becomes one command, `ReleaseStock` undoes `ReserveStock`,
+/// `VoidPayment` and `RefundPayment` undo `OpenPayment`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Hold stock.
+    ReserveStock {
+        /// Of this article.
+        sku: Sku,
+        /// Pieces.
+        quantity: u64,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
+    /// Let it go.
+    ReleaseStock {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// It leaves the house.
+    IssueStock {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// It comes back on the shelf.
+    RestockStock {
+        /// Under which refund.
+        refund_id: RefundId,
+        /// What.
+        part: RestockPart,
+    },
+    /// Tell the order that its stock is held.
+    ProcessOrder,
+    /// Tell the order that its money is there.
+    ConfirmOrder {
+        /// What came in.
+        captured: Money,
+    },
+    /// Tell the order that it is given up.
+    FailOrder(Failure),
+    /// Ask for the money.
+    OpenPayment(Brief),
+    /// Ask for no more money.
+    VoidPayment(PaymentId),
+    /// Give money back.
+    RefundPayment {
+        /// Whose.
+        payment_id: PaymentId,
+        /// The refund's name; `None` if the process is to name it after its cause.
+        refund_id: Option<RefundId>,
+        /// Minor units.
+        amount_minor: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Tell the order that its refund is paid out.
+    SettleRefund {
+        /// Which.
+        refund_id: RefundId,
+    },
+    /// Tell the order that its refund failed.
+    FailRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// A person is needed.
+    CallStaff {
+        /// For what.
+        reason: String,
+    },
+}
+
+/// A fact that no row of the table expects: park it and call a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{fact:?} is out of place while {stage:?}")]
+pub struct OutOfPlace {
+    /// Where we stood.
+    pub stage: Stage,
+    /// What we heard.
+    pub fact: Box<Fact>,
+}
+
+impl Checkout {
+    /// Where it stands.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// When [`Fact::DeadlinePassed`] is due; `None` while nothing is awaited.
+    pub fn deadline(&self) -> Option<DateTime<Utc>> {
+        match self.stage {
+            Stage::AwaitingPayment => self.brief.as_ref().map(|brief| brief.pay_by),
+            Stage::Idle
+            | Stage::Reserving
+            | Stage::Reserved
+            | Stage::Confirming
+            | Stage::Confirmed
+            | Stage::Completed
+            | Stage::Rereserving
+            | Stage::TimedOut
+            | Stage::Abandoned => None,
+        }
+    }
+
+    /// Moves on by one fact, and says what to ask for next. An unexpected fact changes nothing.
+    pub fn react(&mut self, fact: Fact) -> Result<Vec<Intent>, OutOfPlace> {
+        use Fact as F;
+
+        match (self.brief.clone(), fact) {
+            (None, F::OrderPlaced(placing)) => Ok(self.begin(&placing)),
+            (None, fact) | (Some(_), fact @ F::OrderPlaced(_)) => self.out_of_place(fact),
+
+            (Some(brief), fact @ (F::StockReserved { .. } | F::StockShort { .. })) => {
+                self.hear_of_stock(&brief, fact)
+            }
+            (
+                Some(brief),
+                fact @ (F::OrderProcessing
+                | F::OrderConfirmed
+                | F::OrderMovedOn
+                | F::OrderCancelled
+                | F::OrderCompleted
+                | F::RefundRequested(_)),
+            ) => self.hear_of_order(brief, fact),
+            (
+                Some(brief),
+                fact @ (F::PaymentCaptured { .. }
+                | F::PaymentCapturedAgain { .. }
+                | F::PaymentMismatched { .. }
+                | F::PaymentDeclined
+                | F::PaymentRefunded { .. }
+                | F::PaymentRefundFailed { .. }
+                | F::DeadlinePassed),
+            ) => self.hear_of_money(&brief, fact),
+        }
+    }
+
+    fn hear_of_stock(&mut self, brief: &Brief, fact: Fact) -> Result<Vec<Intent>, OutOfPlace> {
+        use Fact as F;
+        use Stage as S;
+
+        match (self.stage, fact) {
+            (S::Reserving | S::Rereserving, F::StockReserved { sku }) => {
+                Ok(self.count(brief, &sku, Hold::Held))
+            }
+            (S::Reserving | S::Rereserving, F::StockShort { sku }) => {
+                Ok(self.count(brief, &sku, Hold::Short))
+            }
+            // Invariant 1: given up while it was being asked for.
+            (S::Abandoned, F::StockReserved { sku }) => Ok(vec![Intent::ReleaseStock { sku }]),
+            (S::Abandoned, F::StockShort { .. }) => Ok(vec![]),
+
+            (_, fact) => self.out_of_place(fact),
+        }
+    }
+
+    fn hear_of_order(&mut self, brief: Brief, fact: Fact) -> Result<Vec<Intent>, OutOfPlace> {
+        use Fact as F;
+        use Stage as S;
+
+        match (self.stage, fact) {
+            (S::Reserved, F::OrderProcessing) => {
+                Ok(self.move_to(S::AwaitingPayment, vec![Intent::OpenPayment(brief)]))
+            }
+            (S::Confirming, F::OrderConfirmed) => Ok(self.move_to(S::Confirmed, vec![])),
+            (S::Confirmed, F::OrderCompleted) => {
+                let intents = self.issue_all();
+                Ok(self.move_to(S::Completed, intents))
+            }
+
+            // There is no money yet, or the order asks for its refund itself.
+            (S::Reserving | S::Reserved | S::Confirmed, F::OrderCancelled) => {
+                Ok(self.give_up(S::Abandoned, vec![]))
+            }
+            (S::AwaitingPayment, F::OrderCancelled) => {
+                Ok(self.give_up(S::Abandoned, vec![Intent::VoidPayment(brief.payment_id)]))
+            }
+            // The money is there, but the order was cancelled before it could be confirmed or,
+            // where stock is asked for once more, before it could fail.
+            (S::Confirming, F::OrderCancelled)
+            | (S::Rereserving, F::OrderCancelled | F::OrderMovedOn) => {
+                let back = give_back(&brief, brief.total, "the order was cancelled");
+                Ok(self.give_up(S::Abandoned, vec![back]))
+            }
+            // Cancelled a moment ago: that fact is on its way.
+            (S::Reserved | S::Confirming, F::OrderMovedOn) => Ok(vec![]),
+            // Late money no longer revives a cancelled order.
+            (S::TimedOut | S::Abandoned, F::OrderCancelled | F::OrderMovedOn) => {
+                Ok(self.move_to(S::Abandoned, vec![]))
+            }
+
+            (S::Confirmed | S::Completed | S::Abandoned, F::RefundRequested(refund)) => {
+                Ok(self.refund(brief.payment_id, refund))
+            }
+
+            (_, fact) => self.out_of_place(fact),
+        }
+    }
+
+    fn hear_of_money(&mut self, brief: &Brief, fact: Fact) -> Result<Vec<Intent>, OutOfPlace> {
+        use Fact as F;
+        use Stage as S;
+
+        match (self.stage, fact) {
+            (S::AwaitingPayment, F::PaymentCaptured { received }) => {
+                Ok(self.move_to(S::Confirming, vec![Intent::ConfirmOrder { captured: received }]))
+            }
+            (S::AwaitingPayment, F::PaymentMismatched { expected, received }) => {
+                let mut intents = vec![
+                    Intent::FailOrder(Failure::PaymentMismatched),
+                    Intent::VoidPayment(brief.payment_id),
+                ];
+                intents.extend(give_back_mismatched(brief, expected, received));
+                Ok(self.give_up(S::Abandoned, intents))
+            }
+            (S::AwaitingPayment, F::DeadlinePassed) => {
+                let intents = vec![
+                    Intent::FailOrder(Failure::PaymentTimedOut),
+                    Intent::VoidPayment(brief.payment_id),
+                ];
+                Ok(self.give_up(S::TimedOut, intents))
+            }
+
+            // Invariant 2: money is never kept without goods.
+            (S::TimedOut, F::PaymentCaptured { .. }) => {
+                let intents = self.reserve_all(brief.pay_by);
+                Ok(self.move_to(S::Rereserving, intents))
+            }
+            (S::Abandoned, F::PaymentCaptured { received }) => {
+                Ok(vec![give_back(brief, received, "the order had been given up")])
+            }
+            (stage, F::PaymentCapturedAgain { received }) if stage.knows_of_payment() => {
+                Ok(vec![give_back(brief, received, "it was paid twice")])
+            }
+            (stage, F::PaymentMismatched { expected, received }) if stage.knows_of_payment() => {
+                Ok(give_back_mismatched(brief, expected, received))
+            }
+            // The customer may try again, or it no longer matters.
+            (stage, F::PaymentDeclined | F::DeadlinePassed) if stage.knows_of_payment() => {
+                Ok(vec![])
+            }
+
+            (_, F::PaymentRefunded { refund_id }) if self.knows(refund_id) => {
+                Ok(self.settle(refund_id))
+            }
+            (_, F::PaymentRefundFailed { refund_id, reason }) if self.knows(refund_id) => {
+                Ok(self.refund_failed(refund_id, reason))
+            }
+
+            (_, fact) => self.out_of_place(fact),
+        }
+    }
+
+    fn out_of_place(&self, fact: Fact) -> Result<Vec<Intent>, OutOfPlace> {
+        Err(OutOfPlace { stage: self.stage, fact: Box::new(fact) })
+    }
+
+    /// Remembers the name that the process gave to a refund of its own.
+    pub fn name_own_refund(&mut self, refund_id: RefundId) {
+        self.own_refunds.insert(refund_id);
+    }
+
+    fn knows(&self, refund_id: RefundId) -> bool {
+        self.refunds.contains_key(&refund_id) || self.own_refunds.contains(&refund_id)
+    }
+
+    fn move_to(&mut self, stage: Stage, intents: Vec<Intent>) -> Vec<Intent> {
+        self.stage = stage;
+        intents
+    }
+
+    /// Invariant 1.
+    fn give_up(&mut self, to: Stage, mut intents: Vec<Intent>) -> Vec<Intent> {
+        intents.extend(self.release_all());
+        self.move_to(to, intents)
+    }
+
+    fn begin(&mut self, placing: &Placing) -> Vec<Intent> {
+        self.brief = Some(Brief {
+            payment_id: placing.payment_id,
+            payment: placing.payment.clone(),
+            total: placing.total(),
+            pay_by: placing.pay_by,
+        });
+        self.pieces = placing
+            .pieces_by_sku()
+            .into_iter()
+            .map(|(sku, quantity)| (sku, (quantity, Hold::Asked)))
+            .collect();
+        let intents = self.reserve_all(placing.pay_by);
+        self.move_to(Stage::Reserving, intents)
+    }
+
+    fn reserve_all(&mut self, expires_at: DateTime<Utc>) -> Vec<Intent> {
+        self.pieces
+            .iter_mut()
+            .map(|(sku, (quantity, hold))| {
+                *hold = Hold::Asked;
+                Intent::ReserveStock { sku: sku.clone(), quantity: *quantity, expires_at }
+            })
+            .collect()
+    }
+
+    /// Counts one answer; the last one decides.
+    fn count(&mut self, brief: &Brief, sku: &Sku, answer: Hold) -> Vec<Intent> {
+        if let Some((_, hold)) = self.pieces.get_mut(sku) {
+            *hold = answer;
+        }
+        if self.pieces.values().any(|(_, hold)| *hold == Hold::Asked) {
+            return vec![];
+        }
+        let short: Vec<Sku> = self
+            .pieces
+            .iter()
+            .filter(|(_, (_, hold))| *hold == Hold::Short)
+            .map(|(sku, _)| sku.clone())
+            .collect();
+        match (self.stage, short.is_empty()) {
+            (Stage::Rereserving, true) => {
+                let confirm = Intent::ConfirmOrder { captured: brief.total };
+                self.move_to(Stage::Confirming, vec![confirm])
+            }
+            (Stage::Rereserving, false) => {
+                let mut intents = self.release_all();
+                intents.push(give_back(brief, brief.total, "paid too late: out of stock"));
+                self.move_to(Stage::Abandoned, intents)
+            }
+            (_, true) => self.move_to(Stage::Reserved, vec![Intent::ProcessOrder]),
+            (_, false) => {
+                let mut intents = self.release_all();
+                intents.push(Intent::FailOrder(Failure::OutOfStock { skus: short }));
+                self.move_to(Stage::Abandoned, intents)
+            }
+        }
+    }
+
+    fn release_all(&mut self) -> Vec<Intent> {
+        self.let_go(|sku| Intent::ReleaseStock { sku })
+    }
+
+    fn issue_all(&mut self) -> Vec<Intent> {
+        let mut intents = self.let_go(|sku| Intent::IssueStock { sku });
+        let restock = std::mem::take(&mut self.restock_later);
+        intents.extend(
+            restock
+                .into_iter()
+                .map(|(refund_id, part)| Intent::RestockStock { refund_id, part }),
+        );
+        intents
+    }
+
+    fn let_go(&mut self, how: impl Fn(Sku) -> Intent) -> Vec<Intent> {
+        self.pieces
+            .iter_mut()
+            .filter(|(_, (_, hold))| *hold == Hold::Held)
+            .map(|(sku, (_, hold))| {
+                *hold = Hold::Gone;
+                how(sku.clone())
+            })
+            .collect()
+    }
+
+    fn refund(&mut self, payment_id: PaymentId, refund: Refund) -> Vec<Intent> {
+        let Refund { refund_id, amount_minor, restock, reason, .. } = refund;
+        self.refunds.insert(refund_id, (amount_minor, restock));
+        vec![Intent::RefundPayment { payment_id, refund_id: Some(refund_id), amount_minor, reason }]
+    }
+
+    fn settle(&mut self, refund_id: RefundId) -> Vec<Intent> {
+        let Some((amount_minor, restock)) = self.refunds.remove(&refund_id) else {
+            // Money that never belonged to the order: the order need not know.
+            self.own_refunds.remove(&refund_id);
+            return vec![];
+        };
+        self.refunded_minor = self.refunded_minor.saturating_add(amount_minor);
+        let all_gone = self
+            .brief
+            .as_ref()
+            .is_some_and(|brief| brief.total.minor == self.refunded_minor);
+        let mut intents = vec![Intent::SettleRefund { refund_id }];
+        let restock = restock.into_iter().map(|part| (refund_id, part));
+        match self.stage {
+            // Nothing has left the house, and nothing will.
+            Stage::Confirmed if all_gone => {
+                intents.extend(self.release_all());
+                self.stage = Stage::Abandoned;
+            }
+            Stage::Confirmed => self.restock_later.extend(restock),
+            Stage::Completed => intents
+                .extend(restock.map(|(refund_id, part)| Intent::RestockStock { refund_id, part })),
+            Stage::Idle
+            | Stage::Reserving
+            | Stage::Reserved
+            | Stage::AwaitingPayment
+            | Stage::Confirming
+            | Stage::Rereserving
+            | Stage::TimedOut
+            | Stage::Abandoned => {}
+        }
+        intents
+    }
+
+    fn refund_failed(&mut self, refund_id: RefundId, reason: String) -> Vec<Intent> {
+        let call = Intent::CallStaff { reason: format!("refund {refund_id} failed: {reason}") };
+        if self.refunds.remove(&refund_id).is_some() {
+            return vec![Intent::FailRefund { refund_id, reason }, call];
+        }
+        self.own_refunds.remove(&refund_id);
+        vec![call]
+    }
+}
+
+fn give_back(brief: &Brief, amount: Money, reason: &str) -> Intent {
+    Intent::RefundPayment {
+        payment_id: brief.payment_id,
+        refund_id: None,
+        amount_minor: amount.minor,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Another currency cannot be refunded in the order's own: that takes a person.
+fn give_back_mismatched(brief: &Brief, expected: Money, received: Money) -> Vec<Intent> {
+    let reason = format!("{expected} was asked for, {received} came in");
+    let mut intents = vec![Intent::CallStaff { reason: reason.clone() }];
+    if expected.currency == received.currency && 0 < received.minor {
+        intents.push(give_back(brief, received, &reason));
+    }
+    intents
+}
+
+#[cfg(test)]
+#[path = "checkout_examples.rs"]
+mod examples;
+#[cfg(test)]
+#[path = "checkout_tests.rs"]
+mod tests;
+#[cfg(test)]
+#[path = "checkout_world_tests.rs"]
+mod world;

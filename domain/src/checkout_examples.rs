@@ -1,0 +1,174 @@
+//! Facts, intents and checkouts at every stage, by their short names.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed, and says where"
+)]
+
+use super::*;
+use crate::refunding::GoodsPart;
+use crate::testing::{an_order, gbp, noon, refund_id};
+
+pub(super) const STAGES: [Stage; 10] = [
+    Stage::Idle,
+    Stage::Reserving,
+    Stage::Reserved,
+    Stage::AwaitingPayment,
+    Stage::Confirming,
+    Stage::Confirmed,
+    Stage::Completed,
+    Stage::Rereserving,
+    Stage::TimedOut,
+    Stage::Abandoned,
+];
+
+pub(super) fn one_of_each_fact() -> Vec<Fact> {
+    vec![
+        placed(),
+        held("cup"),
+        short("cup"),
+        Fact::OrderProcessing,
+        Fact::OrderConfirmed,
+        Fact::OrderMovedOn,
+        Fact::OrderCancelled,
+        Fact::OrderCompleted,
+        asked(1, 900, Some("cup")),
+        captured(),
+        Fact::PaymentCapturedAgain { received: gbp(1850) },
+        Fact::PaymentMismatched { expected: gbp(1850), received: gbp(1) },
+        Fact::PaymentDeclined,
+        paid_out(1),
+        Fact::PaymentRefundFailed { refund_id: refund_id(1), reason: "closed".into() },
+        Fact::DeadlinePassed,
+    ]
+}
+
+/// A checkout that came to a stage on the shortest way.
+pub(super) fn at(stage: Stage) -> Checkout {
+    let reserved = vec![placed(), held("cup"), held("pot")];
+    let awaiting = [reserved.clone(), vec![Fact::OrderProcessing]].concat();
+    let confirmed = [awaiting.clone(), vec![captured(), Fact::OrderConfirmed]].concat();
+    let and = |facts: &Vec<Fact>, fact| [facts.clone(), vec![fact]].concat();
+    let facts = match stage {
+        Stage::Idle => vec![],
+        Stage::Reserving => vec![placed()],
+        Stage::Reserved => reserved,
+        Stage::AwaitingPayment => awaiting,
+        Stage::Confirming => and(&awaiting, captured()),
+        Stage::Confirmed => confirmed,
+        Stage::Completed => and(&confirmed, Fact::OrderCompleted),
+        Stage::Rereserving => [awaiting, vec![Fact::DeadlinePassed, captured()]].concat(),
+        Stage::TimedOut => and(&awaiting, Fact::DeadlinePassed),
+        Stage::Abandoned => and(&awaiting, Fact::OrderCancelled),
+    };
+    let mut checkout = Checkout::default();
+    for fact in facts {
+        checkout.react(fact).unwrap();
+    }
+    assert_eq!(checkout.stage(), stage);
+    checkout
+}
+
+#[track_caller]
+pub(super) fn walk(from: Stage, steps: impl IntoIterator<Item = (Fact, Vec<Intent>, Stage)>) {
+    let mut checkout = at(from);
+    for (fact, intents, stage) in steps {
+        let what = format!("{fact:?} while {:?}", checkout.stage());
+        assert_eq!(checkout.react(fact), Ok(intents), "{what}");
+        assert_eq!(checkout.stage(), stage, "{what}");
+    }
+}
+
+pub(super) fn sku(code: &str) -> Sku {
+    code.parse().unwrap()
+}
+
+pub(super) fn placed() -> Fact {
+    Fact::OrderPlaced(Box::new(an_order()))
+}
+
+pub(super) fn held(code: &str) -> Fact {
+    Fact::StockReserved { sku: sku(code) }
+}
+
+pub(super) fn short(code: &str) -> Fact {
+    Fact::StockShort { sku: sku(code) }
+}
+
+pub(super) fn captured() -> Fact {
+    Fact::PaymentCaptured { received: gbp(1850) }
+}
+
+pub(super) fn asked(name: u128, amount_minor: i64, back_on_the_shelf: Option<&str>) -> Fact {
+    let part = |code| RestockPart { sku: sku(code), quantity: 1 };
+    Fact::RefundRequested(Refund {
+        refund_id: refund_id(name),
+        amount_minor,
+        goods: vec![GoodsPart { sku: sku("cup"), amount_minor, quantity: 1 }],
+        shipping_minor: 0,
+        restock: back_on_the_shelf.map(part).into_iter().collect(),
+        reason: "broken".into(),
+    })
+}
+
+pub(super) fn paid_out(name: u128) -> Fact {
+    Fact::PaymentRefunded { refund_id: refund_id(name) }
+}
+
+pub(super) fn reserve(code: &str, quantity: u64) -> Intent {
+    let expires_at = noon() + chrono::TimeDelta::minutes(30);
+    Intent::ReserveStock { sku: sku(code), quantity, expires_at }
+}
+
+pub(super) fn release(code: &str) -> Intent {
+    Intent::ReleaseStock { sku: sku(code) }
+}
+
+pub(super) fn issue(code: &str) -> Intent {
+    Intent::IssueStock { sku: sku(code) }
+}
+
+pub(super) fn restock(name: u128, code: &str) -> Intent {
+    let part = RestockPart { sku: sku(code), quantity: 1 };
+    Intent::RestockStock { refund_id: refund_id(name), part }
+}
+
+pub(super) fn open() -> Intent {
+    let Placing { payment_id, payment, pay_by, .. } = an_order();
+    Intent::OpenPayment(Brief { payment_id, payment, total: gbp(1850), pay_by })
+}
+
+pub(super) fn void() -> Intent {
+    Intent::VoidPayment(an_order().payment_id)
+}
+
+pub(super) fn confirm() -> Intent {
+    Intent::ConfirmOrder { captured: gbp(1850) }
+}
+
+pub(super) fn fail_short(codes: &[&str]) -> Intent {
+    let skus = codes.iter().map(|code| sku(code)).collect();
+    Intent::FailOrder(Failure::OutOfStock { skus })
+}
+
+pub(super) fn goes_back(amount_minor: i64, reason: &str) -> Intent {
+    Intent::RefundPayment {
+        payment_id: an_order().payment_id,
+        refund_id: None,
+        amount_minor,
+        reason: reason.into(),
+    }
+}
+
+pub(super) fn pay_out(name: u128, amount_minor: i64) -> Intent {
+    Intent::RefundPayment {
+        payment_id: an_order().payment_id,
+        refund_id: Some(refund_id(name)),
+        amount_minor,
+        reason: "broken".into(),
+    }
+}
+
+pub(super) fn settle(name: u128) -> Intent {
+    Intent::SettleRefund { refund_id: refund_id(name) }
+}

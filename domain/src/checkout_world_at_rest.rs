@@ -1,0 +1,56 @@
+//! What must hold in the little world once it has come to rest.
+
+use super::*;
+
+impl World {
+    pub(super) fn is_in_order(&self) {
+        for trade in &self.trades {
+            trade.is_in_order(&self.stock);
+        }
+        for (sku, inventory) in &self.stock {
+            assert_eq!(inventory.on_hand(), self.expected_on_hand[sku], "{sku}");
+        }
+    }
+}
+
+impl Trade {
+    fn is_in_order(&self, stock: &BTreeMap<Sku, Inventory>) {
+        let stages = (self.order.stage(), self.checkout.stage());
+        assert!(
+            matches!(
+                stages,
+                (order::Stage::Confirmed, Stage::Confirmed)
+                    | (order::Stage::Completed | order::Stage::Refunded, Stage::Completed)
+                    | (order::Stage::Refunded | order::Stage::Cancelled, Stage::Abandoned)
+                    | (order::Stage::Failed, Stage::Abandoned | Stage::TimedOut)
+            ),
+            "{stages:?} do not agree: {self:#?}"
+        );
+        let sent = stages.1 == Stage::Completed;
+        for (sku, quantity) in self.placing.pieces_by_sku() {
+            let held = stock[&sku].reservation(self.id).map(|held| held.quantity);
+            let kept = stages.0 == order::Stage::Confirmed;
+            assert_eq!(held, kept.then_some(quantity), "held of {sku}: {self:#?}");
+            assert_eq!(self.issued.get(&sku).copied(), sent.then_some(quantity), "sent of {sku}");
+        }
+
+        let mut to_give_back = self.came_in.clone();
+        if 0 < self.order.captured_minor() {
+            let own = to_give_back
+                .iter()
+                .position(|minor| *minor == self.order.captured_minor());
+            to_give_back.remove(own.expect("no order is confirmed without its money"));
+        }
+        let mut given_back = self.given_back.clone();
+        to_give_back.sort_unstable();
+        given_back.sort_unstable();
+        assert_eq!(given_back, to_give_back, "money without an order goes back: {self:#?}");
+
+        let (captured, refunded) = (self.order.captured_minor(), self.order.refunded_minor());
+        assert!(refunded <= captured);
+        let ended = matches!(stages.0, order::Stage::Cancelled | order::Stage::Refunded);
+        if ended && self.refund_failures == 0 {
+            assert_eq!(refunded, captured, "a withdrawn order keeps no money: {self:#?}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What shoppers, staff, providers and the clock do in the little world.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed, and says where"
+)]
+
+use super::*;
+
+impl Trade {
+    fn attempt(&mut self) -> Attempt {
+        let reference = format!("attempt-{}", self.references.len());
+        self.references.push(reference.clone());
+        Attempt { reference, choice: by_card(), started_at: noon() }
+    }
+
+    pub(super) fn open_payment(&mut self, brief: &Brief) {
+        let terms = Terms { order_id: self.id, amount: brief.total, pay_by: brief.pay_by };
+        let attempt = self.attempt();
+        let opened = self.ask_payment(payment::Command::Open { terms, attempt });
+        opened.expect("a payment is opened once");
+    }
+
+    /// A shopper may be told no; that is an answer like any other.
+    pub(super) fn shopper_tries_again(&mut self) {
+        let attempt = self.attempt();
+        let _ = self.ask_payment(payment::Command::StartAttempt { attempt });
+    }
+
+    pub(super) fn shopper_cancels(&mut self, how: usize) {
+        let refund_id = Self::some_name(how);
+        let reason = "changed my mind".into();
+        let _ = self.ask_order(order::Command::Cancel { reason, refund_id });
+    }
+
+    pub(super) fn staff_complete(&mut self) {
+        let _ = self.ask_order(order::Command::Complete);
+    }
+
+    /// Few names, so that some are used twice.
+    fn some_name(how: usize) -> RefundId {
+        refund_id(how as u128 % 16)
+    }
+
+    pub(super) fn staff_refund(&mut self, how: usize) {
+        let refund_id = Self::some_name(how);
+        let cup = |quantity| Pieces {
+            sku: "cup".parse().unwrap(),
+            quantity,
+            restock: if how < 128 {
+                Restock::Shelf
+            } else {
+                Restock::No
+            },
+        };
+        let ask = match how % 7 {
+            0 | 1 => Ask::Rest,
+            2 | 3 => Ask::Pieces(vec![cup(1)]),
+            4 => Ask::AmountForPieces(100, vec![cup(2)]),
+            5 => Ask::Amount(1),
+            _ => Ask::Amount(777),
+        };
+        let reason = "broken".into();
+        let _ = self.ask_order(order::Command::Refund { refund_id, ask, reason });
+    }
+
+    pub(super) fn provider_refunds(&mut self, refund_id: RefundId, how: usize) {
+        self.pending_refunds.retain(|id| *id != refund_id);
+        let command = if how % 4 == 3 {
+            payment::Command::FailRefund { refund_id, reason: "account closed".into() }
+        } else {
+            let provider_reference = "p".into();
+            payment::Command::SettleRefund { refund_id, provider_reference }
+        };
+        self.ask_payment(command).expect("the refund is pending");
+    }
+
+    pub(super) fn deadline_passes(&mut self) {
+        if self.checkout.deadline().is_some() {
+            self.react(Fact::DeadlinePassed);
+        }
+    }
+
+    /// Any word about any attempt, again and late as it pleases.
+    pub(super) fn provider_says(&mut self, how: usize) {
+        let Some(reference) = self.references.get(how / 8 % self.references.len().max(1)) else {
+            return;
+        };
+        let reference = reference.clone();
+        let provider_reference = "p".to_owned();
+        let total_minor = self.placing.total_minor();
+        let captured = |received| Outcome::Captured {
+            received,
+            provider_reference: provider_reference.clone(),
+        };
+        let outcome = match how % 8 {
+            0..=2 => captured(gbp(total_minor)),
+            3 => captured(gbp(if how < 128 { total_minor - 1 } else { -1 })),
+            4 if how < 128 => {
+                captured(Money { minor: total_minor, currency: "EUR".parse().unwrap() })
+            }
+            4 | 5 => Outcome::Accepted { provider_reference },
+            _ => Outcome::Declined { reason: "insufficient_funds".into() },
+        };
+        // An attempt that was refused before it began is unknown, and stays so.
+        let _ = self.ask_payment(payment::Command::RecordOutcome { reference, outcome });
+    }
+}

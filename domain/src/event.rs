@@ -1,0 +1,84 @@
+//! Every event that the log can hold, read back from its stored form.
+
+use cqrs_es::DomainEvent as _;
+
+use crate::{inventory, order, payment, product, upcast};
+
+/// One event of any aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Of an order.
+    Order(order::Event),
+    /// Of a payment.
+    Payment(payment::Event),
+    /// Of the stock of one SKU.
+    Inventory(inventory::Event),
+    /// Of a product.
+    Product(product::Event),
+}
+
+/// A stored event that this version of the program cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored event {name} (schema version {version}) cannot be read: {cause}")]
+pub struct Unreadable {
+    /// Its stored name.
+    pub name: String,
+    /// Its schema version.
+    pub version: String,
+    /// What was wrong.
+    pub cause: String,
+}
+
+impl Event {
+    /// Reads a stored payload, upcasting older schema versions.
+    pub fn read(
+        aggregate_type: &str,
+        name: &str,
+        version: &str,
+        payload: &str,
+    ) -> Result<Self, Unreadable> {
+        let unreadable = |cause: String| Unreadable {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            cause,
+        };
+        let upcast = upcast::from_text(name, version, payload)
+            .map_err(|cause| unreadable(cause.to_string()))?;
+        let payload = upcast.as_deref().unwrap_or(payload);
+        let read = match aggregate_type {
+            "order" => serde_json::from_str(payload).map(Self::Order),
+            "payment" => serde_json::from_str(payload).map(Self::Payment),
+            "inventory" => serde_json::from_str(payload).map(Self::Inventory),
+            "product" => serde_json::from_str(payload).map(Self::Product),
+            other => return Err(unreadable(format!("there is no aggregate {other}"))),
+        };
+        read.map_err(|cause| unreadable(cause.to_string()))
+    }
+
+    /// The stored name, such as `order.placed`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Order(event) => event.event_type(),
+            Self::Payment(event) => event.event_type(),
+            Self::Inventory(event) => event.event_type(),
+            Self::Product(event) => event.event_type(),
+        }
+    }
+
+    /// Every stored name there is.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        [
+            order::Event::NAMES,
+            payment::Event::NAMES,
+            inventory::Event::NAMES,
+            product::Event::NAMES,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+    }
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! Names of things. A value of one of these types is known to be well formed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+uuid_name! {
+    /// One order; a `UUIDv7`, so that newer orders sort after older ones.
+    OrderId
+}
+uuid_name! {
+    /// One payment; a `UUIDv7`.
+    PaymentId
+}
+uuid_name! {
+    /// One refund of an order's money.
+    RefundId
+}
+
+/// Crockford's Base32 alphabet: no letter that is taken for a digit.
+const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// A payment attempt's reference: 26 letters and digits (128 bits in Crockford's Base32, as in a
+/// ULID), short enough and plain enough for every provider.
+pub fn attempt_reference(id: Uuid) -> String {
+    (0..26_u32)
+        .rev()
+        .map(|place| {
+            let shifted = id
+                .as_u128()
+                .checked_shr(place.saturating_mul(5))
+                .unwrap_or(0);
+            let digit = usize::try_from(shifted & 31).unwrap_or(0);
+            BASE32.get(digit).copied().map_or('0', char::from)
+        })
+        .collect()
+}
+
+/// Longest SKU, in characters: fits a barcode label and every index.
+pub const SKU_CHARS_MAX: usize = 64;
+
+/// A stock keeping unit: the code of one article, exactly as written, upper and lower case told
+/// apart. 1 to [`SKU_CHARS_MAX`] characters, no control characters, no space at either end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sku(String);
+
+/// Why a text is no SKU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a SKU has 1 to {SKU_CHARS_MAX} characters, none of them a control character, and no space at either end"
+)]
+pub struct BadSku;
+
+impl Sku {
+    /// The code as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Sku {
+    type Error = BadSku;
+
+    fn try_from(text: String) -> Result<Self, BadSku> {
+        let well_formed = !text.is_empty()
+            && text.chars().count() <= SKU_CHARS_MAX
+            && !text.chars().any(char::is_control)
+            && text.trim() == text;
+        if well_formed {
+            Ok(Self(text))
+        } else {
+            Err(BadSku)
+        }
+    }
+}
+
+impl FromStr for Sku {
+    type Err = BadSku;
+
+    fn from_str(text: &str) -> Result<Self, BadSku> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<Sku> for String {
+    fn from(sku: Sku) -> Self {
+        sku.0
+    }
+}
+
+impl fmt::Display for Sku {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_26_letters_and_digits_and_sorts_as_its_id() {
+        assert_eq!(attempt_reference(Uuid::nil()), "0".repeat(26));
+        assert_eq!(attempt_reference(Uuid::max()), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+        assert!(attempt_reference(Uuid::from_u128(31)) < attempt_reference(Uuid::from_u128(32)));
+    }
+
+    #[test]
+    fn a_sku_has_up_to_64_characters_of_any_script() {
+        let longest = "茶".repeat(SKU_CHARS_MAX);
+        assert_eq!(longest.parse::<Sku>().unwrap().as_str(), longest);
+        assert_eq!(longest.parse::<Sku>().unwrap().to_string(), longest);
+    }
+
+    #[test]
+    fn an_order_id_is_read_as_it_is_written() {
+        let id = OrderId(Uuid::from_u128(7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("7".parse::<OrderId>().is_err());
+    }
+
+    #[test]
+    fn a_stored_sku_is_checked_when_it_is_read() {
+        assert!(serde_json::from_str::<Sku>(r#""cup""#).is_ok());
+        assert!(serde_json::from_str::<Sku>(r#"" cup""#).is_err());
+    }
+
+    #[test]
+    fn a_sku_keeps_its_case_and_inner_spaces() {
+        assert_eq!("85123a".parse::<Sku>().unwrap().as_str(), "85123a");
+        assert_eq!("BANK CHARGES".parse::<Sku>().unwrap().as_str(), "BANK CHARGES");
+    }
+
+    #[test]
+    fn an_empty_padded_overlong_or_unprintable_sku_is_refused() {
+        for text in [
+            "",
+            " ",
+            "A ",
+            "A\nB",
+            "A\u{0}",
+            &"x".repeat(SKU_CHARS_MAX + 1),
+        ] {
+            assert_eq!(text.parse::<Sku>(), Err(BadSku), "{text:?}");
+        }
+    }
+}

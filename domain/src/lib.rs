@@ -1,0 +1,37 @@
+//! What Daybook's business means: orders, payments, stock, products, and the checkout that ties
+//! them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
+//!
+//! One word per idea, in British spelling:
+//!
+//! | word | means |
+//! | --- | --- |
+//! | order | what a customer asked for at a fixed price |
+//! | payment | the money side of one order; it has one or many attempts |
+//! | attempt | one try at one payment provider, with a reference of its own |
+//! | capture | the provider says that the money is ours |
+//! | inventory | the stock of one SKU: on hand, reserved, available |
+//! | reservation | stock held for one order until a deadline |
+//! | issue | reserved stock leaves the house with a completed order |
+//! | refund | captured money that goes back |
+//! | fact, intent | what the checkout process hears, and what it asks for next |
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm
+)]
+
+pub mod aggregate;
+pub mod checkout;
+pub mod event;
+pub mod ids;
+pub mod inventory;
+pub mod money;
+pub mod order;
+pub mod payment;
+pub mod placing;
+pub mod product;
+pub mod refunding;
+pub mod upcast;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,145 @@
+//! Whatever providers say, however late, twice or wrong: money adds up at every step.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed, and says where"
+)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{by_card, gbp, noon, order_id, random, refund_id};
+
+proptest! {
+    #![proptest_config(random())]
+
+    #[test]
+    fn no_more_goes_back_than_came_in(
+        commands in prop::collection::vec(a_command(), 1..120),
+    ) {
+        let mut payment = Payment::default();
+        let mut books = Books::default();
+        for command in commands {
+            for event in payment.decide(command).unwrap_or_default() {
+                payment.evolve(&event);
+                books.write(&event);
+            }
+            books.agree_with(&payment);
+        }
+    }
+}
+
+fn a_command() -> impl Strategy<Value = Command> {
+    // Few references and names, so that they are used late and twice.
+    let reference = || (0_u8..4).prop_map(|n| format!("attempt-{n}"));
+    let attempt = || {
+        reference().prop_map(|reference| Attempt {
+            reference,
+            choice: by_card(),
+            started_at: noon(),
+        })
+    };
+    let name = || (0_u128..8).prop_map(refund_id);
+    let p = || "p".to_owned();
+    let euros = || Money { minor: 1850, currency: "EUR".parse().unwrap() };
+    let received = prop_oneof![
+        6 => Just(gbp(1850)),
+        1 => (-5000_i64..5000).prop_map(gbp),
+        1 => any::<i64>().prop_map(gbp),
+        1 => Just(euros()),
+    ];
+    let outcome = prop_oneof![
+        2 => Just(Outcome::Accepted { provider_reference: p() }),
+        3 => Just(Outcome::Declined { reason: "insufficient_funds".into() }),
+        3 => received.prop_map(move |received| Outcome::Captured {
+            received,
+            provider_reference: p(),
+        }),
+    ];
+    let amount_minor = prop_oneof![8 => -10_i64..2000, 1 => Just(1850), 1 => any::<i64>()];
+    prop_oneof![
+        3 => attempt().prop_map(|attempt| {
+            let terms = Terms { order_id: order_id(1), amount: gbp(1850), pay_by: noon() };
+            Command::Open { terms, attempt }
+        }),
+        6 => attempt().prop_map(|attempt| Command::StartAttempt { attempt }),
+        9 => (reference(), outcome)
+            .prop_map(|(reference, outcome)| Command::RecordOutcome { reference, outcome }),
+        1 => Just(Command::Void),
+        9 => (name(), amount_minor).prop_map(|(refund_id, amount_minor)| {
+            Command::Refund { refund_id, amount_minor, reason: "broken".into() }
+        }),
+        4 => name().prop_map(|refund_id| {
+            Command::SettleRefund { refund_id, provider_reference: "r".into() }
+        }),
+        4 => name().prop_map(|refund_id| {
+            Command::FailRefund { refund_id, reason: "account closed".into() }
+        }),
+    ]
+}
+
+/// A second, simpler account of the same payment.
+#[derive(Default)]
+struct Books {
+    captures: usize,
+    came_in_minor: i64,
+    pending: BTreeMap<RefundId, i64>,
+    refunded_minor: i64,
+    money_is_there: bool,
+}
+
+impl Books {
+    fn write(&mut self, event: &Event) {
+        match event {
+            Event::Captured { received, .. } => {
+                assert_eq!((*received, self.captures), (gbp(1850), 0), "the first is the capture");
+                self.captures += 1;
+                self.money_is_there = true;
+                self.came_in_minor = self.came_in_minor.saturating_add(received.minor);
+            }
+            Event::CapturedAgain { received, .. } => {
+                assert_eq!(*received, gbp(1850));
+                assert!(0 < self.captures, "a second success follows a first");
+                self.came_in_minor = self.came_in_minor.saturating_add(received.minor);
+            }
+            Event::Mismatched { expected, received, .. } => {
+                assert_ne!(expected, received);
+                if received.currency == expected.currency && 0 < received.minor {
+                    self.came_in_minor = self.came_in_minor.saturating_add(received.minor);
+                }
+            }
+            Event::AttemptStarted(_) => assert!(!self.money_is_there, "the money is there"),
+            Event::RefundRequested { refund_id, amount_minor, .. } => {
+                assert!(0 < *amount_minor);
+                assert_eq!(self.pending.insert(*refund_id, *amount_minor), None);
+            }
+            Event::Refunded { refund_id, amount_minor, .. } => {
+                assert_eq!(self.pending.remove(refund_id), Some(*amount_minor));
+                self.refunded_minor += amount_minor;
+            }
+            Event::RefundFailed { refund_id, amount_minor, .. } => {
+                assert_eq!(self.pending.remove(refund_id), Some(*amount_minor));
+            }
+            Event::Opened(_)
+            | Event::AttemptAccepted { .. }
+            | Event::Declined { .. }
+            | Event::Voided => {}
+        }
+    }
+
+    fn agree_with(&self, payment: &Payment) {
+        let on_its_way_minor: i64 = self.pending.values().sum();
+        let gone_minor = self.refunded_minor + on_its_way_minor;
+        assert!(gone_minor <= self.came_in_minor, "{gone_minor} of {}", self.came_in_minor);
+        assert_eq!(payment.captured_minor(), self.came_in_minor);
+        assert_eq!(payment.refunded_minor(), self.refunded_minor);
+        assert_eq!(payment.refundable_minor(), self.came_in_minor - gone_minor);
+        for (refund_id, amount_minor) in &self.pending {
+            assert_eq!(payment.pending_refund_minor(*refund_id), Some(*amount_minor));
+        }
+        let awaited =
+            |state: &AttemptState| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
+        let awaited = payment.attempts.iter().filter(|(_, state)| awaited(state));
+        assert!(awaited.count() <= 1, "one attempt is awaited at a time");
+    }
+}

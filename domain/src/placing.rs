@@ -1,0 +1,205 @@
+//! What an order consists of when it is placed, and the one place that judges it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PaymentId, Sku};
+use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
+use crate::order::Refusal;
+
+/// Most lines of one order: bounds the largest event, which every load of the stream reads again.
+pub const LINES_MAX: usize = 2_000;
+/// Most pieces on one line.
+pub const QUANTITY_MAX: u32 = 1_000_000;
+
+/// One article, at the price the customer saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The article.
+    pub sku: Sku,
+    /// Its name when it was ordered.
+    pub name: String,
+    /// Pieces, 1 to [`QUANTITY_MAX`].
+    pub quantity: u32,
+    /// Price of one piece in minor units of the order's currency.
+    pub unit_price_minor: i64,
+}
+
+impl Line {
+    /// Price of all pieces, in minor units.
+    ///
+    /// # Panics
+    /// Never for a line of a placed order: its total was found to be representable.
+    pub fn total_minor(&self) -> i64 {
+        self.unit_price_minor
+            .checked_mul(i64::from(self.quantity))
+            .expect("a placed line's total is at most AMOUNT_MINOR_MAX")
+    }
+}
+
+/// Who orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Name as given.
+    pub name: String,
+    /// Where to write to.
+    pub email: String,
+    /// Where to call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// Where the goods go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street and number.
+    pub line1: String,
+    /// Flat, building, company.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    /// Town.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<String>,
+    /// ISO 3166-1 alpha-2, user-assigned codes included.
+    pub country: String,
+}
+
+/// How the customer means to pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMethod {
+    /// Credit card.
+    CreditCard,
+    /// Debit card.
+    DebitCard,
+    /// `PayPal`.
+    Paypal,
+    /// Transfer to our account.
+    BankTransfer,
+    /// Notes and coins.
+    Cash,
+    /// A cryptocurrency.
+    Cryptocurrency,
+    /// A mobile network's wallet.
+    MobileMoney,
+}
+
+impl PaymentMethod {
+    /// Every method with its name in bodies and events.
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("credit_card", Self::CreditCard),
+        ("debit_card", Self::DebitCard),
+        ("paypal", Self::Paypal),
+        ("bank_transfer", Self::BankTransfer),
+        ("cash", Self::Cash),
+        ("cryptocurrency", Self::Cryptocurrency),
+        ("mobile_money", Self::MobileMoney),
+    ];
+}
+
+/// Which provider is to be asked for the money, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentChoice {
+    /// How the customer pays.
+    pub method: PaymentMethod,
+    /// The provider's name.
+    pub gateway: String,
+    /// What the provider gave the customer's browser; never a card number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// An order as submitted, with prices and names already looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placing {
+    /// Who orders.
+    pub customer: Customer,
+    /// Where to.
+    pub shipping_address: Address,
+    /// Currency of every amount of the order.
+    pub currency: Currency,
+    /// The lines as submitted; equal SKUs may appear on several.
+    pub lines: Vec<Line>,
+    /// Cost of shipping in minor units.
+    pub shipping_minor: i64,
+    /// The payment that will carry the order's money.
+    pub payment_id: PaymentId,
+    /// How it is to be paid.
+    pub payment: PaymentChoice,
+    /// When the customer ordered; for history this lies in the past.
+    pub placed_at: DateTime<Utc>,
+    /// Until when stock is held and money awaited.
+    pub pay_by: DateTime<Utc>,
+}
+
+impl Placing {
+    /// Goods, without shipping, in minor units.
+    pub fn subtotal_minor(&self) -> i64 {
+        self.lines
+            .iter()
+            .map(Line::total_minor)
+            .fold(0_i64, i64::saturating_add)
+    }
+
+    /// Goods and shipping, in minor units.
+    pub fn total_minor(&self) -> i64 {
+        self.subtotal_minor().saturating_add(self.shipping_minor)
+    }
+
+    /// Goods and shipping.
+    pub fn total(&self) -> Money {
+        Money { minor: self.total_minor(), currency: self.currency }
+    }
+
+    /// Pieces per SKU, equal SKUs summed, in order of first appearance.
+    pub fn pieces_by_sku(&self) -> Vec<(Sku, u64)> {
+        let mut index_of = std::collections::HashMap::with_capacity(self.lines.len());
+        let mut pieces: Vec<(Sku, u64)> = Vec::with_capacity(self.lines.len());
+        for line in &self.lines {
+            let index = *index_of.entry(&line.sku).or_insert_with(|| {
+                pieces.push((line.sku.clone(), 0));
+                pieces.len().saturating_sub(1)
+            });
+            if let Some((_, quantity)) = pieces.get_mut(index) {
+                *quantity = quantity.saturating_add(u64::from(line.quantity));
+            }
+        }
+        pieces
+    }
+
+    /// Judges the lines and amounts; the first rule broken is reported.
+    pub(crate) fn judge(&self) -> Result<(), Refusal> {
+        if self.lines.is_empty() || LINES_MAX < self.lines.len() {
+            return Err(Refusal::LineCount { lines: self.lines.len() });
+        }
+        for Line { sku, quantity, .. } in &self.lines {
+            if *quantity == 0 || QUANTITY_MAX < *quantity {
+                return Err(Refusal::Quantity { sku: sku.clone(), quantity: *quantity });
+            }
+        }
+        let mut prices_minor = self.lines.iter().map(|line| line.unit_price_minor);
+        if self.shipping_minor < 0 || prices_minor.any(|price_minor| price_minor < 0) {
+            return Err(Refusal::NegativeAmount);
+        }
+        let mut total_minor = self.shipping_minor;
+        for line in &self.lines {
+            total_minor = line
+                .unit_price_minor
+                .checked_mul(i64::from(line.quantity))
+                .and_then(|amount| total_minor.checked_add(amount))
+                .filter(|total| *total <= AMOUNT_MINOR_MAX)
+                .ok_or(Refusal::TotalTooLarge)?;
+        }
+        if total_minor == 0 {
+            return Err(Refusal::NothingToPay);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "placing_tests.rs"]
+mod tests;
