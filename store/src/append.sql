@@ -1,0 +1,57 @@
+-- Appends a batch of commands: their events at the next positions, their receipts beside them.
+-- One statement is one transaction and one round trip, unless the batch holds refusals (see below).
+with head as (
+    -- The row lock puts the writers of all processes into one order. The time is taken after the
+    -- lock, so that it does not run against the positions.
+    update log_head
+    set position = position + $1
+    returning position - $1 as base, clock_timestamp() as recorded_at
+), appended as (
+    insert into events (
+        position, event_id, aggregate_type, aggregate_id, sequence,
+        event_type, event_version, payload, metadata, recorded_at
+    )
+    select
+        head.base + e.ordinal, e.event_id, e.aggregate_type, e.aggregate_id, e.sequence,
+        e.event_type, e.event_version, e.payload::json, e.metadata::json, head.recorded_at
+    from head, unnest(
+        $2::uuid[], $3::text[], $4::text[], $5::bigint[],
+        $6::text[], $7::text[], $8::text[], $9::text[]
+    ) with ordinality as e (
+        event_id, aggregate_type, aggregate_id, sequence,
+        event_type, event_version, payload, metadata, ordinal
+    )
+), receipted as (
+    insert into receipts (
+        command_id, fingerprint, refusal, aggregate_type, aggregate_id, version,
+        first_position, last_position, answer_status, answer_body, recorded_at
+    )
+    select
+        r.command_id, r.fingerprint, r.refusal::json, r.aggregate_type, r.aggregate_id, r.version,
+        head.base + r.first_offset, head.base + r.last_offset,
+        r.answer_status, r.answer_body, head.recorded_at
+    from head, unnest(
+        $10::uuid[], $11::bytea[], $12::text[], $13::text[], $14::text[], $15::bigint[],
+        $16::bigint[], $17::bigint[], $18::smallint[], $19::text[], $20::boolean[]
+    ) as r (
+        command_id, fingerprint, refusal, aggregate_type, aggregate_id, version,
+        first_offset, last_offset, answer_status, answer_body, eventless
+    )
+    -- A refusal, or a change that changes nothing, inserts no event, so the primary key cannot tell
+    -- whether it was decided on an outdated state: it holds only if nobody has appended to the
+    -- stream since. Such batches take the head's lock in a statement before this one, because
+    -- this one sees the log as it was when the statement began. What this batch itself
+    -- appends it does not see; the writer looks after that.
+    where not r.eventless or not exists (
+        select from events
+        where events.aggregate_type = r.aggregate_type
+          and events.aggregate_id = r.aggregate_id
+          and events.sequence = r.version + 1
+    )
+    returning command_id
+)
+select
+    head.base,
+    head.recorded_at,
+    (select coalesce(array_agg(command_id), '{}') from receipted) as receipted
+from head

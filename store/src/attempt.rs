@@ -1,0 +1,201 @@
+//! One command on cqrs-es: the [`EventStore`] that its framework sees.
+//!
+//! The framework asks for the aggregate, lets it handle the command, and commits. Here the
+//! aggregate comes locked and already loaded; a commit puts state and events into the writer's
+//! queue *before* the lock is let go, so that the queue's order is the order of decision. Room in
+//! the queue is taken before anything is decided, so that a caller who goes away cannot leave a
+//! state behind whose events never got there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cqrs_es::{
+    Aggregate, AggregateContext, AggregateError, DomainEvent as _, EventEnvelope, EventStore,
+};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::append::{Entry, NewEvent};
+use crate::command::{Answer, Decided, Envelope};
+use crate::states::{Epoch, Guard, Kept};
+use crate::writer::{Committed, Failure, Submission};
+
+/// How the caller's answer is worded.
+pub(crate) trait Wording<A: Aggregate>:
+    Fn(Decided<'_, A>) -> Option<Answer> + Send + Sync
+{
+}
+impl<A: Aggregate, F: Fn(Decided<'_, A>) -> Option<Answer> + Send + Sync> Wording<A> for F {}
+
+/// The aggregate, on loan to the framework; goes back to the attempt when dropped uncommitted.
+pub(crate) struct Loan<A: Kept> {
+    guard: Option<Guard<A>>,
+    home: Arc<Mutex<Option<Guard<A>>>>,
+}
+
+impl<A: Kept> AggregateContext<A> for Loan<A> {
+    fn aggregate(&mut self) -> &mut A {
+        &mut self
+            .guard
+            .as_mut()
+            .expect("a loan holds its guard until it is committed")
+            .state
+    }
+}
+
+impl<A: Kept> Drop for Loan<A> {
+    fn drop(&mut self) {
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.guard.take();
+    }
+}
+
+/// Room for one command in the writer's queue.
+pub(crate) type Room<'a> = mpsc::Permit<'a, Submission>;
+
+/// One command, as it stays over all tries.
+pub(crate) struct Request<'a, W> {
+    pub(crate) aggregate_id: &'a str,
+    pub(crate) envelope: &'a Envelope,
+    /// The metadata of its events.
+    pub(crate) metadata_json: String,
+    pub(crate) wording: &'a W,
+}
+
+/// One try at one command.
+pub(crate) struct Attempt<'a, A: Kept, W> {
+    pub(crate) request: &'a Request<'a, W>,
+    pub(crate) room: Mutex<Option<Room<'a>>>,
+    pub(crate) epoch: &'a Epoch,
+    /// The epoch of the state that is decided on.
+    pub(crate) decided_in: u64,
+    /// The aggregate when it is not on loan.
+    pub(crate) home: Arc<Mutex<Option<Guard<A>>>>,
+    /// How it went.
+    pub(crate) result: Mutex<Option<Done>>,
+}
+
+/// What a committed command leaves behind for its receipt.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) committed: Result<Committed, Failure>,
+    pub(crate) version: i64,
+    pub(crate) answer: Option<Answer>,
+}
+
+impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
+    pub(crate) fn new(
+        request: &'a Request<'a, W>,
+        room: Room<'a>,
+        epoch: &'a Epoch,
+        (guard, decided_in): (Guard<A>, u64),
+    ) -> Self {
+        Self {
+            request,
+            room: Mutex::new(Some(room)),
+            epoch,
+            decided_in,
+            home: Arc::new(Mutex::new(Some(guard))),
+            result: Mutex::new(None),
+        }
+    }
+
+    /// The aggregate, after a refusal or before anything was decided.
+    pub(crate) fn take_home(&self) -> Guard<A> {
+        take(&self.home).expect("the framework gives the aggregate back, unless it was committed")
+    }
+
+    /// How a command that was accepted went.
+    pub(crate) fn take_result(&self) -> Done {
+        take(&self.result).expect("a command that was executed has been committed")
+    }
+
+    /// Submits what was decided and waits for its commit. The guard is let go in between.
+    pub(crate) async fn submit(
+        &self,
+        mut guard: Guard<A>,
+        events: Vec<NewEvent>,
+        refusal: Option<String>,
+        answer: Option<Answer>,
+    ) -> Done {
+        let Request { aggregate_id, envelope, metadata_json, .. } = self.request;
+        let version = guard.version;
+        let entry = Entry {
+            aggregate_type: A::TYPE,
+            aggregate_id: (*aggregate_id).to_owned(),
+            events,
+            metadata_json: metadata_json.clone(),
+            metadata: envelope.metadata(),
+            fingerprint: envelope.fingerprint,
+            refusal,
+            version,
+            answer: answer.clone(),
+        };
+        let (reply, outcome) = oneshot::channel();
+        let decided_in = Some((self.epoch.clone(), self.decided_in));
+        let room = take(&self.room).expect("an attempt is submitted once");
+        room.send(Submission { entry, decided_in, reply });
+        // Only now does the state in memory count: what the queue never got never happened.
+        guard.epoch = Some(self.decided_in);
+        drop(guard);
+        let committed = outcome.await.unwrap_or_else(|_| {
+            Err(Failure::Unavailable("the journal was closed during the commit".to_owned()))
+        });
+        Done { committed, version, answer }
+    }
+}
+
+fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The framework owns its store, so it gets a reference to the attempt.
+pub(crate) struct AttemptRef<'a, 'b, A: Kept, W>(pub(crate) &'a Attempt<'b, A, W>);
+
+impl<A: Kept, W: Wording<A>> EventStore<A> for AttemptRef<'_, '_, A, W> {
+    type AC = Loan<A>;
+
+    async fn load_events(
+        &self,
+        _aggregate_id: &str,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        // The framework never asks for them; the journal loads streams itself.
+        Ok(Vec::new())
+    }
+
+    async fn load_aggregate(
+        &self,
+        _aggregate_id: &str,
+    ) -> Result<Loan<A>, AggregateError<A::Error>> {
+        Ok(Loan { guard: Some(self.0.take_home()), home: Arc::clone(&self.0.home) })
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        mut loan: Loan<A>,
+        _metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let unexpected = |text: String| AggregateError::UnexpectedError(text.into());
+        let mut guard = loan.guard.take().expect("a loan is committed once");
+        let mut new_events = Vec::with_capacity(events.len());
+        for event in &events {
+            guard.version += 1;
+            let payload =
+                serde_json::to_string(event).map_err(|error| unexpected(error.to_string()))?;
+            new_events.push(NewEvent {
+                event_id: Uuid::now_v7(),
+                sequence: guard.version,
+                event_type: event.event_type(),
+                event_version: event.event_version(),
+                payload: payload.into(),
+            });
+        }
+        let decided =
+            Decided::Accepted { state: &guard.state, version: guard.version, events: &events };
+        let answer = (self.0.request.wording)(decided);
+        let done = self.0.submit(guard, new_events, None, answer).await;
+        *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        // No queries hang on the framework, so nobody needs the envelopes.
+        Ok(Vec::new())
+    }
+}

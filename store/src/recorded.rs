@@ -1,0 +1,120 @@
+//! An event as it stands in the log: where, what, when, and on whose behalf.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::event::{Event, Unreadable};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+/// Who and what is behind an event. All values are texts, as cqrs-es expects of metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The command that the event answers.
+    pub command_id: Uuid,
+    /// What belongs together: the order's id for everything about an order, else the command's.
+    pub correlation_id: Uuid,
+    /// The event that made the checkout process send the command; absent for people's commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<Uuid>,
+    /// Who: `staff`, `guest`, `checkout`, `gateway:sandbox`.
+    pub actor: String,
+    /// The HTTP request that brought the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// W3C trace context of that request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Why, in the words of whoever asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An event of the log. Cheap to clone where it is held in an [`Arc`].
+#[derive(Debug, Clone)]
+pub struct RecordedEvent {
+    /// 1, 2, 3 ... over the whole log.
+    pub position: i64,
+    /// `UUIDv7`.
+    pub event_id: Uuid,
+    /// `order`, `payment`, `inventory` or `product`.
+    pub aggregate_type: String,
+    /// Which one: a UUID, or the SKU.
+    pub aggregate_id: String,
+    /// 1, 2, 3 ... within the aggregate.
+    pub sequence: i64,
+    /// Stored name, such as `order.placed`.
+    pub event_type: String,
+    /// Schema version of `payload`.
+    pub event_version: String,
+    /// The payload, byte for byte as stored.
+    pub payload: Arc<str>,
+    /// On whose behalf.
+    pub metadata: Metadata,
+    /// When it was committed; never decreases with the position on a clock that does not jump.
+    pub recorded_at: DateTime<Utc>,
+    /// The payload, read and upcast.
+    pub event: Event,
+}
+
+/// Why a row of the log cannot be understood. Our fault or an older program's, never the client's.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRecord {
+    /// The payload.
+    #[error("position {position}: {cause}")]
+    Payload {
+        /// Which event.
+        position: i64,
+        /// What was wrong.
+        cause: Unreadable,
+    },
+    /// The metadata.
+    #[error("position {position}: its metadata cannot be read: {cause}")]
+    Metadata {
+        /// Which event.
+        position: i64,
+        /// What was wrong.
+        cause: serde_json::Error,
+    },
+}
+
+/// A row of `events`, as selected by [`COLUMNS`].
+#[derive(Debug, FromRow)]
+pub(crate) struct Row {
+    position: i64,
+    event_id: Uuid,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: i64,
+    event_type: String,
+    event_version: String,
+    payload: String,
+    metadata: String,
+    recorded_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for RecordedEvent {
+    type Error = BadRecord;
+
+    fn try_from(row: Row) -> Result<Self, BadRecord> {
+        let Row { position, aggregate_type, event_type, event_version, payload, .. } = row;
+        let event = Event::read(&aggregate_type, &event_type, &event_version, &payload)
+            .map_err(|cause| BadRecord::Payload { position, cause })?;
+        let metadata = serde_json::from_str(&row.metadata)
+            .map_err(|cause| BadRecord::Metadata { position, cause })?;
+        Ok(Self {
+            position,
+            event_id: row.event_id,
+            aggregate_type,
+            aggregate_id: row.aggregate_id,
+            sequence: row.sequence,
+            event_type,
+            event_version,
+            payload: payload.into(),
+            metadata,
+            recorded_at: row.recorded_at,
+            event,
+        })
+    }
+}
