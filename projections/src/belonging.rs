@@ -1,0 +1,23 @@
+//! Which order an event belongs to.
+
+use domain::event::Event;
+use domain::ids::OrderId;
+use domain::inventory;
+use store::recorded::RecordedEvent;
+
+/// The order that the event is about; `None` for products, and for stock that no order holds.
+pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
+    match &event.event {
+        Event::Order(_) => event.aggregate_id.parse().ok(),
+        // Payments are correlated with their order from the first event on.
+        Event::Payment(_) => Some(OrderId(event.metadata.correlation_id)),
+        Event::Inventory(event) => match event {
+            inventory::Event::Reserved { order_id, .. }
+            | inventory::Event::Released { order_id, .. }
+            | inventory::Event::Issued { order_id, .. }
+            | inventory::Event::Restocked { order_id, .. } => Some(*order_id),
+            inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
+        },
+        Event::Product(_) => None,
+    }
+}

@@ -1,0 +1,50 @@
+//! The read models: what the log means to people who ask. Disposable; each is a fold of the log up
+//! to its mark.
+//!
+//! ```text
+//! log ─▶ projector ─▶ tables + mark, one transaction ◀── queries
+//!   └──▶ rebuild ──▶ a second copy beside ── swap ──▲
+//! ```
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `orders` | what was ordered, how far it is, whether it is paid |
+//! | `timeline` | what happened to an order, in which order, and who did it |
+//! | `payments` | attempts, captures and refunds of a payment |
+//! | `stock` | pieces in the house, held and available |
+//! | `products` | what is offered, at what price |
+//! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
+//!
+//! Tables live in the schema `read`, copies being rebuilt in `rebuild`. SQL names tables without a
+//! schema: the connection's search path decides which of the two it works on.
+
+mod belonging;
+mod error;
+mod live;
+mod marks;
+mod money;
+pub mod orders;
+mod paging;
+mod paying;
+pub mod payments;
+pub mod products;
+mod projection;
+mod projector;
+mod read_models;
+mod rebuild;
+pub mod sales;
+pub mod stock;
+mod storable;
+#[cfg(test)]
+mod tests;
+pub mod timeline;
+
+pub use crate::belonging::order_of;
+pub use crate::error::Error;
+pub use crate::live::State;
+pub use crate::money::MoneyView;
+pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
+pub use crate::paying::{PaymentStatus, RefundState, RefundView};
+pub use crate::projection::NAMES;
+pub use crate::read_models::{ReadModels, Status, WaitError};
+pub use crate::rebuild::{RebuildRefused, RebuildState, RebuildView};

@@ -1,0 +1,401 @@
+//! Orders: what was ordered, how far it is, whether it is paid.
+//!
+//! One row per order: what was fixed when it was placed, what has moved since, and what lists
+//! filter by.
+
+mod fold;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::ids::{OrderId, Sku};
+use domain::placing::Placing;
+use futures::future::BoxFuture;
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+use store::recorded::RecordedEvent;
+use uuid::Uuid;
+
+use self::fold::Progress;
+pub use self::view::{
+    AddressView, CustomerView, ItemView, OrderSummary, OrderView, Status, UnknownStatus,
+};
+use crate::belonging::order_of;
+use crate::error::Error;
+use crate::money::MoneyView;
+use crate::paging::{self, Cursor, Page};
+use crate::projection::Projection;
+use crate::storable;
+
+/// The name of this read model.
+pub const NAME: &str = "orders";
+
+/// Most orders of one insert: each brings all of its lines along.
+const INSERT_ORDERS_MAX: usize = 500;
+
+/// Most rows of `order_skus` of one insert: an order may have 2,000, a batch 2,000 such orders.
+const INSERT_SKUS_MAX: usize = 50_000;
+
+/// Which orders to list. What is not given does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// How far they have come.
+    pub status: Option<Status>,
+    /// The customer's address, however it is written.
+    pub customer_email: Option<String>,
+    /// Holding this article.
+    pub sku: Option<Sku>,
+    /// Sent to this country.
+    pub country: Option<String>,
+    /// Placed then or later.
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Placed then or earlier.
+    pub placed_to: Option<DateTime<Utc>>,
+}
+
+/// One order.
+pub async fn by_id(pool: &PgPool, id: OrderId) -> Result<Option<OrderView>, Error> {
+    let select = "select placed::text, progress::text from orders where order_id = $1";
+    let row = sqlx::query(select).bind(id.0).fetch_optional(pool).await?;
+    row.map(|row| {
+        let placing = serde_json::from_str(row.try_get("placed")?)?;
+        let progress = serde_json::from_str(row.try_get("progress")?)?;
+        Ok(OrderView::of(id, placing, progress))
+    })
+    .transpose()
+}
+
+/// Orders, newest first.
+pub async fn list(
+    pool: &PgPool,
+    filter: &Filter,
+    limit: i64,
+    after: Option<Cursor>,
+) -> Result<Page<OrderSummary>, Error> {
+    // Ordered by the columns of whichever index leads: that of the SKU or that of the order.
+    let (from, by) = match filter.sku {
+        Some(_) => ("orders join order_skus using (order_id)", "order_skus.placed_at"),
+        None => ("orders", "orders.placed_at"),
+    };
+    let id = if filter.sku.is_some() {
+        "order_skus.order_id"
+    } else {
+        "orders.order_id"
+    };
+    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
+        "select orders.order_id, status, payment_status, customer_name, customer_email, country, \
+         currency, total_minor, refunded_minor, version, orders.placed_at, updated_at from ",
+    );
+    sql.push(from).push(" where true");
+    if let Some(sku) = &filter.sku {
+        sql.push(" and sku = ").push_bind(sku.as_str());
+    }
+    if let Some(status) = filter.status {
+        sql.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(email) = &filter.customer_email {
+        sql.push(" and email_key = ")
+            .push_bind(storable::email_key(email));
+    }
+    if let Some(country) = &filter.country {
+        sql.push(" and country = ")
+            .push_bind(storable::key(country));
+    }
+    if let Some(from) = filter.placed_from {
+        sql.push(format_args!(" and {by} >= ")).push_bind(from);
+    }
+    if let Some(to) = filter.placed_to {
+        sql.push(format_args!(" and {by} <= ")).push_bind(to);
+    }
+    if let Some(Cursor { at, id: last }) = after {
+        sql.push(format_args!(" and ({by}, {id}) < ("))
+            .push_bind(at);
+        sql.push(", ").push_bind(last).push(")");
+    }
+    sql.push(format_args!(" order by {by} desc, {id} desc limit "));
+    sql.push_bind(paging::rows_for(limit));
+    let rows: Vec<SummaryRow> = sql.build_query_as().fetch_all(pool).await?;
+    let items = rows
+        .into_iter()
+        .map(SummaryRow::view)
+        .collect::<Result<Vec<_>, Error>>()?;
+    let cursor = |order: &OrderSummary| Cursor { at: order.placed_at, id: order.id.0 }.to_string();
+    Ok(paging::page(items, limit, cursor))
+}
+
+#[derive(sqlx::FromRow)]
+struct SummaryRow {
+    order_id: Uuid,
+    status: String,
+    payment_status: String,
+    customer_name: String,
+    customer_email: String,
+    country: String,
+    currency: String,
+    total_minor: i64,
+    refunded_minor: i64,
+    version: i64,
+    placed_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// The projector's side.
+pub(crate) struct Orders;
+
+impl Projection for Orders {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["orders", "order_skus"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("orders/tables.sql")
+    }
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        batch: &'a [Arc<RecordedEvent>],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(apply(connection, batch))
+    }
+}
+
+/// A batch's orders in memory, before and after.
+#[derive(Default)]
+struct Batch {
+    /// Placed in this batch.
+    new: BTreeMap<OrderId, (Placing, Progress)>,
+    /// Placed before; moved in this batch.
+    moved: BTreeMap<OrderId, Progress>,
+}
+
+async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+    let about: Vec<(OrderId, &RecordedEvent)> = events
+        .iter()
+        .filter(|event| matches!(event.event, Event::Order(_) | Event::Payment(_)))
+        .filter_map(|event| order_of(event).map(|id| (id, event.as_ref())))
+        .collect();
+    let mut batch = Batch { moved: load(connection, &about).await?, ..Batch::default() };
+    for (id, event) in about {
+        batch.take(id, event);
+    }
+    insert(connection, &batch.new).await?;
+    update(connection, &batch.moved).await
+}
+
+impl Batch {
+    fn take(&mut self, id: OrderId, event: &RecordedEvent) {
+        if let Some(order) = fold::placed(event) {
+            self.new.insert(id, order);
+        } else if let Some((_, progress)) = self.new.get_mut(&id) {
+            progress.take(event);
+        } else if let Some(progress) = self.moved.get_mut(&id) {
+            progress.take(event);
+        }
+        // What is left is a payment correlated with no order: it has a row in `payments`.
+    }
+}
+
+/// The orders that the events move and that were placed before this batch.
+async fn load(
+    connection: &mut PgConnection,
+    about: &[(OrderId, &RecordedEvent)],
+) -> Result<BTreeMap<OrderId, Progress>, Error> {
+    let mut ids: Vec<Uuid> = about.iter().map(|(id, _)| id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let select = "select order_id, progress::text from orders where order_id = any($1)";
+    let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
+    let progress = |row: sqlx::postgres::PgRow| {
+        let progress = serde_json::from_str(row.try_get("progress")?)?;
+        Ok((OrderId(row.try_get("order_id")?), progress))
+    };
+    rows.into_iter().map(progress).collect()
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    new: &BTreeMap<OrderId, (Placing, Progress)>,
+) -> Result<(), Error> {
+    let orders: Vec<(&OrderId, &Placing, &Progress)> = new
+        .iter()
+        .map(|(id, (placing, progress))| (id, placing, progress))
+        .collect();
+    for orders in orders.chunks(INSERT_ORDERS_MAX) {
+        let mut columns = Columns::default();
+        for (id, placing, progress) in orders {
+            columns.push(**id, placing, progress)?;
+        }
+        columns.insert(connection).await?;
+    }
+    let mut skus = Vec::new();
+    for (id, placing, _) in &orders {
+        let held = placing.pieces_by_sku();
+        skus.extend(
+            held.into_iter()
+                .map(|(sku, _)| (String::from(sku), placing.placed_at, id.0)),
+        );
+    }
+    for skus in skus.chunks(INSERT_SKUS_MAX) {
+        let insert = "insert into order_skus (sku, placed_at, order_id) \
+                      select * from unnest($1::text[], $2::timestamptz[], $3::uuid[])";
+        sqlx::query(insert)
+            .bind(
+                skus.iter()
+                    .map(|(sku, ..)| sku.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                skus.iter()
+                    .map(|(_, placed_at, _)| *placed_at)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(skus.iter().map(|(.., id)| *id).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn update(
+    connection: &mut PgConnection,
+    moved: &BTreeMap<OrderId, Progress>,
+) -> Result<(), Error> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let progress = moved
+        .values()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
+    let status = |order: &Progress| order.status.as_str();
+    let payment_status = |order: &Progress| order.paying.status().as_str();
+    sqlx::query(include_str!("orders/update.sql"))
+        .bind(moved.keys().map(|id| id.0).collect::<Vec<_>>())
+        .bind(moved.values().map(status).collect::<Vec<_>>())
+        .bind(moved.values().map(payment_status).collect::<Vec<_>>())
+        .bind(
+            moved
+                .values()
+                .map(|order| order.paying.refunded_minor)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            moved
+                .values()
+                .map(|order| order.version)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            moved
+                .values()
+                .map(|order| order.updated_at)
+                .collect::<Vec<_>>(),
+        )
+        .bind(progress)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// New rows, column by column, as `unnest` takes them.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<Uuid>,
+    statuses: Vec<&'static str>,
+    payment_statuses: Vec<&'static str>,
+    names: Vec<String>,
+    emails: Vec<String>,
+    email_keys: Vec<String>,
+    countries: Vec<String>,
+    currencies: Vec<&'static str>,
+    totals_minor: Vec<i64>,
+    refunded_minor: Vec<i64>,
+    versions: Vec<i64>,
+    placed_at: Vec<DateTime<Utc>>,
+    updated_at: Vec<DateTime<Utc>>,
+    placings: Vec<String>,
+    progresses: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, id: OrderId, placing: &Placing, progress: &Progress) -> Result<(), Error> {
+        self.ids.push(id.0);
+        self.statuses.push(progress.status.as_str());
+        self.payment_statuses
+            .push(progress.paying.status().as_str());
+        self.names.push(storable::storable(&placing.customer.name));
+        self.emails
+            .push(storable::storable(&placing.customer.email));
+        self.email_keys
+            .push(storable::email_key(&placing.customer.email));
+        self.countries
+            .push(storable::key(&placing.shipping_address.country));
+        self.currencies.push(placing.currency.code());
+        self.totals_minor.push(placing.total_minor());
+        self.refunded_minor.push(progress.paying.refunded_minor);
+        self.versions.push(progress.version);
+        self.placed_at.push(placing.placed_at);
+        self.updated_at.push(progress.updated_at);
+        self.placings.push(serde_json::to_string(placing)?);
+        self.progresses.push(serde_json::to_string(progress)?);
+        Ok(())
+    }
+
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), Error> {
+        sqlx::query(include_str!("orders/insert.sql"))
+            .bind(self.ids)
+            .bind(self.statuses)
+            .bind(self.payment_statuses)
+            .bind(self.names)
+            .bind(self.emails)
+            .bind(self.email_keys)
+            .bind(self.countries)
+            .bind(self.currencies)
+            .bind(self.totals_minor)
+            .bind(self.refunded_minor)
+            .bind(self.versions)
+            .bind(self.placed_at)
+            .bind(self.updated_at)
+            .bind(self.placings)
+            .bind(self.progresses)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+impl SummaryRow {
+    fn view(self) -> Result<OrderSummary, Error> {
+        let currency = storable::named(&self.currency)?;
+        Ok(OrderSummary {
+            id: OrderId(self.order_id),
+            status: storable::named(&self.status)?,
+            payment_status: storable::named(&self.payment_status)?,
+            customer: CustomerView {
+                name: self.customer_name,
+                email: self.customer_email,
+                phone: None,
+            },
+            country: self.country,
+            total: MoneyView::of(self.total_minor, currency),
+            refunded: MoneyView::of(self.refunded_minor, currency),
+            version: self.version,
+            placed_at: self.placed_at,
+            updated_at: self.updated_at,
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! What an order's events, and those of its payment, make of it. The projector and
+//! [`super::OrderView::at`] both go through here, so that a row and a replay cannot differ.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use domain::event::Event;
+use domain::order;
+use domain::payment;
+use domain::placing::{PaymentMethod, Placing};
+use serde::{Deserialize, Serialize};
+use store::recorded::RecordedEvent;
+
+use super::view::Status;
+use crate::paying::{Paying, Refunds};
+
+/// Postgres keeps microseconds; a replay must show no more than a row can.
+const SUBSECOND_DIGITS: u16 = 6;
+
+/// What moves after the order was placed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    pub(super) status: Status,
+    pub(super) cancel_reason: Option<String>,
+    pub(super) failure: Option<order::Failure>,
+    pub(super) method: PaymentMethod,
+    pub(super) gateway: String,
+    pub(super) paying: Paying,
+    pub(super) refunds: Refunds,
+    /// What the order was confirmed with, and what has gone back of that: the order's own books,
+    /// which say when it counts as refunded.
+    confirmed_minor: i64,
+    returned_minor: i64,
+    pub(super) version: i64,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+/// An order from its first event; `None` for any other event.
+pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
+    let Event::Order(order::Event::Placed(placing)) = &event.event else {
+        return None;
+    };
+    let mut placing = placing.as_ref().clone();
+    placing.placed_at = placing.placed_at.trunc_subsecs(SUBSECOND_DIGITS);
+    // What the provider gave the browser is of no use to a reader.
+    placing.payment.token = None;
+    let progress = Progress {
+        status: Status::Pending,
+        cancel_reason: None,
+        failure: None,
+        method: placing.payment.method,
+        gateway: placing.payment.gateway.clone(),
+        paying: Paying::default(),
+        refunds: Refunds::default(),
+        confirmed_minor: 0,
+        returned_minor: 0,
+        version: event.sequence,
+        updated_at: event.recorded_at.trunc_subsecs(SUBSECOND_DIGITS),
+    };
+    Some((placing, progress))
+}
+
+impl Progress {
+    /// Moves on by one event of the order or of its payment.
+    pub(super) fn take(&mut self, recorded: &RecordedEvent) {
+        match &recorded.event {
+            Event::Order(event) => {
+                self.take_order(event);
+                self.version = recorded.sequence;
+            }
+            Event::Payment(event) => self.take_payment(event),
+            Event::Inventory(_) | Event::Product(_) => return,
+        }
+        self.updated_at = recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS);
+    }
+
+    fn take_order(&mut self, event: &order::Event) {
+        match event {
+            // Read by `placed`; an order is placed once.
+            order::Event::Placed(_) => {}
+            order::Event::Processing => self.status = Status::Processing,
+            order::Event::Confirmed { captured_minor } => {
+                self.status = Status::Confirmed;
+                self.confirmed_minor = *captured_minor;
+                // Late money revives an order that was given up.
+                self.failure = None;
+            }
+            order::Event::Completed => self.status = Status::Completed,
+            order::Event::Cancelled { reason } => {
+                self.status = Status::Cancelled;
+                self.cancel_reason = Some(reason.clone());
+            }
+            order::Event::Failed(failure) => {
+                self.status = Status::Failed;
+                self.failure = Some(failure.clone());
+            }
+            order::Event::RefundRequested(refund) => {
+                self.refunds
+                    .ask(refund.refund_id, refund.amount_minor, &refund.reason);
+            }
+            order::Event::Refunded(refund) => {
+                self.refunds.settle(refund.refund_id);
+                self.returned_minor = self.returned_minor.saturating_add(refund.amount_minor);
+                let all_gone = self.returned_minor == self.confirmed_minor;
+                if all_gone && matches!(self.status, Status::Confirmed | Status::Completed) {
+                    self.status = Status::Refunded;
+                }
+            }
+            order::Event::RefundFailed { refund_id, reason, .. } => {
+                self.refunds.fail(*refund_id, reason);
+            }
+        }
+    }
+
+    fn take_payment(&mut self, event: &payment::Event) {
+        self.paying.take(event);
+        match event {
+            payment::Event::AttemptStarted(attempt) => {
+                self.method = attempt.choice.method;
+                self.gateway.clone_from(&attempt.choice.gateway);
+            }
+            payment::Event::RefundRequested { refund_id, amount_minor, reason } => {
+                self.refunds.ask(*refund_id, *amount_minor, reason);
+            }
+            payment::Event::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
+            payment::Event::RefundFailed { refund_id, reason, .. } => {
+                self.refunds.fail(*refund_id, reason);
+            }
+            payment::Event::Opened(_)
+            | payment::Event::AttemptAccepted { .. }
+            | payment::Event::Captured { .. }
+            | payment::Event::CapturedAgain { .. }
+            | payment::Event::Mismatched { .. }
+            | payment::Event::Declined { .. }
+            | payment::Event::Voided => {}
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! An order as it is shown.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::ids::{OrderId, PaymentId, Sku};
+use domain::order::Failure;
+use domain::placing::{Line, PaymentMethod, Placing};
+use serde::{Deserialize, Serialize};
+use store::recorded::RecordedEvent;
+use utoipa::ToSchema;
+
+use super::fold::{Progress, placed};
+use crate::money::MoneyView;
+use crate::paying::{PaymentStatus, RefundView};
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Its stock is being reserved.
+    Pending,
+    /// Its money is awaited.
+    Processing,
+    /// Paid.
+    Confirmed,
+    /// Fulfilled.
+    Completed,
+    /// Withdrawn.
+    Cancelled,
+    /// Given up, because stock was short or money did not come.
+    Failed,
+    /// All of its money has gone back.
+    Refunded,
+}
+
+/// Why a text is no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a status is pending, processing, confirmed, completed, cancelled, failed or refunded")]
+pub struct UnknownStatus;
+
+impl Status {
+    /// Every status with its name.
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("pending", Self::Pending),
+        ("processing", Self::Processing),
+        ("confirmed", Self::Confirmed),
+        ("completed", Self::Completed),
+        ("cancelled", Self::Cancelled),
+        ("failed", Self::Failed),
+        ("refunded", Self::Refunded),
+    ];
+
+    /// The name in answers and rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Confirmed => "confirmed",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        let named = |(name, _): &&(&str, Self)| *name == text;
+        Self::NAMES
+            .iter()
+            .find(named)
+            .map(|(_, status)| *status)
+            .ok_or(UnknownStatus)
+    }
+}
+
+/// Who ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CustomerView {
+    /// Name as given.
+    pub name: String,
+    /// Where to write to.
+    pub email: String,
+    /// Where to call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// Where the goods go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AddressView {
+    /// Street and number.
+    pub line1: String,
+    /// Flat, building, company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    /// Town.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+}
+
+/// One line, at the price the customer saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ItemView {
+    /// The article.
+    #[schema(value_type = String)]
+    pub sku: Sku,
+    /// Its name when it was ordered.
+    pub name: String,
+    /// Pieces.
+    pub quantity: u32,
+    /// Price of one piece.
+    pub unit_price: MoneyView,
+    /// Price of all pieces.
+    pub line_total: MoneyView,
+}
+
+/// One order, all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OrderView {
+    /// Which.
+    #[schema(value_type = Uuid)]
+    pub id: OrderId,
+    /// How far it has come.
+    pub status: Status,
+    /// Where its money stands.
+    pub payment_status: PaymentStatus,
+    /// Who ordered.
+    pub customer: CustomerView,
+    /// Where the goods go.
+    pub shipping_address: AddressView,
+    /// The lines as submitted.
+    pub items: Vec<ItemView>,
+    /// Goods, without shipping.
+    pub subtotal: MoneyView,
+    /// Shipping.
+    pub shipping_cost: MoneyView,
+    /// Goods and shipping.
+    pub total: MoneyView,
+    /// All money that came in for it.
+    pub captured: MoneyView,
+    /// What has gone back of that.
+    pub refunded: MoneyView,
+    /// The payment that carries its money.
+    #[schema(value_type = Uuid)]
+    pub payment_id: PaymentId,
+    /// How it is paid: as chosen last.
+    #[schema(value_type = String, example = "credit_card")]
+    pub payment_method: PaymentMethod,
+    /// The provider chosen last.
+    pub gateway: String,
+    /// Why it was withdrawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
+    /// Why it was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub failure: Option<Failure>,
+    /// Its refunds, in the order in which they were asked for.
+    pub refunds: Vec<RefundView>,
+    /// The order's version, for `If-Match`.
+    pub version: i64,
+    /// When the customer ordered.
+    pub placed_at: DateTime<Utc>,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One order in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OrderSummary {
+    /// Which.
+    #[schema(value_type = Uuid)]
+    pub id: OrderId,
+    /// How far it has come.
+    pub status: Status,
+    /// Where its money stands.
+    pub payment_status: PaymentStatus,
+    /// Who ordered; without the telephone number.
+    pub customer: CustomerView,
+    /// Where the goods go.
+    pub country: String,
+    /// Goods and shipping.
+    pub total: MoneyView,
+    /// What has gone back.
+    pub refunded: MoneyView,
+    /// The order's version, for `If-Match`.
+    pub version: i64,
+    /// When the customer ordered.
+    pub placed_at: DateTime<Utc>,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl OrderView {
+    /// What one order's events, and its payment's, make of it; in log order, others do no harm.
+    /// `None` if it was not placed yet.
+    pub fn at(events: &[Arc<RecordedEvent>]) -> Option<Self> {
+        let (first, (placing, mut progress)) = events
+            .iter()
+            .enumerate()
+            .find_map(|(index, event)| placed(event).map(|order| (index, order)))?;
+        let id = events.get(first)?.aggregate_id.parse().ok()?;
+        for event in events.iter().skip(first + 1) {
+            progress.take(event);
+        }
+        Some(Self::of(id, placing, progress))
+    }
+
+    pub(super) fn of(id: OrderId, placing: Placing, progress: Progress) -> Self {
+        let money = |minor| MoneyView::of(minor, placing.currency);
+        let item = |line: &Line| ItemView {
+            sku: line.sku.clone(),
+            name: line.name.clone(),
+            quantity: line.quantity,
+            unit_price: money(line.unit_price_minor),
+            line_total: money(line.total_minor()),
+        };
+        Self {
+            id,
+            status: progress.status,
+            payment_status: progress.paying.status(),
+            items: placing.lines.iter().map(item).collect(),
+            subtotal: money(placing.subtotal_minor()),
+            shipping_cost: money(placing.shipping_minor),
+            total: money(placing.total_minor()),
+            captured: money(progress.paying.captured_minor),
+            refunded: money(progress.paying.refunded_minor),
+            payment_id: placing.payment_id,
+            payment_method: progress.method,
+            gateway: progress.gateway,
+            cancel_reason: progress.cancel_reason,
+            failure: progress.failure,
+            refunds: progress.refunds.view(placing.currency),
+            version: progress.version,
+            placed_at: placing.placed_at,
+            updated_at: progress.updated_at,
+            customer: CustomerView {
+                name: placing.customer.name,
+                email: placing.customer.email,
+                phone: placing.customer.phone,
+            },
+            shipping_address: AddressView {
+                line1: placing.shipping_address.line1,
+                line2: placing.shipping_address.line2,
+                city: placing.shipping_address.city,
+                postcode: placing.shipping_address.postcode,
+                country: placing.shipping_address.country,
+            },
+        }
+    }
+}

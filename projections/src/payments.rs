@@ -1,0 +1,213 @@
+//! Payments: attempts, captures and refunds of the money side of an order.
+//!
+//! One row per payment, which holds all of it: a payment has at most a few dozen events.
+
+mod fold;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::ids::{OrderId, PaymentId};
+use domain::payment::AttemptState;
+use domain::placing::PaymentMethod;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+use store::recorded::RecordedEvent;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use self::fold::Payment;
+use crate::error::Error;
+use crate::money::MoneyView;
+use crate::paging::{self, Cursor, Page};
+use crate::paying::{PaymentStatus, RefundView};
+use crate::projection::Projection;
+
+/// The name of this read model.
+pub const NAME: &str = "payments";
+
+/// One try at one provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AttemptView {
+    /// Our name for it at the provider.
+    pub reference: String,
+    /// How the customer pays.
+    #[schema(value_type = String, example = "credit_card")]
+    pub method: PaymentMethod,
+    /// The provider.
+    pub gateway: String,
+    /// `awaited`, `accepted`, `captured`, `declined` or `mismatched`.
+    #[schema(value_type = String, example = "captured")]
+    pub status: AttemptState,
+    /// The provider's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_reference: Option<String>,
+    /// Why it was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+}
+
+/// One payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PaymentView {
+    /// Which.
+    #[schema(value_type = Uuid)]
+    pub payment_id: PaymentId,
+    /// The order it pays.
+    #[schema(value_type = Uuid)]
+    pub order_id: OrderId,
+    /// What is asked for.
+    pub amount: MoneyView,
+    /// Where the money stands.
+    pub status: PaymentStatus,
+    /// All money that came in.
+    pub captured: MoneyView,
+    /// What has gone back.
+    pub refunded: MoneyView,
+    /// What is about to go back.
+    pub pending_refunds: MoneyView,
+    /// Every attempt, in order.
+    pub attempts: Vec<AttemptView>,
+    /// Every refund, in the order in which they were asked for.
+    pub refunds: Vec<RefundView>,
+    /// The payment's version, for `If-Match`.
+    pub version: i64,
+    /// When money was first asked for.
+    pub opened_at: DateTime<Utc>,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One payment; `None` until its money is asked for.
+pub async fn by_id(pool: &PgPool, id: PaymentId) -> Result<Option<PaymentView>, Error> {
+    let select = "select payment_id, opened_at, version, updated_at, payment::text \
+                  from payments where payment_id = $1";
+    let row = sqlx::query(select).bind(id.0).fetch_optional(pool).await?;
+    row.map(|row| Ok(Payment::from_row(&row)?.view(id)))
+        .transpose()
+}
+
+/// Payments, newest first.
+pub async fn list(
+    pool: &PgPool,
+    limit: i64,
+    after: Option<Cursor>,
+) -> Result<Page<PaymentView>, Error> {
+    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
+        "select payment_id, opened_at, version, updated_at, payment::text from payments",
+    );
+    if let Some(Cursor { at, id }) = after {
+        sql.push(" where (opened_at, payment_id) < (").push_bind(at);
+        sql.push(", ").push_bind(id).push(")");
+    }
+    sql.push(" order by opened_at desc, payment_id desc limit ");
+    sql.push_bind(paging::rows_for(limit));
+    let rows = sql.build().fetch_all(pool).await?;
+    let view = |row: PgRow| {
+        let id = PaymentId(row.try_get("payment_id")?);
+        Ok(Payment::from_row(&row)?.view(id))
+    };
+    let items = rows
+        .into_iter()
+        .map(view)
+        .collect::<Result<Vec<_>, Error>>()?;
+    let cursor =
+        |view: &PaymentView| Cursor { at: view.opened_at, id: view.payment_id.0 }.to_string();
+    Ok(paging::page(items, limit, cursor))
+}
+
+/// The projector's side.
+pub(crate) struct Payments;
+
+impl Projection for Payments {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["payments"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("payments/tables.sql")
+    }
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        batch: &'a [Arc<RecordedEvent>],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(apply(connection, batch))
+    }
+}
+
+async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+    let about: Vec<(Uuid, &RecordedEvent)> = batch
+        .iter()
+        .filter(|recorded| matches!(recorded.event, Event::Payment(_)))
+        .filter_map(|recorded| Some((recorded.aggregate_id.parse().ok()?, recorded.as_ref())))
+        .collect();
+    if about.is_empty() {
+        return Ok(());
+    }
+    let mut payments = load(connection, &about).await?;
+    for (id, event) in about {
+        match payments.get_mut(&id) {
+            Some(payment) => payment.take(event),
+            // A payment's first event opens it; see `domain::payment`.
+            None => payments.extend(Payment::opened(event).map(|payment| (id, payment))),
+        }
+    }
+    let documents = payments
+        .values()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(include_str!("payments/upsert.sql"))
+        .bind(payments.keys().copied().collect::<Vec<_>>())
+        .bind(
+            payments
+                .values()
+                .map(|payment| payment.opened_at)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            payments
+                .values()
+                .map(|payment| payment.version)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            payments
+                .values()
+                .map(|payment| payment.updated_at)
+                .collect::<Vec<_>>(),
+        )
+        .bind(documents)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn load(
+    connection: &mut PgConnection,
+    about: &[(Uuid, &RecordedEvent)],
+) -> Result<BTreeMap<Uuid, Payment>, Error> {
+    let mut ids: Vec<Uuid> = about.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let select = "select payment_id, opened_at, version, updated_at, payment::text \
+                  from payments where payment_id = any($1)";
+    let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
+    let payment = |row: PgRow| Ok((row.try_get("payment_id")?, Payment::from_row(&row)?));
+    rows.into_iter().map(payment).collect()
+}

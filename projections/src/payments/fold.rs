@@ -1,0 +1,178 @@
+//! What a payment's events make of its row.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use domain::event::Event;
+use domain::ids::{OrderId, PaymentId};
+use domain::money::Money;
+use domain::payment::{self, Attempt, AttemptState};
+use domain::placing::PaymentMethod;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use store::recorded::RecordedEvent;
+
+use super::{AttemptView, PaymentView};
+use crate::error::Error;
+use crate::money::MoneyView;
+use crate::paying::{Paying, Refunds};
+
+/// Postgres keeps microseconds; what has not been stored yet must show no more.
+const SUBSECOND_DIGITS: u16 = 6;
+
+/// One try, as remembered in the row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Tried {
+    reference: String,
+    method: PaymentMethod,
+    gateway: String,
+    state: AttemptState,
+    provider_reference: Option<String>,
+    reason: Option<String>,
+    started_at: DateTime<Utc>,
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Payment {
+    order_id: OrderId,
+    amount: Money,
+    paying: Paying,
+    attempts: Vec<Tried>,
+    refunds: Refunds,
+    // In columns of their own.
+    #[serde(skip)]
+    pub(super) opened_at: DateTime<Utc>,
+    #[serde(skip)]
+    pub(super) version: i64,
+    #[serde(skip)]
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+impl Payment {
+    /// A payment from its first event; `None` for any other event.
+    pub(super) fn opened(recorded: &RecordedEvent) -> Option<Self> {
+        let Event::Payment(payment::Event::Opened(terms)) = &recorded.event else {
+            return None;
+        };
+        let mut payment = Self {
+            order_id: terms.order_id,
+            amount: terms.amount,
+            paying: Paying::default(),
+            attempts: Vec::new(),
+            refunds: Refunds::default(),
+            opened_at: recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS),
+            version: 0,
+            updated_at: DateTime::UNIX_EPOCH,
+        };
+        payment.take(recorded);
+        Some(payment)
+    }
+
+    /// Moves on by one event.
+    pub(super) fn take(&mut self, recorded: &RecordedEvent) {
+        use payment::Event as E;
+
+        let Event::Payment(event) = &recorded.event else {
+            return;
+        };
+        self.version = recorded.sequence;
+        self.updated_at = recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS);
+        self.paying.take(event);
+        match event {
+            E::Opened(_) | E::Voided => {}
+            E::AttemptStarted(attempt) => self.attempts.push(Tried::of(attempt)),
+            E::AttemptAccepted { reference, provider_reference } => {
+                self.answer(reference, AttemptState::Accepted, |tried| {
+                    tried.provider_reference = Some(provider_reference.clone());
+                });
+            }
+            E::Captured { reference, provider_reference, .. }
+            | E::CapturedAgain { reference, provider_reference, .. } => {
+                self.answer(reference, AttemptState::Captured, |tried| {
+                    tried.provider_reference = Some(provider_reference.clone());
+                });
+            }
+            E::Mismatched { reference, provider_reference, expected, received } => {
+                self.answer(reference, AttemptState::Mismatched, |tried| {
+                    tried.provider_reference = Some(provider_reference.clone());
+                    tried.reason = Some(format!("{received} came in, not {expected}"));
+                });
+            }
+            E::Declined { reference, reason } => {
+                self.answer(reference, AttemptState::Declined, |tried| {
+                    tried.reason = Some(reason.clone());
+                });
+            }
+            E::RefundRequested { refund_id, amount_minor, reason } => {
+                self.refunds.ask(*refund_id, *amount_minor, reason);
+            }
+            E::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
+            E::RefundFailed { refund_id, reason, .. } => self.refunds.fail(*refund_id, reason),
+        }
+    }
+
+    pub(super) fn from_row(row: &PgRow) -> Result<Self, Error> {
+        let payment: Self = serde_json::from_str(row.try_get("payment")?)?;
+        Ok(Self {
+            opened_at: row.try_get("opened_at")?,
+            version: row.try_get("version")?,
+            updated_at: row.try_get("updated_at")?,
+            ..payment
+        })
+    }
+
+    pub(super) fn view(self, id: PaymentId) -> PaymentView {
+        let money = |minor| MoneyView::of(minor, self.amount.currency);
+        PaymentView {
+            payment_id: id,
+            order_id: self.order_id,
+            amount: self.amount.into(),
+            status: self.paying.status(),
+            captured: money(self.paying.captured_minor),
+            refunded: money(self.paying.refunded_minor),
+            pending_refunds: money(self.refunds.pending_minor()),
+            refunds: self.refunds.view(self.amount.currency),
+            attempts: self.attempts.into_iter().map(Tried::view).collect(),
+            version: self.version,
+            opened_at: self.opened_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    fn answer(&mut self, reference: &str, state: AttemptState, with: impl Fn(&mut Tried)) {
+        for tried in &mut self.attempts {
+            if tried.reference == reference {
+                tried.state = state;
+                // What an earlier answer gave as its reason is overtaken.
+                tried.reason = None;
+                with(tried);
+            }
+        }
+    }
+}
+
+impl Tried {
+    fn of(attempt: &Attempt) -> Self {
+        Self {
+            reference: attempt.reference.clone(),
+            method: attempt.choice.method,
+            gateway: attempt.choice.gateway.clone(),
+            state: AttemptState::Awaited,
+            provider_reference: None,
+            reason: None,
+            started_at: attempt.started_at,
+        }
+    }
+
+    fn view(self) -> AttemptView {
+        AttemptView {
+            reference: self.reference,
+            method: self.method,
+            gateway: self.gateway,
+            status: self.state,
+            provider_reference: self.provider_reference,
+            reason: self.reason,
+            started_at: self.started_at,
+        }
+    }
+}

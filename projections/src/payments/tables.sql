@@ -1,0 +1,10 @@
+create table payments (
+    payment_id uuid primary key,
+    opened_at timestamptz not null,
+    version bigint not null,
+    updated_at timestamptz not null,
+    -- json, not jsonb: jsonb refuses the escaped NUL that a text of the log may hold.
+    payment json not null
+);
+
+create index payments_newest on payments (opened_at, payment_id);

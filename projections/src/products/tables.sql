@@ -1,0 +1,11 @@
+create table products (
+    sku text collate "C" primary key,
+    name text not null,
+    price_minor bigint not null,
+    currency text not null,
+    active boolean not null,
+    -- SKU and name in lower case, as searched; made by us, so that no locale has a say.
+    search_key text not null,
+    version bigint not null,
+    updated_at timestamptz not null
+);

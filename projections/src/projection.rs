@@ -1,0 +1,54 @@
+//! What a read model must be to be kept up to date, rebuilt and waited for.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+use store::recorded::RecordedEvent;
+
+use crate::error::Error;
+use crate::{orders, payments, products, sales, stock, timeline};
+
+/// One read model. Its tables are found by the connection's search path.
+pub(crate) trait Projection: Send + Sync {
+    /// Its name in statuses, marks and commands.
+    fn name(&self) -> &'static str;
+
+    /// Changes whenever tables or fold change: the tables are then made and filled anew.
+    fn version(&self) -> i32;
+
+    /// Its tables, in the order in which its queries name them: whoever locks all of them keeps
+    /// to that order, or would deadlock with a query.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// The statements that create the tables.
+    fn ddl(&self) -> &'static str;
+
+    /// Brings the tables from one position to a later one. The caller's transaction holds the
+    /// lock on the mark and commits the mark with the rows.
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        batch: &'a [Arc<RecordedEvent>],
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// Every read model there is.
+pub(crate) const ALL: [&dyn Projection; 6] = [
+    &orders::Orders,
+    &timeline::Timeline,
+    &payments::Payments,
+    &stock::Stock,
+    &products::Products,
+    &sales::Sales,
+];
+
+/// The names of all read models, as queries wait for them.
+pub const NAMES: [&str; 6] = [
+    orders::NAME,
+    timeline::NAME,
+    payments::NAME,
+    stock::NAME,
+    products::NAME,
+    sales::NAME,
+];

@@ -1,0 +1,253 @@
+//! The handle on all read models: opens them, keeps them up to date, waits for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store::feed::Feeds;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use crate::error::Error;
+use crate::live::{Live, State};
+use crate::marks::{self, LIVE};
+use crate::projection::{ALL, Projection};
+use crate::projector::Projector;
+use crate::rebuild::{self, RebuildRefused, RebuildView, Rebuilds};
+
+/// Most connections for queries: each is one select of milliseconds, and PostgreSQL's default of
+/// 100 connections is shared by all processes and their writers.
+const READS_CONNECTIONS_MAX: u32 = 16;
+/// Connections for projectors: one each, or they would wait for one another.
+const PROJECTING_CONNECTIONS_MAX: u32 = 6;
+/// How long a query waits for a connection before it is told to try again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the marks are read while waiting for a projector of another process: well below what
+/// a person notices, and one cheap select each.
+const POLL_PAUSE: Duration = Duration::from_millis(25);
+
+/// All read models of a database. Cheap to clone.
+#[derive(Clone)]
+pub struct ReadModels {
+    log: PgPool,
+    reads: PgPool,
+    projecting: PgPool,
+    models: Arc<[Model]>,
+}
+
+/// One read model in this process.
+struct Model {
+    projection: &'static dyn Projection,
+    live: Arc<Live>,
+    rebuilds: Arc<Rebuilds>,
+}
+
+/// How one read model is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Status {
+    /// Which.
+    #[schema(example = "orders")]
+    pub name: &'static str,
+    /// How far it has been brought.
+    pub position: i64,
+    /// Events that it is behind the log.
+    pub lag: i64,
+    /// `running`, `elsewhere` (another process runs it, or none), `stopped`, or `failed: ...`.
+    #[schema(value_type = String, example = "running")]
+    pub state: State,
+    /// Its last rebuild in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildView>,
+}
+
+/// Why waiting for a position was no use.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// It takes too long.
+    #[error("{name} has reached position {reached}, not yet {wanted}")]
+    Behind {
+        /// The read model.
+        name: &'static str,
+        /// Where it is.
+        reached: i64,
+        /// Where it was to be.
+        wanted: i64,
+    },
+    /// It could not be asked.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+impl ReadModels {
+    /// Opens the read models of a database; makes those anew that are missing or of another
+    /// version.
+    pub async fn open(pool: PgPool) -> Result<Self, Error> {
+        marks::make_schemas(&pool).await?;
+        let options = PgConnectOptions::clone(&pool.connect_options())
+            .options([("search_path", format!("{LIVE},public").as_str())]);
+        let reads = PgPoolOptions::new()
+            .max_connections(READS_CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.clone());
+        // A crash of the database may take rows and marks back, always both, and never behind
+        // the log's back: the log was made durable before. Not waiting for the disk leaves it to
+        // the log.
+        let projecting = PgPoolOptions::new()
+            .max_connections(PROJECTING_CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.options([("synchronous_commit", "off")]));
+        let mut connection = projecting.acquire().await?;
+        for projection in ALL {
+            marks::make_tables_once(&mut connection, projection).await?;
+        }
+        drop(connection);
+        let models = ALL
+            .into_iter()
+            .map(|projection| Model {
+                projection,
+                live: Arc::new(Live::new()),
+                rebuilds: Arc::new(Rebuilds::new()),
+            })
+            .collect();
+        Ok(Self { log: pool, reads, projecting, models })
+    }
+
+    /// Runs all projectors until told to stop.
+    pub fn spawn(&self, feeds: &Feeds, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        for model in self.models.iter() {
+            running.spawn(self.projector(model).run(feeds.subscribe(), stop.clone()));
+        }
+        running
+    }
+
+    /// How far a read model has been brought.
+    pub async fn reached(&self, name: &str) -> Result<i64, Error> {
+        self.reached_by(self.model(name)?).await
+    }
+
+    /// Waits until all of these read models have been brought to a position; the position that
+    /// all of them have reached.
+    pub async fn wait_for(
+        &self,
+        names: &[&'static str],
+        position: i64,
+        patience: Duration,
+    ) -> Result<i64, WaitError> {
+        let until = Instant::now() + patience;
+        let mut all_reached: Option<i64> = None;
+        for name in names {
+            let reached = self
+                .wait_for_one(self.model(name)?, position, until)
+                .await?;
+            all_reached = Some(all_reached.map_or(reached, |all| all.min(reached)));
+        }
+        Ok(all_reached.unwrap_or(position))
+    }
+
+    /// How all read models are.
+    pub async fn statuses(&self) -> Result<Vec<Status>, Error> {
+        let select = "select name, marks.position, log_head.position from marks, log_head";
+        let marks: Vec<(String, i64, i64)> = sqlx::query_as(select).fetch_all(&self.reads).await?;
+        self.models
+            .iter()
+            .map(|model| {
+                let name = model.projection.name();
+                let (_, position, head) = marks
+                    .iter()
+                    .find(|(of, ..)| of == name)
+                    .ok_or(Error::NoMark { name })?;
+                Ok(Status {
+                    name,
+                    position: *position,
+                    lag: head.saturating_sub(*position).max(0),
+                    state: model.live.state(),
+                    rebuild: model.rebuilds.view(),
+                })
+            })
+            .collect()
+    }
+
+    /// Starts to rebuild a read model in the background; queries go on. Its progress is in its
+    /// status.
+    pub fn start_rebuild(&self, name: &str) -> Result<(), RebuildRefused> {
+        let projection = rebuild::named(name)?;
+        let named = |model: &&Model| model.projection.name() == projection.name();
+        let model = self
+            .models
+            .iter()
+            .find(named)
+            .expect("there is a model of each projection");
+        model.rebuilds.start(projection, self.log.clone())
+    }
+
+    /// Where queries are asked.
+    pub fn reads(&self) -> &PgPool {
+        &self.reads
+    }
+
+    #[cfg(test)]
+    pub(crate) fn projector_of(&self, name: &str) -> Projector {
+        self.projector(self.model(name).unwrap())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rebuilds_of(&self, name: &str) -> Arc<Rebuilds> {
+        Arc::clone(&self.model(name).unwrap().rebuilds)
+    }
+
+    fn projector(&self, model: &Model) -> Projector {
+        Projector {
+            projection: model.projection,
+            pool: self.projecting.clone(),
+            live: Arc::clone(&model.live),
+        }
+    }
+
+    fn model(&self, name: &str) -> Result<&Model, Error> {
+        let named = |model: &&Model| model.projection.name() == name;
+        self.models
+            .iter()
+            .find(named)
+            .ok_or_else(|| Error::Unknown(name.to_owned()))
+    }
+
+    async fn reached_by(&self, model: &Model) -> Result<i64, Error> {
+        if let Some(mark) = model.live.mark() {
+            return Ok(mark);
+        }
+        let mut connection = self.reads.acquire().await?;
+        marks::position(&mut connection, model.projection.name()).await
+    }
+
+    async fn wait_for_one(
+        &self,
+        model: &Model,
+        wanted: i64,
+        until: Instant,
+    ) -> Result<i64, WaitError> {
+        let name = model.projection.name();
+        let mut marks = model.live.marks();
+        loop {
+            let reached = self.reached_by(model).await?;
+            if wanted <= reached {
+                return Ok(reached);
+            }
+            if until <= Instant::now() {
+                return Err(WaitError::Behind { name, reached, wanted });
+            }
+            // A projector of this process tells; one of another has to be asked again and again.
+            let here = marks.borrow_and_update().is_some();
+            let next = if here {
+                until
+            } else {
+                until.min(Instant::now() + POLL_PAUSE)
+            };
+            let _told_or_due = timeout_at(next, marks.changed()).await;
+        }
+    }
+}

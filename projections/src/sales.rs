@@ -1,0 +1,256 @@
+//! Sales: what was sold and given back, to the penny.
+//!
+//! An order is booked when it is confirmed, under the day on which it was placed; goods only,
+//! without shipping. It stays in gross whatever becomes of it: what goes back is in refunded.
+
+mod fold;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use domain::money::Currency;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgConnection, PgPool, Row as _};
+use store::recorded::RecordedEvent;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use self::fold::{Added, Batch, Key, Order};
+use crate::error::Error;
+use crate::money::MoneyView;
+use crate::projection::Projection;
+use crate::storable;
+
+/// The name of this read model.
+pub const NAME: &str = "sales";
+
+/// What a report has a row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// Each day, `2011-12-09`.
+    Day,
+    /// Each month, `2011-12`.
+    Month,
+    /// Each country that goods were sent to.
+    Country,
+    /// Each article.
+    Sku,
+    /// Each currency.
+    Currency,
+}
+
+/// Sales under one key in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SalesRow {
+    /// Day, month, country, SKU or currency.
+    #[schema(example = "2011-12")]
+    pub key: String,
+    /// Paid orders with this key.
+    pub orders: i64,
+    /// Pieces sold.
+    pub units: i64,
+    /// What they were sold for, without shipping.
+    pub gross: MoneyView,
+    /// What has gone back of that.
+    pub refunded: MoneyView,
+    /// What is left.
+    pub net: MoneyView,
+}
+
+/// All sales of the days from `from` to `to`, both included, ordered by key, then by currency.
+pub async fn report(
+    pool: &PgPool,
+    group_by: GroupBy,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> Result<Vec<SalesRow>, Error> {
+    let (key, table) = match group_by {
+        GroupBy::Day => ("to_char(day, 'YYYY-MM-DD')", "sales_by_country"),
+        GroupBy::Month => ("to_char(day, 'YYYY-MM')", "sales_by_country"),
+        GroupBy::Country => ("country", "sales_by_country"),
+        GroupBy::Sku => ("sku", "sales_by_sku"),
+        GroupBy::Currency => ("currency", "sales_by_country"),
+    };
+    let select = format!(
+        "select {key} collate \"C\" as key, currency, sum(orders)::bigint as orders, \
+         sum(units)::bigint as units, sum(gross_minor)::bigint as gross_minor, \
+         sum(refunded_minor)::bigint as refunded_minor from {table} \
+         where day between coalesce($1, '-infinity') and coalesce($2, 'infinity') \
+         group by 1, 2 order by 1, 2"
+    );
+    let rows: Vec<Row> = sqlx::query_as(&select)
+        .bind(from)
+        .bind(to)
+        .fetch_all(pool)
+        .await?;
+    rows.into_iter().map(Row::view).collect()
+}
+
+#[derive(FromRow)]
+struct Row {
+    key: String,
+    currency: String,
+    orders: i64,
+    units: i64,
+    gross_minor: i64,
+    refunded_minor: i64,
+}
+
+impl Row {
+    fn view(self) -> Result<SalesRow, Error> {
+        let currency: Currency = storable::named(&self.currency)?;
+        Ok(SalesRow {
+            key: self.key,
+            orders: self.orders,
+            units: self.units,
+            gross: MoneyView::of(self.gross_minor, currency),
+            refunded: MoneyView::of(self.refunded_minor, currency),
+            net: MoneyView::of(self.gross_minor.saturating_sub(self.refunded_minor), currency),
+        })
+    }
+}
+
+/// The projector's side.
+pub(crate) struct Sales;
+
+impl Projection for Sales {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["sales_by_country", "sales_by_sku", "sales_orders"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("sales/tables.sql")
+    }
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        batch: &'a [Arc<RecordedEvent>],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(apply(connection, batch))
+    }
+}
+
+async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+    let events = || events.iter().map(AsRef::as_ref);
+    let needed = fold::needed(events());
+    let known = load(connection, needed.into_iter().collect()).await?;
+    let mut batch = Batch { orders: known, ..Batch::default() };
+    for event in events() {
+        batch.take(event);
+    }
+    keep(connection, &batch).await?;
+    let by_country = include_str!("sales/book_by_country.sql");
+    book(connection, by_country, batch.by_country).await?;
+    book(connection, include_str!("sales/book_by_sku.sql"), batch.by_sku).await
+}
+
+async fn load(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+) -> Result<BTreeMap<Uuid, Order>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let select = "select order_id, day, country, currency, goods::text \
+                  from sales_orders where order_id = any($1)";
+    let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let goods: Option<&str> = row.try_get("goods")?;
+            let order = Order {
+                day: row.try_get("day")?,
+                country: row.try_get("country")?,
+                currency: row.try_get("currency")?,
+                goods: goods.map(serde_json::from_str).transpose()?,
+            };
+            Ok((row.try_get("order_id")?, order))
+        })
+        .collect()
+}
+
+async fn keep(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
+    let orders: Vec<(Uuid, &Order)> = batch
+        .changed
+        .iter()
+        .filter_map(|id| Some((*id, batch.orders.get(id)?)))
+        .collect();
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let goods = orders
+        .iter()
+        .map(|(_, order)| order.goods.as_ref().map(serde_json::to_string).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(include_str!("sales/keep.sql"))
+        .bind(orders.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(
+            orders
+                .iter()
+                .map(|(_, order)| order.day)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            orders
+                .iter()
+                .map(|(_, order)| order.country.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            orders
+                .iter()
+                .map(|(_, order)| order.currency.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(goods)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn book(
+    connection: &mut PgConnection,
+    upsert: &'static str,
+    added: BTreeMap<Key, Added>,
+) -> Result<(), Error> {
+    if added.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(upsert)
+        .bind(added.keys().map(|key| key.day).collect::<Vec<_>>())
+        .bind(added.keys().map(|key| key.of.as_str()).collect::<Vec<_>>())
+        .bind(
+            added
+                .keys()
+                .map(|key| key.currency.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(added.values().map(|added| added.orders).collect::<Vec<_>>())
+        .bind(added.values().map(|added| added.units).collect::<Vec<_>>())
+        .bind(
+            added
+                .values()
+                .map(|added| added.gross_minor)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            added
+                .values()
+                .map(|added| added.refunded_minor)
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+-- Sales of a day by country and currency: reports by day, month, country and currency add these up.
+-- An order has one day, one country and one currency, so counts of orders may be added too.
+create table sales_by_country (
+    day date not null,
+    country text collate "C" not null,
+    currency text collate "C" not null,
+    orders bigint not null,
+    units bigint not null,
+    gross_minor bigint not null,
+    refunded_minor bigint not null,
+    primary key (day, country, currency)
+);
+
+-- Sales of a day by SKU. An order counts once for each of its SKUs.
+create table sales_by_sku (
+    day date not null,
+    sku text collate "C" not null,
+    currency text collate "C" not null,
+    orders bigint not null,
+    units bigint not null,
+    gross_minor bigint not null,
+    refunded_minor bigint not null,
+    primary key (day, sku, currency)
+);
+
+-- Where an order's sales are booked, for its confirmation and its refunds, which say neither day
+-- nor country. The goods are needed until they are booked, and null from then on.
+create table sales_orders (
+    order_id uuid primary key,
+    day date not null,
+    country text not null,
+    currency text not null,
+    goods json
+);

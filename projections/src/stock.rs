@@ -1,0 +1,264 @@
+//! Stock: pieces in the house, held for orders, and available.
+//!
+//! One row per SKU that ever had stock. Who holds what is the write side's business.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::ids::Sku;
+use domain::inventory;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection, PgPool};
+use store::recorded::RecordedEvent;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+use crate::paging::{self, Page, SkuCursor};
+use crate::projection::Projection;
+use crate::storable;
+
+/// The name of this read model.
+pub const NAME: &str = "stock";
+
+/// The stock of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StockView {
+    /// The article.
+    #[schema(value_type = String)]
+    pub sku: Sku,
+    /// Pieces in the house.
+    pub on_hand: i64,
+    /// Pieces held for orders.
+    pub reserved: i64,
+    /// Pieces that can still be reserved.
+    pub available: i64,
+    /// The stock's version, for `If-Match`.
+    pub version: i64,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The stock of one SKU; `None` if it never had any.
+pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<StockView>, Error> {
+    let select = "select sku, on_hand, reserved, version, updated_at from stock where sku = $1";
+    let row: Option<Level> = sqlx::query_as(select)
+        .bind(sku.as_str())
+        .fetch_optional(pool)
+        .await?;
+    row.map(Level::view).transpose()
+}
+
+/// All stock, ordered by SKU.
+pub async fn list(
+    pool: &PgPool,
+    limit: i64,
+    after: Option<SkuCursor>,
+) -> Result<Page<StockView>, Error> {
+    // No SKU is empty, so all of them come after the empty text.
+    let select = "select sku, on_hand, reserved, version, updated_at from stock \
+                  where $1 < sku order by sku limit $2";
+    let rows: Vec<Level> = sqlx::query_as(select)
+        .bind(
+            after
+                .map(|SkuCursor(sku)| String::from(sku))
+                .unwrap_or_default(),
+        )
+        .bind(paging::rows_for(limit))
+        .fetch_all(pool)
+        .await?;
+    let items = rows
+        .into_iter()
+        .map(Level::view)
+        .collect::<Result<Vec<_>, Error>>()?;
+    Ok(paging::page(items, limit, |stock| SkuCursor(stock.sku.clone()).to_string()))
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+struct Level {
+    sku: String,
+    on_hand: i64,
+    reserved: i64,
+    version: i64,
+    updated_at: DateTime<Utc>,
+}
+
+/// The projector's side.
+pub(crate) struct Stock;
+
+impl Projection for Stock {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["stock"]
+    }
+
+    fn ddl(&self) -> &'static str {
+        include_str!("stock/tables.sql")
+    }
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        batch: &'a [Arc<RecordedEvent>],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(apply(connection, batch))
+    }
+}
+
+async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+    let mut levels: BTreeMap<&str, Level> = BTreeMap::new();
+    let moves = || {
+        batch.iter().filter_map(|recorded| match &recorded.event {
+            Event::Inventory(event) => Some((recorded, event)),
+            Event::Order(_) | Event::Payment(_) | Event::Product(_) => None,
+        })
+    };
+    for (recorded, _) in moves() {
+        let sku = recorded.aggregate_id.as_str();
+        levels.entry(sku).or_insert_with(|| Level::empty(sku));
+    }
+    if levels.is_empty() {
+        return Ok(());
+    }
+    let select =
+        "select sku, on_hand, reserved, version, updated_at from stock where sku = any($1)";
+    let known: Vec<Level> = sqlx::query_as(select)
+        .bind(levels.keys().copied().collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+    for level in known {
+        if let Some(empty) = levels.get_mut(level.sku.as_str()) {
+            *empty = level;
+        }
+    }
+    for (recorded, event) in moves() {
+        if let Some(level) = levels.get_mut(recorded.aggregate_id.as_str()) {
+            level.take(event);
+            level.version = recorded.sequence;
+            level.updated_at = recorded.recorded_at;
+        }
+    }
+    sqlx::query(include_str!("stock/upsert.sql"))
+        .bind(
+            levels
+                .values()
+                .map(|level| level.sku.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            levels
+                .values()
+                .map(|level| level.on_hand)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            levels
+                .values()
+                .map(|level| level.reserved)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            levels
+                .values()
+                .map(|level| level.version)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            levels
+                .values()
+                .map(|level| level.updated_at)
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+impl Level {
+    fn empty(sku: &str) -> Self {
+        Self {
+            sku: sku.to_owned(),
+            on_hand: 0,
+            reserved: 0,
+            version: 0,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn take(&mut self, event: &inventory::Event) {
+        use inventory::Event as E;
+
+        match event {
+            E::Received { quantity, .. } | E::Restocked { quantity, .. } => {
+                self.on_hand = self.on_hand.saturating_add_unsigned(*quantity);
+            }
+            E::Adjusted { quantity, .. } => {
+                self.on_hand = self.on_hand.saturating_add(*quantity);
+            }
+            E::Reserved { quantity, .. } => {
+                self.reserved = self.reserved.saturating_add_unsigned(*quantity);
+            }
+            E::Released { quantity, .. } => {
+                self.reserved = self.reserved.saturating_sub_unsigned(*quantity);
+            }
+            E::Issued { quantity, .. } => {
+                self.reserved = self.reserved.saturating_sub_unsigned(*quantity);
+                self.on_hand = self.on_hand.saturating_sub_unsigned(*quantity);
+            }
+        }
+    }
+
+    fn view(self) -> Result<StockView, Error> {
+        Ok(StockView {
+            sku: storable::named(&self.sku)?,
+            on_hand: self.on_hand,
+            reserved: self.reserved,
+            available: self.on_hand.saturating_sub(self.reserved),
+            version: self.version,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::aggregate::Decider as _;
+    use domain::ids::{OrderId, RefundId};
+    use inventory::{Event as E, Inventory};
+    use uuid::Uuid;
+
+    #[test]
+    fn each_event_moves_the_row_as_it_moves_the_stock() {
+        let (one, two) = (OrderId(Uuid::from_u128(1)), OrderId(Uuid::from_u128(2)));
+        let expires_at = DateTime::UNIX_EPOCH;
+        let mut level = Level::empty("cup");
+        let mut stock = Inventory::default();
+        for event in [
+            E::Received { quantity: 10, reference: String::new() },
+            E::Reserved { order_id: one, quantity: 3, expires_at },
+            E::Reserved { order_id: two, quantity: 4, expires_at },
+            E::Adjusted { quantity: -2, reason: String::new() },
+            E::Released { order_id: one, quantity: 3 },
+            E::Issued { order_id: two, quantity: 4 },
+            E::Restocked { order_id: two, refund_id: RefundId(Uuid::nil()), quantity: 1 },
+        ] {
+            level.take(&event);
+            stock.evolve(&event);
+
+            let row = (level.on_hand.unsigned_abs(), level.reserved.unsigned_abs());
+            assert_eq!(row, (stock.on_hand(), stock.reserved()), "after {event:?}");
+        }
+        assert_eq!((level.on_hand, level.reserved), (5, 0));
+    }
+}

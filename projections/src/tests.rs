@@ -1,0 +1,12 @@
+//! The read models against histories that the domain itself has decided, on a real PostgreSQL.
+
+mod bench;
+mod marks;
+mod queries;
+mod rebuilding;
+mod replay;
+mod reports;
+mod running;
+mod shop;
+mod stories;
+mod world;

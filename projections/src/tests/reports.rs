@@ -1,0 +1,171 @@
+//! Sales, to the penny.
+
+use chrono::NaiveDate;
+use domain::event::Event;
+use domain::order;
+
+use super::stories::{ENDINGS, Ending, SKUS, Tale, busy};
+use super::world::World;
+use crate::sales::{GroupBy, SalesRow, report};
+
+async fn of(world: &World, group_by: GroupBy) -> Vec<SalesRow> {
+    report(world.models.reads(), group_by, None, None)
+        .await
+        .unwrap()
+}
+
+fn row(key: &str, counts: [i64; 2], amounts: [&str; 3], currency: &str) -> SalesRow {
+    let money = |amount: &str| crate::MoneyView {
+        amount: amount.to_owned(),
+        currency: currency.to_owned(),
+    };
+    SalesRow {
+        key: key.to_owned(),
+        orders: counts[0],
+        units: counts[1],
+        gross: money(amounts[0]),
+        refunded: money(amounts[1]),
+        net: money(amounts[2]),
+    }
+}
+
+/// The orders of `busy(1)` by hand. Paid are 1, 4, 5, 6, 7 and 10 to 13, in order of
+/// [`ENDINGS`]; order `n` has 5 and `1 + n % 4` pieces at `100 + n % 7 * 33`:
+///
+/// | n | currency | units | price | goods | of which went back |
+/// | --- | --- | --- | --- | --- | --- |
+/// | 1 | GBP | 7 | 133 | 931 | |
+/// | 4 | EUR | 6 | 232 | 1392 | all |
+/// | 5 | EUR | 7 | 265 | 1855 | |
+/// | 6 | JPY | 8 | 298 | 2384 | |
+/// | 7 | JPY | 9 | 100 | 900 | |
+/// | 10 | GBP | 8 | 199 | 1592 | 123 |
+/// | 11 | GBP | 9 | 232 | 2088 | all |
+/// | 12 | EUR | 6 | 265 | 1590 | 2 pieces: 530 |
+/// | 13 | EUR | 7 | 298 | 2086 | 77, less 11 of it for shipping |
+///
+/// Shipping, 350 for odd orders, takes its share of a refund by amount: of order 13's 77 it is
+/// 77 * 350 / 2436 = 11.06.
+#[tokio::test]
+async fn sales_by_currency_are_what_one_adds_up_by_hand() {
+    let world = World::projected(&busy(1).log, 1_000).await;
+    assert_eq!(
+        of(&world, GroupBy::Currency).await,
+        [
+            row("EUR", [4, 26], ["69.23", "19.88", "49.35"], "EUR"),
+            row("GBP", [3, 24], ["46.11", "22.11", "24.00"], "GBP"),
+            row("JPY", [2, 17], ["3284", "0", "3284"], "JPY"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn every_grouping_adds_up_to_the_same_and_is_ordered_bytewise() {
+    let shop = busy(4);
+    let world = World::projected(&shop.log, 100).await;
+    let sums = |rows: &[SalesRow]| {
+        let mut sums = std::collections::BTreeMap::<String, [i64; 4]>::new();
+        for row in rows {
+            let minor = |amount: &str| amount.replace('.', "").parse::<i64>().unwrap();
+            let sum = sums.entry(row.gross.currency.clone()).or_default();
+            let amounts = [
+                row.units,
+                minor(&row.gross.amount),
+                minor(&row.refunded.amount),
+                minor(&row.net.amount),
+            ];
+            for (sum, amount) in sum.iter_mut().zip(amounts) {
+                *sum += amount;
+            }
+        }
+        sums
+    };
+    let expected = sums(&of(&world, GroupBy::Currency).await);
+    let groupings = [GroupBy::Day, GroupBy::Month, GroupBy::Country, GroupBy::Sku];
+    for group_by in groupings {
+        let rows = of(&world, group_by).await;
+        assert_eq!(sums(&rows), expected, "{group_by:?}");
+        let keys = |row: &SalesRow| (row.key.clone(), row.gross.currency.clone());
+        assert!(rows.is_sorted_by_key(keys), "{group_by:?}");
+    }
+}
+
+#[tokio::test]
+async fn days_are_included_at_both_ends_and_dated_by_when_the_order_was_placed() {
+    let world = World::projected(&busy(1).log, 1_000).await;
+    let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+    let days = of(&world, GroupBy::Day).await;
+    let keys: Vec<&str> = days.iter().map(|row| row.key.as_str()).collect();
+    // Every third order is seven hours later; the first was at nine in the morning.
+    assert_eq!(
+        keys,
+        [
+            "2026-03-01",
+            "2026-03-01",
+            "2026-03-01",
+            "2026-03-02",
+            "2026-03-02"
+        ]
+    );
+
+    let reads = world.models.reads();
+    let (first, second) = (day("2026-03-01"), day("2026-03-02"));
+    let of_days = async |from, to| report(reads, GroupBy::Day, from, to).await.unwrap();
+    assert_eq!(of_days(Some(first), Some(first)).await, days[..3]);
+    assert_eq!(of_days(Some(second), None).await, days[3..]);
+    assert_eq!(of_days(None, Some(second)).await, days);
+    assert_eq!(of_days(Some(second), Some(first)).await, []);
+}
+
+#[tokio::test]
+async fn an_order_counts_once_for_each_sku_it_holds() {
+    let shop = busy(1);
+    let world = World::projected(&shop.log, 1_000).await;
+    let paid = |ending: &Ending| {
+        !matches!(
+            ending,
+            Ending::Waiting
+                | Ending::OutOfStock
+                | Ending::CancelledUnpaid
+                | Ending::Mismatched
+                | Ending::MismatchedCurrency
+        )
+    };
+    let rows = of(&world, GroupBy::Sku).await;
+    for sku in SKUS {
+        let holding = (0..)
+            .zip(ENDINGS)
+            .filter(|(_, ending)| paid(ending))
+            .filter(|(n, _)| {
+                Tale::of(*n)
+                    .placing
+                    .lines
+                    .iter()
+                    .any(|line| line.sku.as_str() == sku)
+            })
+            .count();
+        let counted: i64 = rows
+            .iter()
+            .filter(|row| row.key == sku)
+            .map(|row| row.orders)
+            .sum();
+        assert_eq!(counted, i64::try_from(holding).unwrap(), "{sku}");
+    }
+}
+
+#[tokio::test]
+async fn goods_are_forgotten_once_they_are_booked() {
+    let shop = busy(1);
+    let confirmed = shop
+        .log
+        .iter()
+        .filter(|it| matches!(it.event, Event::Order(order::Event::Confirmed { .. })))
+        .count();
+    let world = World::projected(&shop.log, 10).await;
+    let select = "select count(*) from sales_orders where goods is null";
+    let forgotten: i64 = sqlx::query_scalar(select)
+        .fetch_one(world.models.reads())
+        .await
+        .unwrap();
+    assert_eq!(forgotten, i64::try_from(confirmed).unwrap());
+}

@@ -1,0 +1,132 @@
+//! A shop that answers commands by the domain's own rules and keeps the log in memory, so that no
+//! test can be about a history that could not have happened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::aggregate::Decider;
+use domain::event::Event;
+use domain::ids::{OrderId, PaymentId, Sku};
+use domain::inventory::{self, Inventory};
+use domain::order::{self, Order};
+use domain::payment::{self, Payment};
+use domain::product::{self, Product};
+use store::recorded::{Metadata, RecordedEvent};
+use uuid::Uuid;
+
+/// The shop, and all that happened in it.
+#[derive(Default)]
+pub(super) struct Shop {
+    pub(super) orders: BTreeMap<OrderId, Order>,
+    payments: BTreeMap<PaymentId, Payment>,
+    stock: BTreeMap<Sku, Inventory>,
+    products: BTreeMap<Sku, Product>,
+    sequences: BTreeMap<(String, String), i64>,
+    pub(super) log: Vec<Arc<RecordedEvent>>,
+}
+
+/// The first event's time; each further one is a second later.
+pub(super) fn opening() -> DateTime<Utc> {
+    "2026-03-01T09:00:00.123456Z".parse().unwrap()
+}
+
+impl Shop {
+    pub(super) fn order(&mut self, id: OrderId, command: order::Command) {
+        let order = self.orders.entry(id).or_default();
+        for event in decided(order, command) {
+            self.record("order", &id.to_string(), id.0, Event::Order(event));
+        }
+    }
+
+    pub(super) fn payment(&mut self, id: PaymentId, of: OrderId, command: payment::Command) {
+        let payment = self.payments.entry(id).or_default();
+        for event in decided(payment, command) {
+            self.record("payment", &id.to_string(), of.0, Event::Payment(event));
+        }
+    }
+
+    pub(super) fn stock(&mut self, sku: &str, command: inventory::Command) {
+        let correlation = match &command {
+            inventory::Command::Reserve { order_id, .. }
+            | inventory::Command::Release { order_id }
+            | inventory::Command::Issue { order_id }
+            | inventory::Command::Restock { order_id, .. } => order_id.0,
+            inventory::Command::Receive { .. } | inventory::Command::Adjust { .. } => {
+                Uuid::from_u128(1)
+            }
+        };
+        let stock = self.stock.entry(sku.parse().unwrap()).or_default();
+        for event in decided(stock, command) {
+            self.record("inventory", sku, correlation, Event::Inventory(event));
+        }
+    }
+
+    pub(super) fn describe(&mut self, sku: &str, description: product::Description) {
+        let product = self.products.entry(sku.parse().unwrap()).or_default();
+        for event in decided(product, product::Command::Describe(description)) {
+            self.record("product", sku, Uuid::from_u128(2), Event::Product(event));
+        }
+    }
+
+    /// The events of an order and of its payment, in log order.
+    pub(super) fn of_order(&self, id: OrderId) -> Vec<Arc<RecordedEvent>> {
+        self.log
+            .iter()
+            .filter(|event| matches!(event.event, Event::Order(_) | Event::Payment(_)))
+            .filter(|event| event.metadata.correlation_id == id.0)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn head(&self) -> i64 {
+        self.log.last().map_or(0, |event| event.position)
+    }
+
+    fn record(&mut self, aggregate: &str, id: &str, correlation_id: Uuid, event: Event) {
+        let position = self.head() + 1;
+        let sequence = self
+            .sequences
+            .entry((aggregate.to_owned(), id.to_owned()))
+            .or_default();
+        *sequence += 1;
+        let (payload, version) = match &event {
+            Event::Order(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Payment(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Inventory(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Product(event) => (serde_json::to_string(event), event.schema_version()),
+        };
+        self.log.push(Arc::new(RecordedEvent {
+            position,
+            event_id: Uuid::now_v7(),
+            aggregate_type: aggregate.to_owned(),
+            aggregate_id: id.to_owned(),
+            sequence: *sequence,
+            event_type: event.name(),
+            event_version: version.to_string(),
+            payload: payload.unwrap().into(),
+            metadata: Metadata {
+                command_id: Uuid::now_v7(),
+                correlation_id,
+                causation_id: None,
+                actor: "staff".to_owned(),
+                request_id: None,
+                traceparent: None,
+                reason: None,
+            },
+            recorded_at: opening() + TimeDelta::seconds(position),
+            event,
+        }));
+    }
+}
+
+#[track_caller]
+fn decided<A: Decider>(aggregate: &mut A, command: A::Command) -> Vec<A::Event> {
+    let events = aggregate
+        .decide(command)
+        .expect("the story obeys the rules");
+    for event in &events {
+        aggregate.evolve(event);
+    }
+    events
+}

@@ -1,0 +1,167 @@
+//! What an event says, in a sentence for people. Exhaustive: an event without a sentence does not
+//! compile.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::ids::Sku;
+use domain::money::{Currency, Money};
+use domain::order::{self, Failure};
+use domain::{inventory, payment, product};
+use store::recorded::RecordedEvent;
+
+/// Tells an order's events in log order; later sentences need what earlier events said.
+#[derive(Debug, Default)]
+pub(super) struct Teller {
+    /// Most amounts are in the order's currency and do not repeat it.
+    currency: Option<Currency>,
+    /// The provider of each attempt, by reference.
+    gateways: HashMap<String, String>,
+}
+
+impl Teller {
+    pub(super) fn tell(&mut self, recorded: &RecordedEvent) -> String {
+        match &recorded.event {
+            Event::Order(event) => self.order(event),
+            Event::Payment(event) => self.payment(event, recorded.recorded_at),
+            Event::Inventory(event) => {
+                inventory(event, &recorded.aggregate_id, recorded.recorded_at)
+            }
+            Event::Product(product::Event::Described(offer)) => {
+                let sold = if offer.active {
+                    "for sale"
+                } else {
+                    "not for sale"
+                };
+                format!(
+                    "{} offered as {} at {}, {sold}",
+                    recorded.aggregate_id, offer.name, offer.price
+                )
+            }
+        }
+    }
+
+    fn order(&mut self, event: &order::Event) -> String {
+        match event {
+            order::Event::Placed(placing) => {
+                self.currency = Some(placing.currency);
+                let lines = placing.lines.len();
+                let noun = if lines == 1 { "line" } else { "lines" };
+                format!("{lines} {noun} ordered for {}", placing.total())
+            }
+            order::Event::Processing => "all stock reserved, money awaited".to_owned(),
+            order::Event::Confirmed { captured_minor } => {
+                format!("confirmed: {} paid", self.amount(*captured_minor))
+            }
+            order::Event::Completed => "completed".to_owned(),
+            order::Event::Cancelled { reason } => format!("cancelled: {reason}"),
+            order::Event::Failed(Failure::OutOfStock { skus }) => {
+                let skus: Vec<&str> = skus.iter().map(Sku::as_str).collect();
+                format!("failed: out of stock of {}", skus.join(", "))
+            }
+            order::Event::Failed(Failure::PaymentTimedOut) => "failed: not paid in time".to_owned(),
+            order::Event::Failed(Failure::PaymentMismatched) => {
+                "failed: another amount came in than was asked for".to_owned()
+            }
+            order::Event::RefundRequested(refund) => {
+                format!(
+                    "refund of {} asked for: {}",
+                    self.amount(refund.amount_minor),
+                    refund.reason
+                )
+            }
+            order::Event::Refunded(refund) => {
+                format!("refund of {} done", self.amount(refund.amount_minor))
+            }
+            order::Event::RefundFailed { amount_minor, reason, .. } => {
+                format!("refund of {} failed: {reason}", self.amount(*amount_minor))
+            }
+        }
+    }
+
+    fn payment(&mut self, event: &payment::Event, at: DateTime<Utc>) -> String {
+        use payment::Event as E;
+
+        match event {
+            E::Opened(terms) => {
+                self.currency = Some(terms.amount.currency);
+                format!("{} asked for until {}", terms.amount, time(terms.pay_by, at))
+            }
+            E::AttemptStarted(attempt) => {
+                let gateway = attempt.choice.gateway.clone();
+                self.gateways.insert(attempt.reference.clone(), gateway);
+                format!("attempt {} started at {}", attempt.reference, attempt.choice.gateway)
+            }
+            E::AttemptAccepted { reference, .. } => {
+                format!("attempt {reference} taken on by {}", self.gateway(reference))
+            }
+            E::Captured { reference, received, .. } => {
+                format!("{received} captured by {}", self.gateway(reference))
+            }
+            E::CapturedAgain { reference, received, .. } => {
+                format!("{received} captured once more by {}", self.gateway(reference))
+            }
+            E::Mismatched { reference, expected, received, .. } => {
+                format!("{received} captured by {}, not {expected}", self.gateway(reference))
+            }
+            E::Declined { reference, reason } => {
+                format!("declined by {}: {reason}", self.gateway(reference))
+            }
+            E::Voided => "no more money is asked for".to_owned(),
+            E::RefundRequested { amount_minor, reason, .. } => {
+                format!("{} to go back: {reason}", self.amount(*amount_minor))
+            }
+            E::Refunded { amount_minor, .. } => {
+                format!("{} went back", self.amount(*amount_minor))
+            }
+            E::RefundFailed { amount_minor, reason, .. } => {
+                format!("{} could not go back: {reason}", self.amount(*amount_minor))
+            }
+        }
+    }
+
+    fn amount(&self, minor: i64) -> String {
+        match self.currency {
+            Some(currency) => Money { minor, currency }.to_string(),
+            // The order's first event has not been told: a slice, not a timeline.
+            None => format!("{minor} minor units"),
+        }
+    }
+
+    fn gateway(&self, reference: &str) -> &str {
+        self.gateways
+            .get(reference)
+            .map_or("the provider", String::as_str)
+    }
+}
+
+fn inventory(event: &inventory::Event, sku: &str, at: DateTime<Utc>) -> String {
+    use inventory::Event as E;
+
+    let pieces = |quantity: &dyn Display| format!("{quantity} × {sku}");
+    match event {
+        E::Received { quantity, reference } => {
+            format!("{} received: {reference}", pieces(quantity))
+        }
+        E::Adjusted { quantity, reason } => {
+            format!("{sku} adjusted by {quantity:+}: {reason}")
+        }
+        E::Reserved { quantity, expires_at, .. } => {
+            format!("{} reserved until {}", pieces(quantity), time(*expires_at, at))
+        }
+        E::Released { quantity, .. } => format!("{} released", pieces(quantity)),
+        E::Issued { quantity, .. } => format!("{} issued", pieces(quantity)),
+        E::Restocked { quantity, .. } => format!("{} back on the shelf", pieces(quantity)),
+    }
+}
+
+/// A time in UTC, with its day unless that is the day of the event.
+fn time(time: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    if time.date_naive() == at.date_naive() {
+        time.format("%H:%M").to_string()
+    } else {
+        time.format("%Y-%m-%d %H:%M").to_string()
+    }
+}

@@ -1,0 +1,64 @@
+//! Which events of the log the checkout process hears, and as what.
+//!
+//! Events that only echo its own commands are left out: their answers were heard already.
+
+use domain::checkout::Fact;
+use domain::event::Event;
+use domain::ids::OrderId;
+use domain::{order, payment};
+use store::recorded::RecordedEvent;
+
+use super::Heard;
+
+/// What an event means to the order that it belongs to.
+pub(super) fn heard(event: &RecordedEvent) -> Option<Heard> {
+    let fact = match &event.event {
+        Event::Order(event) => of_order(event),
+        Event::Payment(event) => of_payment(event),
+        Event::Inventory(_) | Event::Product(_) => None,
+    }?;
+    Some(Heard {
+        order_id: OrderId(event.metadata.correlation_id),
+        cause: event.event_id,
+        position: Some(event.position),
+        fact,
+    })
+}
+
+fn of_order(event: &order::Event) -> Option<Fact> {
+    use order::Event as E;
+    match event {
+        E::Placed(placing) => Some(Fact::OrderPlaced(placing.clone())),
+        E::Completed => Some(Fact::OrderCompleted),
+        E::Cancelled { .. } => Some(Fact::OrderCancelled),
+        E::RefundRequested(refund) => Some(Fact::RefundRequested(refund.clone())),
+        E::Processing
+        | E::Confirmed { .. }
+        | E::Failed(_)
+        | E::Refunded(_)
+        | E::RefundFailed { .. } => None,
+    }
+}
+
+fn of_payment(event: &payment::Event) -> Option<Fact> {
+    use payment::Event as E;
+    match event {
+        E::Captured { received, .. } => Some(Fact::PaymentCaptured { received: *received }),
+        E::CapturedAgain { received, .. } => {
+            Some(Fact::PaymentCapturedAgain { received: *received })
+        }
+        E::Mismatched { expected, received, .. } => {
+            Some(Fact::PaymentMismatched { expected: *expected, received: *received })
+        }
+        E::Declined { .. } => Some(Fact::PaymentDeclined),
+        E::Refunded { refund_id, .. } => Some(Fact::PaymentRefunded { refund_id: *refund_id }),
+        E::RefundFailed { refund_id, reason, .. } => {
+            Some(Fact::PaymentRefundFailed { refund_id: *refund_id, reason: reason.clone() })
+        }
+        E::Opened(_)
+        | E::AttemptStarted(_)
+        | E::AttemptAccepted { .. }
+        | E::Voided
+        | E::RefundRequested { .. } => None,
+    }
+}

@@ -1,0 +1,254 @@
+//! What each intent asks for, and what its answer means to the process.
+
+use chrono::Utc;
+use domain::checkout::{Brief, Fact, Intent};
+use domain::ids::{OrderId, PaymentId, RefundId, Sku, attempt_reference};
+use domain::inventory::{self, Inventory};
+use domain::order::{self, Order};
+use domain::payment::{self, Attempt, Payment, Terms};
+use store::command::{ExecuteError, Verdict};
+use store::journal::Journal;
+use store::states::Kept;
+use uuid::Uuid;
+
+use crate::derived;
+
+/// Who acts.
+const ACTOR: &str = "checkout";
+
+/// What came of an intent.
+pub(super) enum Answer {
+    /// Done; nothing to hear.
+    Done,
+    /// Something to hear.
+    Fact(Fact),
+    /// The process has named a refund.
+    OwnRefund(RefundId),
+    /// A person is needed.
+    Park {
+        /// Which intent, for the parked fact's name.
+        step: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Turns intents into commands.
+pub(super) struct Executor {
+    journal: Journal,
+}
+
+/// What one command of the process is about.
+struct Step<'a> {
+    order_id: OrderId,
+    cause: Uuid,
+    name: String,
+    reason: Option<&'a str>,
+}
+
+impl Executor {
+    pub(super) fn new(journal: Journal) -> Self {
+        Self { journal }
+    }
+
+    /// Carries one intent out. Its command id follows from cause and step.
+    pub(super) async fn execute(
+        &self,
+        order_id: OrderId,
+        cause: Uuid,
+        intent: Intent,
+    ) -> Result<Answer, ExecuteError> {
+        let step = |name: String| Step { order_id, cause, name, reason: None };
+        match intent {
+            Intent::ReserveStock { sku, quantity, expires_at } => {
+                let command = inventory::Command::Reserve { order_id, quantity, expires_at };
+                self.reserve(step(format!("reserve {sku}")), sku, command)
+                    .await
+            }
+            Intent::ReleaseStock { sku } => {
+                let command = inventory::Command::Release { order_id };
+                self.must::<Inventory>(sku.as_str(), step(format!("release {sku}")), command)
+                    .await
+            }
+            Intent::IssueStock { sku } => {
+                let command = inventory::Command::Issue { order_id };
+                self.must::<Inventory>(sku.as_str(), step(format!("issue {sku}")), command)
+                    .await
+            }
+            Intent::RestockStock { refund_id, part } => {
+                let quantity = u64::from(part.quantity);
+                let command = inventory::Command::Restock { order_id, refund_id, quantity };
+                let step = step(format!("restock {refund_id} {}", part.sku));
+                self.must::<Inventory>(part.sku.as_str(), step, command)
+                    .await
+            }
+            Intent::ProcessOrder => {
+                let step = step("process".to_owned());
+                self.order(step, order::Command::Process, Some(Fact::OrderProcessing))
+                    .await
+            }
+            Intent::ConfirmOrder { captured } => {
+                let command = order::Command::Confirm { captured };
+                self.order(step("confirm".to_owned()), command, Some(Fact::OrderConfirmed))
+                    .await
+            }
+            Intent::FailOrder(failure) => {
+                let command = order::Command::Fail(failure);
+                self.order(step("fail".to_owned()), command, None).await
+            }
+            Intent::SettleRefund { refund_id } => {
+                let command = order::Command::SettleRefund { refund_id };
+                let step = step(format!("settle refund {refund_id}"));
+                self.must::<Order>(&order_id.to_string(), step, command)
+                    .await
+            }
+            Intent::FailRefund { refund_id, reason } => {
+                let command = order::Command::FailRefund { refund_id, reason };
+                let step = step(format!("fail refund {refund_id}"));
+                self.must::<Order>(&order_id.to_string(), step, command)
+                    .await
+            }
+            Intent::OpenPayment(brief) => {
+                self.open_payment(step("open payment".into()), brief).await
+            }
+            Intent::VoidPayment(payment_id) => {
+                self.void(step("void payment".to_owned()), payment_id).await
+            }
+            Intent::RefundPayment { payment_id, refund_id, amount_minor, reason } => {
+                let step = Step { reason: Some(&reason), ..step("refund payment".to_owned()) };
+                self.refund(step, payment_id, refund_id, amount_minor, reason.clone())
+                    .await
+            }
+            Intent::CallStaff { reason } => {
+                Ok(Answer::Park { step: "call staff".to_owned(), reason })
+            }
+        }
+    }
+
+    async fn send<A: Kept>(
+        &self,
+        aggregate_id: &str,
+        step: &Step<'_>,
+        command: A::Command,
+    ) -> Result<Verdict<A::Error>, ExecuteError> {
+        let Step { order_id, cause, name, reason } = step;
+        let reason = reason.map(ToOwned::to_owned);
+        let envelope = derived::envelope(ACTOR, *order_id, *cause, name, reason);
+        let receipt = self
+            .journal
+            .execute_derived::<A>(aggregate_id, command, envelope)
+            .await?;
+        Ok(receipt.verdict)
+    }
+
+    /// A command that only a mistake of ours can have refused.
+    async fn must<A: Kept>(
+        &self,
+        aggregate_id: &str,
+        step: Step<'_>,
+        command: A::Command,
+    ) -> Result<Answer, ExecuteError> {
+        Ok(match self.send::<A>(aggregate_id, &step, command).await? {
+            Verdict::Refused(refusal) => unexpected(step, &refusal),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                Answer::Done
+            }
+        })
+    }
+
+    async fn reserve(
+        &self,
+        step: Step<'_>,
+        sku: Sku,
+        command: inventory::Command,
+    ) -> Result<Answer, ExecuteError> {
+        Ok(match self.send::<Inventory>(sku.as_str(), &step, command).await? {
+            Verdict::Refused(inventory::Refusal::InsufficientStock { .. }) => {
+                Answer::Fact(Fact::StockShort { sku })
+            }
+            Verdict::Refused(refusal) => unexpected(step, &refusal),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                Answer::Fact(Fact::StockReserved { sku })
+            }
+        })
+    }
+
+    /// A command that the order refuses if it has come to another end meanwhile.
+    async fn order(
+        &self,
+        step: Step<'_>,
+        command: order::Command,
+        done: Option<Fact>,
+    ) -> Result<Answer, ExecuteError> {
+        use order::Refusal as R;
+        let order_id = step.order_id.to_string();
+        Ok(match self.send::<Order>(&order_id, &step, command).await? {
+            Verdict::Refused(R::AlreadyCancelled | R::AlreadyFailed) => {
+                Answer::Fact(Fact::OrderMovedOn)
+            }
+            Verdict::Refused(refusal) => unexpected(step, &refusal),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                done.map_or(Answer::Done, Answer::Fact)
+            }
+        })
+    }
+
+    async fn open_payment(&self, step: Step<'_>, brief: Brief) -> Result<Answer, ExecuteError> {
+        let terms = Terms { order_id: step.order_id, amount: brief.total, pay_by: brief.pay_by };
+        let attempt = Attempt {
+            reference: attempt_reference(derived::id(step.cause, "attempt")),
+            choice: brief.payment,
+            started_at: Utc::now(),
+        };
+        let command = payment::Command::Open { terms, attempt };
+        self.must::<Payment>(&brief.payment_id.to_string(), step, command)
+            .await
+    }
+
+    async fn void(&self, step: Step<'_>, payment_id: PaymentId) -> Result<Answer, ExecuteError> {
+        use payment::Refusal as R;
+        let command = payment::Command::Void;
+        Ok(
+            match self
+                .send::<Payment>(&payment_id.to_string(), &step, command)
+                .await?
+            {
+                // Paid in the same moment: that fact is on its way.
+                Verdict::Refused(R::AlreadyCaptured) => Answer::Done,
+                Verdict::Refused(refusal) => unexpected(step, &refusal),
+                Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                    Answer::Done
+                }
+            },
+        )
+    }
+
+    async fn refund(
+        &self,
+        mut step: Step<'_>,
+        payment_id: PaymentId,
+        refund_id: Option<RefundId>,
+        amount_minor: i64,
+        reason: String,
+    ) -> Result<Answer, ExecuteError> {
+        let own = RefundId(derived::id(step.cause, "own refund"));
+        let done = refund_id.map_or(Answer::OwnRefund(own), |_| Answer::Done);
+        let refund_id = refund_id.unwrap_or(own);
+        step.name = format!("refund payment {refund_id}");
+        let command = payment::Command::Refund { refund_id, amount_minor, reason };
+        Ok(
+            match self
+                .must::<Payment>(&payment_id.to_string(), step, command)
+                .await?
+            {
+                Answer::Done => done,
+                other => other,
+            },
+        )
+    }
+}
+
+fn unexpected(step: Step<'_>, refusal: &dyn std::error::Error) -> Answer {
+    let reason = format!("\"{}\" was refused: {refusal}", step.name);
+    Answer::Park { step: step.name, reason }
+}

@@ -1,0 +1,13 @@
+//! Whatever acts because an event happened: the checkout process and calls to payment providers.
+//!
+//! Every worker reads the log from its mark on, acts through commands whose ids are derived from
+//! what caused them, and moves its mark when their outcomes are known. A crash in between repeats
+//! commands, which then meet their receipts.
+
+pub mod checkout;
+pub mod parked;
+pub mod providers;
+
+mod derived;
+mod marks;
+mod polls;
