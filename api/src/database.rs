@@ -1,0 +1,175 @@
+//! Commands that go to the database without a server: bringing it up to date, and checking what
+//! it holds.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use stack::{Options, Servers, Stack};
+
+use crate::dev::DATABASE_URL_FILE;
+use crate::settings::given;
+use crate::verify;
+
+/// One reads, one may wait.
+const CONNECTIONS_MAX: u32 = 2;
+/// A server that does not answer for this long is not there.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Events between two plain lines of progress.
+const LINE_EVERY_EVENTS: i64 = 100_000;
+
+/// Which database.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Postgres; without it, that of the data directory
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Where `daybook dev` keeps everything
+    #[arg(long, env = "DAYBOOK_DATA_DIR", default_value = ".daybook")]
+    pub data_dir: PathBuf,
+}
+
+/// Why it could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing to open.
+    #[error(
+        "no database: set DATABASE_URL, or run where `daybook dev` keeps its data ({} does not exist)",
+        data_dir.display()
+    )]
+    None {
+        /// Where we looked.
+        data_dir: PathBuf,
+    },
+    /// The private database could not be had.
+    #[error(transparent)]
+    Stack(#[from] stack::Error),
+    /// Postgres does not answer.
+    #[error("the database cannot be reached: {0}; check DATABASE_URL")]
+    Connect(#[source] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Something in the log is wrong, or it cannot be read.
+    #[error(transparent)]
+    Verify(#[from] verify::Error),
+    /// The terminal, or whatever stands in for it.
+    #[error("cannot write to the standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// `daybook migrate`.
+pub async fn migrate(args: Args) -> Result<(), Error> {
+    let database = Database::open(&args).await?;
+    store::migrate(&database.pool).await?;
+    database.close().await;
+    writeln!(io::stdout(), "the database is up to date")?;
+    Ok(())
+}
+
+/// `daybook verify`.
+pub async fn verify(args: Args) -> Result<(), Error> {
+    let database = Database::open(&args).await?;
+    let progress = Progress::new();
+    let checked =
+        verify::verify(&database.pool, |position, head| progress.at(position, head)).await;
+    progress.bar.finish_and_clear();
+    database.close().await;
+    let checked = checked?;
+    writeln!(
+        io::stdout(),
+        "all is well: {} events of {} streams; the stock of {} SKUs, the money of {} payments, \
+         {} confirmed orders",
+        checked.events,
+        checked.streams,
+        checked.skus,
+        checked.payments,
+        checked.confirmed
+    )?;
+    Ok(())
+}
+
+/// An open database, and its server if we had to start it.
+struct Database {
+    pool: PgPool,
+    stack: Option<Stack>,
+}
+
+impl Database {
+    async fn open(args: &Args) -> Result<Self, Error> {
+        let (url, stack) = match given(args.database_url.as_ref()) {
+            Some(url) => (url, None),
+            None => private(&args.data_dir).await?,
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(CONNECT_MAX)
+            .connect(&url)
+            .await
+            .map_err(Error::Connect)?;
+        Ok(Self { pool, stack })
+    }
+
+    async fn close(self) {
+        self.pool.close().await;
+        if let Some(stack) = self.stack {
+            stack.stop().await;
+        }
+    }
+}
+
+/// The database of a data directory: that of the `daybook dev` that runs there, or started by us.
+async fn private(data_dir: &Path) -> Result<(String, Option<Stack>), Error> {
+    if !data_dir.exists() {
+        return Err(Error::None { data_dir: data_dir.to_owned() });
+    }
+    let options = Options { servers: Servers::OnlyPostgres, ..Options::new(data_dir) };
+    match Stack::start(options).await {
+        Ok(stack) => {
+            let url = stack
+                .database_url()
+                .expect("Postgres was asked for")
+                .to_owned();
+            Ok((url, Some(stack)))
+        }
+        Err(in_use @ stack::Error::InUse { .. }) => {
+            match std::fs::read_to_string(data_dir.join(DATABASE_URL_FILE)) {
+                Ok(url) => Ok((url.trim().to_owned(), None)),
+                Err(_) => Err(in_use.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A bar on a terminal, plain lines elsewhere; both on the standard error.
+struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        let template = "{bar:30} {human_pos} of {human_len} events, {per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar, is_terminal: io::stderr().is_terminal() }
+    }
+
+    fn at(&self, position: i64, head: i64) {
+        let before = self.bar.position();
+        let (position, head) = (position.unsigned_abs(), head.unsigned_abs());
+        self.bar.set_length(head);
+        self.bar.set_position(position);
+        let every = LINE_EVERY_EVENTS.unsigned_abs();
+        if !self.is_terminal && before / every != position / every {
+            // Progress is a courtesy; whoever closed the standard error does without.
+            let _written = writeln!(io::stderr(), "{position} of {head} events");
+        }
+    }
+}

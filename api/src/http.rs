@@ -1,0 +1,143 @@
+//! Daybook over HTTP. This file is the table of contents: every route, and the layers around them.
+//!
+//! ```text
+//! request ─▶ occurrence (id, log, count, problem+json) ─▶ panics ─▶ time limit ─▶ handler
+//!                                                                                   │
+//!                          command: who, key, turn, body ─▶ journal ─▶ receipt ◀────┤
+//!                          query:   who, position, parameters ─▶ read model ◀───────┘
+//! ```
+
+pub mod app;
+pub mod bodies;
+mod catalogue;
+mod command;
+mod countries;
+mod email;
+mod events;
+mod fields;
+pub mod health;
+mod history;
+mod identity;
+mod inventory;
+mod json;
+mod keys;
+pub mod metrics;
+mod moves;
+mod occurrence;
+mod openapi;
+mod order_body;
+mod orders;
+pub mod outcomes;
+mod parameters;
+mod parked;
+mod paying;
+mod payments;
+mod placing;
+mod preferring;
+mod problem;
+mod products;
+mod queries;
+mod read_models;
+mod refunds;
+mod refusals;
+mod reports;
+mod server;
+pub mod turns;
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use self::server::{BindError, bind, serve, serve_operation};
+
+use self::app::App;
+use self::problem::Problem;
+
+/// Where commands and queries are.
+pub const BASE: &str = "/api/v1";
+
+/// Longest time until the head of an answer: the longest wait for an outcome (30 s) and some more.
+const ANSWER_MAX: Duration = Duration::from_secs(40);
+
+/// Every route. The document at `/openapi.json` is made of the same table.
+fn routes() -> OpenApiRouter<App> {
+    let business = OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(placing::place, orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::show_timeline))
+        .routes(routes!(moves::cancel))
+        .routes(routes!(moves::complete))
+        .routes(routes!(refunds::refund))
+        .routes(routes!(payments::start))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::show))
+        .routes(routes!(products::list))
+        .routes(routes!(products::describe, products::show))
+        .routes(routes!(inventory::list))
+        .routes(routes!(inventory::show))
+        .routes(routes!(inventory::receive))
+        .routes(routes!(inventory::adjust))
+        .routes(routes!(events::list))
+        .routes(routes!(reports::report_sales))
+        .routes(routes!(read_models::list))
+        .routes(routes!(read_models::rebuild))
+        .routes(routes!(parked::list));
+    operation().nest(BASE, business)
+}
+
+fn operation() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+}
+
+/// Everything that is served, on one port.
+pub fn router(app: App) -> Router {
+    let (routes, document) = routes().split_for_parts();
+    let document = openapi::complete(&document);
+    let documentation = SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", document);
+    layered(routes.merge(documentation)).with_state(app)
+}
+
+/// Health and metrics only.
+fn operation_router(app: App) -> Router {
+    layered(operation().split_for_parts().0).with_state(app)
+}
+
+/// The layers around every route, the outermost last.
+fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
+        .fallback(async || Problem::not_found("address"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(occurrence::occur))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(ANSWER_MAX, next.run(request)).await;
+    answered.unwrap_or_else(|_| Problem::timeout().into_response())
+}
+
+/// A bug of ours stops one request, not the process.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = text, "a handler panicked");
+    Problem::internal().into_response()
+}
+
+#[cfg(test)]
+#[path = "http/layers_tests.rs"]
+mod tests;

@@ -1,0 +1,201 @@
+//! The bodies that commands carry, as the OpenAPI document shows them. Nothing parses into these:
+//! the readers beside the handlers tell every flaw at once, which a derived parser cannot. A test
+//! in `openapi` holds both together.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An exact amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount": "4.50", "currency": "GBP"}))]
+pub struct Money {
+    /// Exact decimal; at most as many decimals as the currency has
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
+    pub amount: String,
+    /// ISO 4217 code
+    #[schema(min_length = 3, max_length = 3)]
+    pub currency: String,
+}
+
+/// Who orders.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    #[schema(format = Email, max_length = 254)]
+    pub email: String,
+    #[schema(min_length = 1, max_length = 40)]
+    pub phone: Option<String>,
+}
+
+/// Where the goods go.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    #[schema(min_length = 1, max_length = 200)]
+    pub line1: String,
+    #[schema(min_length = 1, max_length = 200)]
+    pub line2: Option<String>,
+    #[schema(min_length = 1, max_length = 100)]
+    pub city: Option<String>,
+    #[schema(min_length = 1, max_length = 20)]
+    pub postcode: Option<String>,
+    /// ISO 3166-1 alpha-2; its user-assigned codes and `EU` are allowed
+    #[schema(min_length = 2, max_length = 2)]
+    pub country: String,
+}
+
+/// One line of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderItem {
+    #[schema(min_length = 1, max_length = 64)]
+    pub sku: String,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity: u32,
+    /// Staff only: instead of the catalogue's price
+    pub unit_price: Option<Money>,
+    /// Staff only: instead of the catalogue's name
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: Option<String>,
+}
+
+/// An order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "customer": {"name": "Ada Lovelace", "email": "ada@example.org"},
+    "shipping_address": {"line1": "12 St James's Square", "city": "London", "country": "GB"},
+    "currency": "GBP",
+    "shipping_cost": {"amount": "3.95", "currency": "GBP"},
+    "payment_method": "credit_card",
+    "payment_token": "ok",
+    "items": [{"sku": "CUP-RED", "quantity": 2}]
+}))]
+pub struct PlaceOrder {
+    pub customer: Customer,
+    pub shipping_address: Address,
+    /// ISO 4217 code; every amount of the order is in this currency
+    #[schema(min_length = 3, max_length = 3)]
+    pub currency: String,
+    pub shipping_cost: Option<Money>,
+    pub payment_method: PaymentMethod,
+    /// Payment provider; `sandbox` if not given
+    pub gateway: Option<String>,
+    /// What the provider gave the customer's browser; the sandbox obeys it: `ok`, `declined`,
+    /// `silent`, `late`, `twice`, `wrong_amount`, `poll_only`, `refund_fails`
+    #[schema(min_length = 1, max_length = 255)]
+    pub payment_token: Option<String>,
+    /// Staff only: when the customer ordered, for past orders
+    pub placed_at: Option<DateTime<Utc>>,
+    #[schema(min_items = 1, max_items = 2000)]
+    pub items: Vec<OrderItem>,
+}
+
+/// How the customer pays.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMethod {
+    CreditCard,
+    DebitCard,
+    Paypal,
+    BankTransfer,
+    Cash,
+    Cryptocurrency,
+    MobileMoney,
+}
+
+/// Why an order is withdrawn.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "ordered twice"}))]
+pub struct CancelOrder {
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+/// A body without fields; it may also be left out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub struct Nothing {}
+
+/// Another try at paying.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"payment_method": "debit_card", "payment_token": "ok"}))]
+pub struct StartPayment {
+    pub payment_method: PaymentMethod,
+    /// Payment provider; `sandbox` if not given
+    pub gateway: Option<String>,
+    /// As when placing an order
+    #[schema(min_length = 1, max_length = 255)]
+    pub payment_token: Option<String>,
+}
+
+/// Pieces that a refund is for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundItem {
+    #[schema(min_length = 1, max_length = 64)]
+    pub sku: String,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity: u32,
+    /// Whether the pieces go back on the shelf
+    pub restock: bool,
+}
+
+/// Money to give back: an amount, pieces, an amount for pieces, or, with neither, all that is left.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "reason": "arrived broken",
+    "items": [{"sku": "CUP-RED", "quantity": 1, "restock": false}]
+}))]
+pub struct RefundOrder {
+    pub amount: Option<Money>,
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+    #[schema(min_items = 1, max_items = 2000)]
+    pub items: Option<Vec<RefundItem>>,
+}
+
+/// How a product is offered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Red cup", "price": {"amount": "4.50", "currency": "GBP"}, "active": true
+}))]
+pub struct DescribeProduct {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    pub price: Money,
+    /// Whether it can be ordered
+    pub active: bool,
+}
+
+/// Goods that came in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"quantity": 100, "reference": "delivery note 17"}))]
+pub struct ReceiveStock {
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity: u64,
+    #[schema(min_length = 1, max_length = 200)]
+    pub reference: String,
+}
+
+/// What counting found, as a difference.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"quantity": -3, "reason": "broken on the shelf"}))]
+pub struct AdjustStock {
+    /// Pieces more, or fewer if negative; not zero
+    #[schema(minimum = -1_000_000, maximum = 1_000_000)]
+    pub quantity: i64,
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}

@@ -1,0 +1,352 @@
+//! A command as it comes in over HTTP: parsed, named by its key, and alone in its turn.
+//!
+//! 1. What cannot be read is refused before the journal is asked; nothing of it is remembered.
+//! 2. Whatever the journal decides is told again, byte for byte, to whoever repeats the request.
+
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::ids::OrderId;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt};
+use store::states::Kept;
+use uuid::Uuid;
+
+use super::fields::{self, Body};
+use super::identity::Caller;
+use super::occurrence::{Occurrence, traceparent};
+use super::problem::{MEDIA_TYPE, Problem};
+use super::turns::Turn;
+use super::{App, BASE, json, keys, preferring};
+
+pub(crate) const DAYBOOK_POSITION: HeaderName = HeaderName::from_static("daybook-position");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A command with the body `B`.
+pub(crate) struct Asked<B> {
+    pub(crate) body: B,
+    pub(crate) caller: Caller,
+    pub(crate) command_id: Uuid,
+    pub(crate) occurrence: Occurrence,
+    /// How long the client would wait for the outcome.
+    pub(crate) wait: Option<std::time::Duration>,
+    fingerprint: Fingerprint,
+    traceparent: Option<String>,
+    expected_version: Option<i64>,
+    _turn: Turn,
+}
+
+impl<B: Body + Send> FromRequest<App> for Asked<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let occurrence = Occurrence::from_request_parts(&mut parts, app).await?;
+        let command_id = keys::command_id(&parts.headers, caller)?;
+        let expected_version = expected_version(&parts.headers)?;
+        let value = parse::<B>(&parts.headers, body).await?;
+        let body = fields::read(&value, &app.settings.gateways)?;
+        let about = [
+            parts.method.as_str(),
+            parts.uri.path(),
+            &expected_version.map_or_else(String::new, |version| version.to_string()),
+            &json::canonical(&value),
+        ];
+        Ok(Self {
+            body,
+            caller,
+            command_id,
+            occurrence,
+            wait: preferring::wait(&parts.headers),
+            fingerprint: Sha256::digest(about.join("\n")).into(),
+            traceparent: traceparent(&parts.headers),
+            expected_version,
+            _turn: app.turns.take(command_id).await?,
+        })
+    }
+}
+
+impl<B> Asked<B> {
+    /// The envelope of a command about an order or its payment.
+    pub(crate) fn about(&self, order_id: OrderId) -> Envelope {
+        Envelope { correlation_id: order_id.0, ..self.alone() }
+    }
+
+    /// The envelope of a command that belongs to nothing else.
+    pub(crate) fn alone(&self) -> Envelope {
+        Envelope {
+            command_id: self.command_id,
+            fingerprint: self.fingerprint,
+            correlation_id: self.command_id,
+            causation_id: None,
+            actor: self.caller.to_string(),
+            request_id: Some(self.occurrence.request_id.clone()),
+            traceparent: self.traceparent.clone(),
+            reason: None,
+            expected_version: self.expected_version,
+        }
+    }
+
+    /// Words the answer to a decision: `view` says what an accepted command has come to.
+    pub(crate) fn wording<'a, A: Kept, V: Serialize>(
+        &'a self,
+        status: StatusCode,
+        view: impl Fn(Accepted<'_, A>) -> V + Send + Sync + 'a,
+    ) -> impl Fn(Decided<'_, A>) -> Option<Answer> + Send + Sync + 'a
+    where
+        B: Sync,
+        Problem: for<'r> From<&'r A::Error>,
+    {
+        move |decided| {
+            Some(match decided {
+                Decided::Accepted { state, version, events } => {
+                    answer(status, &view(Accepted { state, version, events }))
+                }
+                Decided::Refused(refusal) => Problem::from(refusal).answer(&self.occurrence),
+                Decided::VersionMismatch { expected, actual } => {
+                    Problem::version_mismatch(expected, actual).answer(&self.occurrence)
+                }
+            })
+        }
+    }
+
+    /// What the first request with this key was answered, if this is a repetition. To be asked
+    /// where the world is looked at before the journal is.
+    pub(crate) async fn told_before(&self, app: &App) -> Result<Option<Response>, Problem> {
+        let receipt = app
+            .journal
+            .receipt::<Value>(self.command_id, &self.fingerprint)
+            .await?;
+        Ok(receipt.map(respond))
+    }
+
+    /// Says no for a reason that no aggregate knows of, now and whenever the request is repeated.
+    pub(crate) async fn turn_away(
+        &self,
+        app: &App,
+        envelope: Envelope,
+        problem: &Problem,
+    ) -> Result<Response, Problem> {
+        self.remember(app, envelope, problem.answer(&self.occurrence))
+            .await
+    }
+
+    /// Keeps an answer that no aggregate gave, and gives it.
+    pub(crate) async fn remember(
+        &self,
+        app: &App,
+        envelope: Envelope,
+        answer: Answer,
+    ) -> Result<Response, Problem> {
+        Ok(respond(app.journal.turn_away(envelope, answer).await?))
+    }
+}
+
+/// What an accepted command has come to, before it is committed.
+pub(crate) struct Accepted<'a, A: Kept> {
+    pub(crate) state: &'a A,
+    pub(crate) version: i64,
+    pub(crate) events: &'a [A::Event],
+}
+
+/// The answer that is kept with the receipt.
+pub(crate) fn answer(status: StatusCode, view: &impl Serialize) -> Answer {
+    let body = serde_json::to_string(view).expect("our views have string keys only");
+    Answer { status: status.as_u16(), body }
+}
+
+/// Tells the journal's word on a command, the first time or again.
+pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
+    let corrupt = || {
+        let why = "the receipt of an HTTP command holds no answer".to_owned();
+        Problem::from(ExecuteError::Corrupt(why)).into_response()
+    };
+    let Some(answer) = receipt.answer else {
+        return corrupt();
+    };
+    let Ok(status) = StatusCode::from_u16(answer.status) else {
+        return corrupt();
+    };
+
+    let media_type = if status.is_success() {
+        "application/json"
+    } else {
+        MEDIA_TYPE
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(DAYBOOK_POSITION, receipt.last_position.into());
+    if receipt.replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    if status.is_success() {
+        headers.extend(
+            version_of(&answer.body)
+                .and_then(etag)
+                .map(|tag| (header::ETAG, tag)),
+        );
+    }
+    if status == StatusCode::CREATED {
+        let place = format!("{BASE}/{}s/{}", receipt.aggregate_type, receipt.aggregate_id);
+        headers.extend(
+            HeaderValue::from_str(&place)
+                .ok()
+                .map(|place| (header::LOCATION, place)),
+        );
+    }
+    (status, headers, answer.body).into_response()
+}
+
+/// A version as an entity tag.
+pub(crate) fn etag(version: i64) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("\"{version}\"")).ok()
+}
+
+fn version_of(body: &str) -> Option<i64> {
+    serde_json::from_str::<Value>(body)
+        .ok()?
+        .get("version")?
+        .as_i64()
+}
+
+/// `If-Match: "<version>"`; what follows the version in the tag of a view tells of its content,
+/// which commands do not act on.
+fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let tag = value.to_str().ok().filter(|_| values.next().is_none());
+    let inner = tag.and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
+    let version = inner.and_then(|tag| tag.split('-').next());
+    let plain = version.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match plain.and_then(|digits| digits.parse().ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Problem::invalid_header("If-Match", "must be one version, such as \"3\"")),
+    }
+}
+
+async fn parse<B: Body>(headers: &HeaderMap, body: HttpBody) -> Result<Value, Problem> {
+    let bytes = read(body, B::BYTES_MAX).await?;
+    if bytes.is_empty() && B::OPTIONAL {
+        return Ok(Value::Object(Map::new()));
+    }
+    if !is_json(headers) {
+        return Err(Problem::not_json());
+    }
+    json::parse(&bytes).map_err(|error| Problem::malformed_json(error.to_string()))
+}
+
+async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Problem> {
+    let bytes = axum::body::to_bytes(body, bytes_max).await;
+    bytes.map_err(|error| {
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+        if too_large { Problem::too_large(bytes_max) } else { Problem::malformed_json("the body broke off") }
+    })
+}
+
+/// `application/json` or `application/<something>+json`, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    fn receipt(status: u16, body: &str) -> Receipt<()> {
+        Receipt {
+            verdict: store::command::Verdict::Accepted,
+            aggregate_type: "order".into(),
+            aggregate_id: "0192".into(),
+            version: 1,
+            first_position: 7,
+            last_position: 8,
+            answer: Some(Answer { status, body: body.into() }),
+            replayed: false,
+        }
+    }
+
+    #[test]
+    fn an_expected_version_is_a_strong_tag() {
+        let of = |value| expected_version(&headers(header::IF_MATCH, value));
+        assert_eq!(of("\"3\"").unwrap(), Some(3));
+        assert_eq!(of("\"3-0a1b2c3d\"").unwrap(), Some(3));
+        assert_eq!(expected_version(&HeaderMap::new()).unwrap(), None);
+        for bad in [
+            "3",
+            "W/\"3\"",
+            "*",
+            "\"3\", \"4\"",
+            "\"-1\"",
+            "\"\"",
+            "\"99999999999999999999\"",
+        ] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_calls_itself_json_is_read() {
+        for (value, is) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/json", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(&headers(header::CONTENT_TYPE, value)), is, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_creation_says_where_it_is_and_an_etag_which_version() {
+        let response = respond(receipt(201, r#"{"id":"0192","version":1}"#));
+
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        assert_eq!(header("location"), "/api/v1/orders/0192");
+        assert_eq!((header("etag"), header("daybook-position")), ("\"1\"", "8"));
+        assert!(!response.headers().contains_key(IDEMPOTENT_REPLAYED));
+    }
+
+    #[test]
+    fn a_repetition_says_that_it_is_one() {
+        let again = Receipt { replayed: true, ..receipt(409, "{}") };
+
+        let response = respond(again);
+
+        assert_eq!(response.headers()[IDEMPOTENT_REPLAYED], "true");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_bound() {
+        let refused = read(HttpBody::from(vec![b' '; 11]), 10).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            read(HttpBody::from(vec![b' '; 10]), 10)
+                .await
+                .unwrap()
+                .len(),
+            10
+        );
+    }
+}

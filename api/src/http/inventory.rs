@@ -1,0 +1,180 @@
+//! Stock: goods that come in, what counting finds, and what there is.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::ids::Sku;
+use domain::inventory::{self, Inventory};
+use domain::placing::QUANTITY_MAX;
+use projections::stock::{self, StockView};
+use serde::Serialize;
+use store::command::Envelope;
+use utoipa::ToSchema;
+
+use super::App;
+use super::bodies::{AdjustStock, ReceiveStock};
+use super::command::{Accepted, Asked, respond};
+use super::fields::{Body, Fields};
+use super::identity::Staff;
+use super::moves::REASON_CHARS_MAX;
+use super::parameters::{OfSku, Parameters};
+use super::problem::Problem;
+use super::queries::Asking;
+
+const REFERENCE_CHARS_MAX: usize = 200;
+
+/// The stock of an article after a change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LevelView {
+    /// The article
+    #[schema(example = "CUP-RED")]
+    sku: String,
+    /// Pieces in the house
+    on_hand: u64,
+    /// Pieces held for orders
+    reserved: u64,
+    /// Pieces that can still be ordered
+    available: u64,
+    /// The stock's version, for `If-Match`
+    version: i64,
+}
+
+/// The body of [`receive`].
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    quantity: u32,
+    reference: String,
+}
+
+impl Body for Receiving {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let quantity = fields.pieces("quantity", QUANTITY_MAX);
+        let reference = fields.text("reference", REFERENCE_CHARS_MAX);
+        Some(Self { quantity: quantity?, reference: reference? })
+    }
+}
+
+/// The body of [`adjust`].
+#[derive(Debug)]
+pub(crate) struct Adjusting {
+    quantity: i64,
+    reason: String,
+}
+
+impl Body for Adjusting {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let most = i64::from(QUANTITY_MAX);
+        let quantity = fields.integer("quantity", -most..=most);
+        let reason = fields.text("reason", REASON_CHARS_MAX);
+        Some(Self { quantity: quantity?, reason: reason? })
+    }
+}
+
+/// Receive goods
+///
+/// They are on hand from now on.
+#[utoipa::path(
+    post, path = "/inventory/{sku}/receipts", tag = "inventory", security(("staff" = [])),
+    request_body = ReceiveStock,
+    params(("sku" = String, Path, description = "The article")),
+    responses((status = 200, description = "The stock is now this", body = LevelView))
+)]
+pub(crate) async fn receive(
+    State(app): State<App>,
+    _: Staff,
+    OfSku(sku): OfSku,
+    asked: Asked<Receiving>,
+) -> Result<Response, Problem> {
+    let command = inventory::Command::Receive {
+        quantity: asked.body.quantity.into(),
+        reference: asked.body.reference.clone(),
+    };
+    change(&app, &sku, &asked, command, None).await
+}
+
+/// Adjust stock
+///
+/// Counting found more or fewer pieces than there should be.
+#[utoipa::path(
+    post, path = "/inventory/{sku}/adjustments", tag = "inventory", security(("staff" = [])),
+    request_body = AdjustStock,
+    params(("sku" = String, Path, description = "The article")),
+    responses((status = 200, description = "The stock is now this", body = LevelView))
+)]
+pub(crate) async fn adjust(
+    State(app): State<App>,
+    _: Staff,
+    OfSku(sku): OfSku,
+    asked: Asked<Adjusting>,
+) -> Result<Response, Problem> {
+    let reason = asked.body.reason.clone();
+    let command =
+        inventory::Command::Adjust { quantity: asked.body.quantity, reason: reason.clone() };
+    change(&app, &sku, &asked, command, Some(reason)).await
+}
+
+async fn change<B: Sync>(
+    app: &App,
+    sku: &Sku,
+    asked: &Asked<B>,
+    command: inventory::Command,
+    reason: Option<String>,
+) -> Result<Response, Problem> {
+    let envelope = Envelope { reason, ..asked.alone() };
+    let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Inventory>| LevelView {
+        sku: sku.to_string(),
+        on_hand: accepted.state.on_hand(),
+        reserved: accepted.state.reserved(),
+        available: accepted.state.available(),
+        version: accepted.version,
+    });
+    Ok(respond(
+        app.journal
+            .execute::<Inventory>(sku.as_str(), command, envelope, wording)
+            .await?,
+    ))
+}
+
+/// List stock
+///
+/// Ordered by SKU.
+#[utoipa::path(
+    get, path = "/inventory", tag = "inventory", security(("staff" = [])),
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = projections::Page<StockView>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: Staff,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    parameters.finish()?;
+    let position = asking.position(&app, &[stock::NAME]).await?;
+    let page = stock::list(app.read_models.reads(), limit, cursor).await?;
+    Ok(asking.show(position, &page))
+}
+
+/// Show the stock of an article
+#[utoipa::path(
+    get, path = "/inventory/{sku}", tag = "inventory", security(("staff" = [])),
+    params(("sku" = String, Path, description = "The article")),
+    responses((status = 200, description = "Its stock", body = StockView))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: Staff,
+    OfSku(sku): OfSku,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let position = asking.position(&app, &[stock::NAME]).await?;
+    let level = stock::by_sku(app.read_models.reads(), &sku).await?;
+    let level = level.ok_or_else(|| Problem::not_found("stock"))?;
+    Ok(asking.show_versioned(position, level.version, &level))
+}

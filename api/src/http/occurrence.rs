@@ -1,0 +1,138 @@
+//! One request, from its first byte to its answer: it gets an id, is counted and logged, and has
+//! its problem written. The outermost layer, so that nothing leaves without it.
+
+use std::time::Instant;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::metrics;
+use super::problem::Problem;
+
+/// Taken or made, echoed, logged, and kept in the events that the request causes.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C trace context, kept in the events that the request causes.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Longer ids are somebody's mistake; they would be stored with every event.
+const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// Which request this is.
+#[derive(Debug, Clone)]
+pub(crate) struct Occurrence {
+    pub(crate) request_id: String,
+    pub(crate) path: String,
+}
+
+/// Wraps every request.
+pub(crate) async fn occur(mut request: Request, next: Next) -> Response {
+    let started_at = Instant::now();
+    let occurrence = Occurrence {
+        request_id: request_id(request.headers()),
+        path: request.uri().path().to_owned(),
+    };
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = tracing::info_span!("request", id = %occurrence.request_id);
+    request.extensions_mut().insert(occurrence.clone());
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        response = problem.response(&occurrence);
+        response
+            .headers_mut()
+            .extend(allow.map(|allow| (axum::http::header::ALLOW, allow)));
+    }
+    let echo = HeaderValue::from_str(&occurrence.request_id);
+    response
+        .headers_mut()
+        .extend(echo.ok().map(|echo| (X_REQUEST_ID, echo)));
+
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    metrics::count(&method, route, status, started_at.elapsed());
+    span.in_scope(|| log(&method, &occurrence.path, status, started_at));
+    response
+}
+
+/// A target of its own, so that a filter can turn it down: `DAYBOOK_LOG=info,access=warn`.
+fn log(method: &Method, path: &str, status: u16, started_at: Instant) {
+    let ms = started_at.elapsed().as_millis();
+    if 500 <= status {
+        tracing::warn!(target: "access", status, ms, "{method} {path}");
+    } else {
+        tracing::info!(target: "access", status, ms, "{method} {path}");
+    }
+}
+
+/// The client's own id where it is usable, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let usable = |id: &&str| {
+        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    };
+    given
+        .filter(usable)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The trace that the request is part of; what is not version 00 of the W3C's form is not kept.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    let hex = |part: &str, chars| {
+        part.len() == chars && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    match parts.as_slice() {
+        ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
+            Some(text.to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Occurrence {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(Problem::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn a_usable_request_id_is_kept_and_another_replaced() {
+        assert_eq!(request_id(&headers(&X_REQUEST_ID, "shop-17")), "shop-17");
+        for unusable in ["", "two words", &"x".repeat(129)] {
+            let made = request_id(&headers(&X_REQUEST_ID, unusable));
+            assert_eq!(made.parse::<Uuid>().unwrap().get_version_num(), 7, "{unusable:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_well_formed_traceparent_is_kept() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&headers(&TRACEPARENT, good)).as_deref(), Some(good));
+        for bad in ["", "00-1-2-3", &good.to_uppercase(), &format!("{good}-x")] {
+            assert_eq!(traceparent(&headers(&TRACEPARENT, bad)), None, "{bad}");
+        }
+    }
+}

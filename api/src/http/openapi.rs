@@ -1,0 +1,311 @@
+//! The OpenAPI document: what the handlers say of themselves, and, added here once for all of
+//! them, what they have in common: headers, problems, and who may ask.
+
+use projections::orders::Status;
+use projections::sales::GroupBy;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi as _;
+use utoipa::openapi::{Info, OpenApi};
+
+use super::BASE;
+
+/// Methods that the document's path items hold operations under.
+const METHODS: [&str; 3] = ["get", "post", "put"];
+
+/// Schemas that only parameters refer to, which the table of routes does not collect.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(Status, GroupBy)))]
+struct Parameters;
+
+/// The document that the table of routes fills.
+pub(super) fn head() -> OpenApi {
+    let mut document = Parameters::openapi();
+    document.info = Info::new("Daybook", env!("CARGO_PKG_VERSION"));
+    document
+}
+
+/// The document as it is served.
+pub(super) fn complete(document: &OpenApi) -> Value {
+    let mut document = serde_json::to_value(document).expect("the document is plain data");
+    document["info"]["description"] = DESCRIPTION.into();
+    document["servers"] = json!([{"url": "/"}]);
+    document["tags"] = tags();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (path, item) in paths {
+            for method in METHODS {
+                if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
+                    complete_operation(path, method, operation);
+                }
+            }
+        }
+    }
+    let components = &mut document["components"];
+    components["schemas"]["Problem"] = problem();
+    components["parameters"] = parameters();
+    components["headers"] = headers();
+    components["responses"] = responses();
+    components["securitySchemes"] = json!({
+        "staff": {"type": "http", "scheme": "bearer", "description": "The staff token"}
+    });
+    document
+}
+
+const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every change is a fact in \
+    one log.\n\n\
+    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`. The same key with the same request \
+    is told the same answer again, refusals included; with another request it is a 422 \
+    `idempotency_key_reused`.\n\
+    - Every answer to a command carries `Daybook-Position`. A **query** that sends it as \
+    `Daybook-Min-Position` sees what the command did.\n\
+    - Errors are `application/problem+json` with a stable `code`.\n\
+    - Money is an exact decimal text with its currency; times are RFC 3339 in UTC.\n\
+    - Unknown fields and parameters are refused by name.";
+
+fn tags() -> Value {
+    json!([
+        {"name": "orders", "description": "Placing orders, and what becomes of them"},
+        {"name": "payments", "description": "The money side of orders"},
+        {"name": "products", "description": "What is offered, at what price"},
+        {"name": "inventory", "description": "Stock: on hand, reserved, available"},
+        {"name": "reports", "description": "For analysts"},
+        {"name": "audit", "description": "The log itself"},
+        {"name": "operation", "description": "Whether Daybook is well"},
+    ])
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
+    let summary = operation
+        .get("summary")
+        .and_then(Value::as_str)
+        .unwrap_or(path);
+    let id = summary.to_lowercase().replace([' ', '\''], "_");
+    operation.insert("operationId".into(), id.into());
+    if !path.starts_with(BASE) {
+        return;
+    }
+    let is_command = method != "get";
+    let for_staff = operation.contains_key("security");
+    if !for_staff {
+        // Open to guests; commands look at a token where there is one.
+        let open = if is_command {
+            json!([{}, {"staff": []}])
+        } else {
+            json!([])
+        };
+        operation.insert("security".into(), open);
+    }
+    let known = |status: u16| match status {
+        400 | 500 | 503 => true,
+        401 => for_staff || is_command,
+        403 => is_command && path.ends_with("/orders"),
+        404 => path.contains('{'),
+        409 | 412 | 413 | 415 | 422 => is_command,
+        304 => !is_command && path.contains('{') && !path.ends_with("timeline"),
+        _ => false,
+    };
+    add_parameters(path, is_command, operation);
+    let Some(responses) = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    for response in responses.values_mut() {
+        response["headers"] = headers_of(path, is_command);
+    }
+    for status in [304, 400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503] {
+        if known(status) {
+            let reference = json!({"$ref": format!("#/components/responses/{status}")});
+            responses.insert(status.to_string(), reference);
+        }
+    }
+}
+
+fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Value>) {
+    let names: &[&str] = match is_command {
+        true if path.ends_with("/orders") => {
+            &["IdempotencyKey", "Prefer", "RequestId", "TraceParent"]
+        }
+        true => &["IdempotencyKey", "IfMatch", "RequestId", "TraceParent"],
+        false if path.contains('{') => &["MinPosition", "IfNoneMatch", "RequestId"],
+        false => &["MinPosition", "RequestId"],
+    };
+    let reference = |name: &&str| json!({"$ref": format!("#/components/parameters/{name}")});
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.extend(names.iter().map(reference));
+    }
+}
+
+fn headers_of(path: &str, is_command: bool) -> Value {
+    let mut names = vec!["X-Request-Id", "Daybook-Position"];
+    if is_command {
+        names.push("Idempotent-Replayed");
+    }
+    if path.contains('{') {
+        names.push("ETag");
+    }
+    if is_command && path.ends_with("/orders") {
+        names.extend(["Location", "ETag", "Preference-Applied"]);
+    }
+    let header = |name| (name, json!({"$ref": format!("#/components/headers/{name}")}));
+    let headers: Map<String, Value> = names
+        .into_iter()
+        .map(header)
+        .map(|(name, header)| (name.to_owned(), header))
+        .collect();
+    headers.into()
+}
+
+fn parameters() -> Value {
+    let header = |name: &str, required: bool, description: &str, example: &str| {
+        json!({
+            "name": name, "in": "header", "required": required, "description": description,
+            "schema": {"type": "string"}, "example": example
+        })
+    };
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "Names the command: 1 to 255 visible ASCII characters, as they are or \
+                as a quoted string. Scoped to the caller.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "example": "order-2026-11-21-0001"
+        },
+        "IfMatch": header(
+            "If-Match", false, "The version that the command acts on; 412 if it is another", "\"3\""
+        ),
+        "IfNoneMatch": header(
+            "If-None-Match", false, "The `ETag` that the client has; 304 if it still holds", "\"3\""
+        ),
+        "MinPosition": header(
+            "Daybook-Min-Position", false,
+            "Waits, 5 s at most, until the answer includes this position of the log", "17"
+        ),
+        "Prefer": header(
+            "Prefer", false,
+            "`wait=<seconds>`, 30 at most: answer when the order is neither `pending` nor \
+             `processing`, or when the time is over", "wait=10"
+        ),
+        "RequestId": header(
+            "X-Request-Id", false,
+            "1 to 128 visible ASCII characters; made up if missing. Echoed, logged, and kept in \
+             the events that the request causes", "shop-4711"
+        ),
+        "TraceParent": header(
+            "traceparent", false, "W3C trace context, kept in the events that the request causes",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        ),
+    })
+}
+
+fn headers() -> Value {
+    let header =
+        |description: &str| json!({"description": description, "schema": {"type": "string"}});
+    json!({
+        "X-Request-Id": header("The request's id, taken or made"),
+        "Daybook-Position": header(
+            "The position that holds the command's effect, or that the answer has reached"
+        ),
+        "Idempotent-Replayed": header("`true` if this is the first answer again"),
+        "ETag": header("The version, for `If-Match`; of some views, also the content"),
+        "Location": header("Where it can be seen"),
+        "Preference-Applied": header("The preference that was followed"),
+        "Retry-After": header("Seconds after which to try again"),
+        "WWW-Authenticate": header("How to say who is asking"),
+    })
+}
+
+fn responses() -> Value {
+    let problem = |description: &str, headers: &[&str]| {
+        let header = |name: &&str| {
+            ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))
+        };
+        let headers: Map<String, Value> =
+            ["X-Request-Id"].iter().chain(headers).map(header).collect();
+        json!({
+            "description": description,
+            "headers": headers,
+            "content": {"application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"}
+            }}
+        })
+    };
+    json!({
+        "304": {"description": "The client has it already"},
+        "400": problem(
+            "Cannot be read: `malformed_json`, `invalid_parameters`, `invalid_header`, \
+             `idempotency_key_missing`", &[]
+        ),
+        "401": problem("`unauthenticated`: the token is missing or unknown", &["WWW-Authenticate"]),
+        "403": problem("`staff_only_fields`: fields that only staff may give", &[]),
+        "404": problem("`not_found`: no such thing", &["Idempotent-Replayed"]),
+        "409": problem(
+            "The state forbids it, such as `order_already_cancelled`, `order_not_paid`, \
+             `insufficient_stock`; or `conflict`", &["Idempotent-Replayed", "Retry-After"]
+        ),
+        "412": problem(
+            "`version_mismatch`, with `expected` and `actual`", &["Idempotent-Replayed"]
+        ),
+        "413": problem("`body_too_large`", &[]),
+        "415": problem("`unsupported_media_type`: not JSON", &[]),
+        "422": problem(
+            "Understood and refused: `invalid_fields` with every bad field, \
+             `idempotency_key_reused`, `unknown_product`, `refund_too_large` and others",
+            &["Idempotent-Replayed"]
+        ),
+        "500": problem("`internal`: our fault", &[]),
+        "503": problem(
+            "Try again: `unavailable`, `overloaded`, `timeout`, `still_running`, \
+             `read_model_behind`", &["Retry-After"]
+        ),
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "A sentence, for people"},
+            "instance": {"type": "string", "description": "The path of the request"},
+            "code": {"type": "string", "description": "Stable, for programs"},
+            "request_id": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "description": "Every bad field, parameter or header",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {
+                        "pointer": {
+                            "type": "string",
+                            "description": "RFC 6901, `?name` of a parameter, or a header's name"
+                        },
+                        "detail": {"type": "string"}
+                    }
+                }
+            },
+            "expected": {"type": "integer", "description": "Of `version_mismatch`"},
+            "actual": {"type": "integer", "description": "Of `version_mismatch`"}
+        },
+        "example": {
+            "type": "urn:daybook:problem:invalid_fields",
+            "title": "Invalid fields",
+            "status": 422,
+            "detail": "some fields are missing or wrong",
+            "instance": "/api/v1/orders",
+            "code": "invalid_fields",
+            "request_id": "shop-4711",
+            "errors": [{"pointer": "/items/0/quantity", "detail": "must be 1 to 1000000"}]
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

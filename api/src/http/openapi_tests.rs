@@ -1,0 +1,149 @@
+//! That the document is whole, and that its bodies are those that the readers accept.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::*;
+use crate::http::fields::{self, Body};
+use crate::http::order_body::OrderBody;
+use crate::http::{inventory, moves, payments, products, refunds, routes};
+
+fn document() -> Value {
+    complete(&routes().split_for_parts().1)
+}
+
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of = |(path, item): (&String, &'_ Value)| {
+        let item = item.as_object().unwrap();
+        item.keys()
+            .map(|method| (path.clone(), method.clone()))
+            .collect::<Vec<_>>()
+    };
+    let names: Vec<(String, String)> = paths.iter().flat_map(of).collect();
+    names
+        .into_iter()
+        .map(|(path, method)| (format!("{method} {path}"), &document["paths"][&path][&method]))
+        .collect()
+}
+
+#[test]
+fn every_route_of_the_contract_is_there() {
+    let document = document();
+    let there: BTreeSet<String> = operations(&document)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    for route in [
+        "post /api/v1/orders",
+        "get /api/v1/orders",
+        "get /api/v1/orders/{id}",
+        "get /api/v1/orders/{id}/timeline",
+        "post /api/v1/orders/{id}/cancel",
+        "post /api/v1/orders/{id}/payments",
+        "post /api/v1/orders/{id}/refunds",
+        "post /api/v1/orders/{id}/complete",
+        "get /api/v1/payments",
+        "get /api/v1/payments/{id}",
+        "put /api/v1/products/{sku}",
+        "get /api/v1/products",
+        "get /api/v1/products/{sku}",
+        "post /api/v1/inventory/{sku}/receipts",
+        "post /api/v1/inventory/{sku}/adjustments",
+        "get /api/v1/inventory",
+        "get /api/v1/inventory/{sku}",
+        "get /api/v1/events",
+        "get /api/v1/reports/sales",
+        "get /api/v1/projections",
+        "post /api/v1/projections/{name}/rebuild",
+        "get /api/v1/parked-facts",
+        "get /health/live",
+        "get /health/ready",
+        "get /metrics",
+    ] {
+        assert!(there.contains(route), "{route} is missing of {there:#?}");
+    }
+}
+
+#[test]
+fn the_document_is_3_1_and_its_operations_have_names_of_their_own() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut names = BTreeSet::new();
+    for (operation, it) in operations(&document) {
+        let name = it["operationId"].as_str().unwrap();
+        assert!(names.insert(name.to_owned()), "{name} of {operation} is taken");
+        assert!(it["summary"].is_string() && it["tags"][0].is_string(), "{operation}");
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    found.retain(|reference| {
+        document
+            .pointer(reference.trim_start_matches('#'))
+            .is_none()
+    });
+    assert!(found.is_empty(), "{found:?} lead nowhere");
+}
+
+#[test]
+fn commands_need_a_key_and_staff_routes_a_token() {
+    for (operation, it) in operations(&document()) {
+        let is_command = !operation.starts_with("get");
+        let parameters = it["parameters"].to_string();
+        assert_eq!(parameters.contains("IdempotencyKey"), is_command, "{operation}");
+        let staff_only = it["security"] == serde_json::json!([{"staff": []}]);
+        let told = it["responses"].get("401").is_some();
+        assert_eq!(staff_only || is_command, told, "{operation}");
+    }
+}
+
+/// The example of a body is accepted, and a body of every property that the document names has
+/// no unknown field.
+fn agrees<B: Body>(document: &Value, name: &str) {
+    let schema = &document["components"]["schemas"][name];
+    let gateways = ["sandbox".to_owned()];
+    let example = schema["example"].clone();
+    assert!(fields::read::<B>(&example, &gateways).is_ok(), "{name}: {example}");
+    assert_eq!(schema["additionalProperties"], Value::Bool(false), "{name}");
+
+    let properties = schema["properties"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let everything: Value = properties
+        .into_iter()
+        .map(|(name, _)| (name, Value::from(-1)))
+        .collect();
+    let problem = fields::read::<B>(&everything, &gateways).err();
+    let told = format!("{problem:?}");
+    assert!(!told.contains("not a known field"), "{name}: {told}");
+}
+
+#[test]
+fn the_bodies_of_the_document_are_those_that_are_read() {
+    let document = document();
+    agrees::<OrderBody>(&document, "PlaceOrder");
+    agrees::<moves::Cancellation>(&document, "CancelOrder");
+    agrees::<moves::Empty>(&document, "Nothing");
+    agrees::<refunds::Refunding>(&document, "RefundOrder");
+    agrees::<payments::Starting>(&document, "StartPayment");
+    agrees::<products::Describing>(&document, "DescribeProduct");
+    agrees::<inventory::Receiving>(&document, "ReceiveStock");
+    agrees::<inventory::Adjusting>(&document, "AdjustStock");
+}

@@ -1,0 +1,185 @@
+//! The body that places an order, read field by field.
+
+use chrono::{DateTime, Utc};
+use domain::ids::Sku;
+use domain::money::{Currency, Money};
+use domain::placing::{Address, Customer, LINES_MAX, PaymentChoice, QUANTITY_MAX};
+
+use super::fields::{Body, Fields};
+use super::identity::Caller;
+use super::problem::Problem;
+use super::{countries, email, paying};
+
+pub(crate) const NAME_CHARS_MAX: usize = 200;
+const PHONE_CHARS_MAX: usize = 40;
+const STREET_CHARS_MAX: usize = 200;
+const CITY_CHARS_MAX: usize = 100;
+const POSTCODE_CHARS_MAX: usize = 20;
+
+/// An order as submitted; prices and names may still have to be looked up.
+#[derive(Debug)]
+pub(crate) struct OrderBody {
+    pub(crate) customer: Customer,
+    pub(crate) shipping_address: Address,
+    pub(crate) currency: Currency,
+    pub(crate) shipping_cost: Option<Money>,
+    pub(crate) payment: PaymentChoice,
+    pub(crate) placed_at: Option<DateTime<Utc>>,
+    pub(crate) items: Vec<Item>,
+    staff_only: Vec<String>,
+}
+
+/// One line as submitted.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) sku: Sku,
+    pub(crate) quantity: u32,
+    /// The catalogue's, where staff gave none.
+    pub(crate) unit_price: Option<Money>,
+    /// The catalogue's, where staff gave none.
+    pub(crate) name: Option<String>,
+    staff_only: Vec<String>,
+}
+
+impl OrderBody {
+    /// Prices, names and dates are given by staff only.
+    pub(crate) fn permit(&self, caller: Caller) -> Result<(), Problem> {
+        let of_items = self.items.iter().flat_map(|item| &item.staff_only);
+        let given: Vec<String> = self.staff_only.iter().chain(of_items).cloned().collect();
+        match caller {
+            Caller::Guest if !given.is_empty() => Err(Problem::staff_only_fields(given)),
+            Caller::Guest | Caller::Staff => Ok(()),
+        }
+    }
+}
+
+impl Body for OrderBody {
+    const BYTES_MAX: usize = 1024 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let customer = fields.object("customer", customer);
+        let shipping_address = fields.object("shipping_address", address);
+        let currency = fields.currency("currency");
+        let shipping_cost = fields.optional_money("shipping_cost", currency);
+        let payment = paying::read(fields);
+        let placed_at = fields.optional_instant("placed_at");
+        let items = fields.list("items", LINES_MAX, |item| item_in(item, currency));
+        let staff_only = given(fields, &["placed_at"]);
+        Some(Self {
+            customer: customer?,
+            shipping_address: shipping_address?,
+            currency: currency?,
+            shipping_cost,
+            payment: payment?,
+            placed_at,
+            items: items?,
+            staff_only,
+        })
+    }
+}
+
+fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
+    let name = fields.text("name", NAME_CHARS_MAX);
+    let email = fields.of("email", email::parse);
+    let phone = fields.optional_text("phone", PHONE_CHARS_MAX);
+    Some(Customer { name: name?, email: email?, phone })
+}
+
+fn address(fields: &mut Fields<'_>) -> Option<Address> {
+    let line1 = fields.text("line1", STREET_CHARS_MAX);
+    let line2 = fields.optional_text("line2", STREET_CHARS_MAX);
+    let city = fields.optional_text("city", CITY_CHARS_MAX);
+    let postcode = fields.optional_text("postcode", POSTCODE_CHARS_MAX);
+    let country = fields.of("country", countries::parse);
+    Some(Address { line1: line1?, line2, city, postcode, country: country? })
+}
+
+fn item_in(fields: &mut Fields<'_>, currency: Option<Currency>) -> Option<Item> {
+    let sku = fields.sku("sku");
+    let quantity = fields.pieces("quantity", QUANTITY_MAX);
+    let unit_price = fields.optional_money("unit_price", currency);
+    let name = fields.optional_text("name", NAME_CHARS_MAX);
+    let staff_only = given(fields, &["unit_price", "name"]);
+    Some(Item { sku: sku?, quantity: quantity?, unit_price, name, staff_only })
+}
+
+/// Pointers to those of these fields that the client gave.
+fn given(fields: &Fields<'_>, names: &[&str]) -> Vec<String> {
+    names
+        .iter()
+        .filter(|name| fields.has(name))
+        .map(|name| fields.pointer(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::fields;
+
+    fn order() -> Value {
+        json!({
+            "customer": {"name": "Ada", "email": "ada@example.org"},
+            "shipping_address": {"line1": "1 High Street", "country": "GB"},
+            "currency": "GBP",
+            "payment_method": "credit_card",
+            "items": [{"sku": "cup", "quantity": 2}],
+        })
+    }
+
+    fn with(change: impl Fn(&mut Value)) -> Result<OrderBody, Problem> {
+        let mut body = order();
+        change(&mut body);
+        fields::read(&body, &["sandbox".to_owned()])
+    }
+
+    #[test]
+    fn the_least_that_an_order_needs() {
+        let order = with(|_| {}).unwrap();
+
+        assert_eq!((order.payment.gateway.as_str(), order.payment.token), ("sandbox", None));
+        assert_eq!((order.items.len(), order.shipping_cost), (1, None));
+    }
+
+    #[test]
+    fn every_amount_is_in_the_orders_currency() {
+        let dollars = json!({"amount": "1.00", "currency": "USD"});
+        let refused = with(|body| {
+            body["shipping_cost"] = dollars.clone();
+            body["items"][0]["unit_price"] = dollars.clone();
+        });
+
+        let problem = format!("{:?}", refused.unwrap_err());
+        assert!(problem.contains("/shipping_cost/currency"), "{problem}");
+        assert!(problem.contains("/items/0/unit_price/currency"), "{problem}");
+    }
+
+    #[test]
+    fn only_staff_give_prices_names_and_dates() {
+        let order = with(|body| {
+            body["placed_at"] = "2010-12-01T08:26:00Z".into();
+            body["items"][0]["name"] = "Mug".into();
+        })
+        .unwrap();
+
+        assert!(order.permit(Caller::Staff).is_ok());
+        let refused = order.permit(Caller::Guest).unwrap_err();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        assert!(format!("{refused:?}").contains("/items/0/name"));
+        assert!(with(|_| {}).unwrap().permit(Caller::Guest).is_ok());
+    }
+
+    #[test]
+    fn the_sandbox_and_its_tokens_are_known() {
+        for token in paying::SANDBOX_TOKENS {
+            assert!(with(|body| body["payment_token"] = token.into()).is_ok(), "{token}");
+        }
+        assert!(with(|body| body["payment_token"] = "4242424242424242".into()).is_err());
+        assert!(with(|body| body["gateway"] = "sandbox".into()).is_ok());
+        assert!(with(|body| body["gateway"] = "piggybank".into()).is_err());
+        assert!(with(|body| body["payment_method"] = "barter".into()).is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! Orders, to look at: as they are, as they were, and how they came to be so.
+
+use axum::extract::State;
+use axum::response::Response;
+use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
+use projections::timeline::{self, Entry};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::history::{self, AsOf};
+use super::identity::Staff;
+use super::parameters::{OfOrder, Parameters};
+use super::problem::Problem;
+use super::queries::Asking;
+use super::{App, countries};
+
+/// The timeline of an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimelineView {
+    order_id: Uuid,
+    /// Every event of the order, its payment and its stock, in log order
+    items: Vec<Entry>,
+}
+
+/// List orders
+///
+/// Newest first. For staff: it shows customers.
+#[utoipa::path(
+    get, path = "/orders", tag = "orders", security(("staff" = [])),
+    params(
+        ("status" = Option<Status>, Query, description = "How far they have come"),
+        ("customer_email" = Option<String>, Query, description = "In upper or lower case"),
+        ("sku" = Option<String>, Query, description = "Holding this article"),
+        ("country" = Option<String>, Query, description = "Sent there"),
+        ("placed_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
+        ("placed_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = projections::Page<OrderSummary>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: Staff,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let filter = Filter {
+        status: parameters.optional("status", str::parse),
+        customer_email: parameters.text("customer_email"),
+        sku: parameters.optional("sku", str::parse),
+        country: parameters.optional("country", countries::parse),
+        placed_from: parameters.instant("placed_from"),
+        placed_to: parameters.end("placed_to"),
+    };
+    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    parameters.finish()?;
+    let position = asking.position(&app, &[orders::NAME]).await?;
+    let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
+    Ok(asking.show(position, &page))
+}
+
+/// Show an order
+///
+/// Open to whoever knows its id. With `as_of`, as it was then.
+#[utoipa::path(
+    get, path = "/orders/{id}", tag = "orders",
+    params(
+        ("id" = Uuid, Path, description = "The order"),
+        ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
+    ),
+    responses((status = 200, description = "The order", body = OrderView))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    OfOrder(order_id): OfOrder,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let as_of = parameters.optional("as_of", str::parse::<AsOf>);
+    parameters.finish()?;
+    let position = asking.position(&app, &[orders::NAME]).await?;
+    let order = match as_of {
+        None => orders::by_id(app.read_models.reads(), order_id).await?,
+        Some(as_of) => history::order_at(&app.pool, order_id, as_of).await?,
+    };
+    let order = order.ok_or_else(|| Problem::not_found("order"))?;
+    Ok(asking.show_mixed(position, order.version, &order))
+}
+
+/// Show an order's timeline
+///
+/// Every event of the order, its payment and its stock. Open to whoever knows its id.
+#[utoipa::path(
+    get, path = "/orders/{id}/timeline", tag = "orders",
+    params(("id" = Uuid, Path, description = "The order")),
+    responses((status = 200, description = "What happened", body = TimelineView))
+)]
+pub(crate) async fn show_timeline(
+    State(app): State<App>,
+    OfOrder(order_id): OfOrder,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let position = asking.position(&app, &[timeline::NAME]).await?;
+    let items = timeline::of_order(app.read_models.reads(), order_id).await?;
+    if items.is_empty() {
+        return Err(Problem::not_found("order"));
+    }
+    Ok(asking.show(position, &TimelineView { order_id: order_id.0, items }))
+}

@@ -1,0 +1,162 @@
+//! Payments: to look at, and to try again.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::Utc;
+use domain::order::Order;
+use domain::payment::{self, Attempt, AttemptState, Payment};
+use domain::placing::PaymentChoice;
+use projections::payments::{self, PaymentView};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::App;
+use super::bodies::StartPayment;
+use super::command::{Asked, respond};
+use super::fields::{Body, Fields};
+use super::identity::Staff;
+use super::parameters::{OfOrder, OfPayment, Parameters};
+use super::paying;
+use super::problem::Problem;
+use super::queries::Asking;
+
+/// A payment attempt that was started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StartedView {
+    /// The payment
+    id: Uuid,
+    /// The order it pays
+    order_id: Uuid,
+    /// Our name for the attempt at the payment provider
+    reference: String,
+    /// `awaited` until the provider has answered
+    #[schema(value_type = String, example = "awaited")]
+    status: AttemptState,
+    /// The payment's version, for `If-Match`
+    version: i64,
+}
+
+/// The body of [`start`].
+#[derive(Debug)]
+pub(crate) struct Starting(PaymentChoice);
+
+impl Body for Starting {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        paying::read(fields).map(Self)
+    }
+}
+
+/// Try to pay again
+///
+/// Starts another attempt after one that failed, at any provider.
+#[utoipa::path(
+    post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
+    params(("id" = Uuid, Path, description = "The order")),
+    responses((status = 201, description = "The attempt is started", body = StartedView))
+)]
+pub(crate) async fn start(
+    State(app): State<App>,
+    OfOrder(order_id): OfOrder,
+    asked: Asked<Starting>,
+) -> Result<Response, Problem> {
+    let (order, _) = app.journal.load::<Order>(&order_id.to_string()).await?;
+    let envelope = asked.about(order_id);
+    let Some(payment_id) = order.payment_id() else {
+        return asked
+            .turn_away(&app, envelope, &Problem::not_found("order"))
+            .await;
+    };
+    let attempt = attempt(asked.body.0.clone());
+    let command = payment::Command::StartAttempt { attempt: attempt.clone() };
+    let wording = asked.wording(StatusCode::CREATED, |accepted| StartedView {
+        id: payment_id.0,
+        order_id: order_id.0,
+        reference: attempt.reference.clone(),
+        status: AttemptState::Awaited,
+        version: accepted.version,
+    });
+    let id = payment_id.to_string();
+    Ok(respond(
+        app.journal
+            .execute::<Payment>(&id, command, envelope, wording)
+            .await?,
+    ))
+}
+
+fn attempt(choice: PaymentChoice) -> Attempt {
+    Attempt { reference: reference(Uuid::now_v7()), choice, started_at: Utc::now() }
+}
+
+/// A name that every payment provider accepts: 26 digits and capital letters, as a ULID has them.
+fn reference(id: Uuid) -> String {
+    const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let bits = id.as_u128();
+    (0..26_u32)
+        .rev()
+        .map(|digit| {
+            let five = usize::try_from((bits >> (5 * digit)) & 0x1f).unwrap_or_default();
+            char::from(CROCKFORD[five])
+        })
+        .collect()
+}
+
+/// List payments
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/payments", tag = "payments", security(("staff" = [])),
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = projections::Page<PaymentView>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: Staff,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    parameters.finish()?;
+    let position = asking.position(&app, &[payments::NAME]).await?;
+    let page = payments::list(app.read_models.reads(), limit, cursor).await?;
+    Ok(asking.show(position, &page))
+}
+
+/// Show a payment
+///
+/// Its attempts and refunds, with the names that the payment provider has for them.
+#[utoipa::path(
+    get, path = "/payments/{id}", tag = "payments", security(("staff" = [])),
+    params(("id" = Uuid, Path, description = "The payment")),
+    responses((status = 200, description = "The payment", body = PaymentView))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: Staff,
+    OfPayment(payment_id): OfPayment,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let position = asking.position(&app, &[payments::NAME]).await?;
+    let payment = payments::by_id(app.read_models.reads(), payment_id).await?;
+    let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
+    Ok(asking.show_versioned(position, payment.version, &payment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_26_characters_that_every_provider_accepts() {
+        assert_eq!(reference(Uuid::nil()), "0".repeat(26));
+        assert_eq!(reference(Uuid::max()), format!("7{}", "Z".repeat(25)));
+        let (one, two) = (reference(Uuid::from_u128(31)), reference(Uuid::from_u128(32)));
+        assert!(one.ends_with("0Z") && two.ends_with("10"));
+    }
+}

@@ -1,0 +1,151 @@
+//! `POST /orders`: an order as submitted becomes an order as placed; whoever wants to may wait for
+//! what becomes of it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use domain::ids::{OrderId, PaymentId};
+use domain::order::{self, Order};
+use domain::placing::{Line, Placing};
+use projections::MoneyView;
+use projections::orders::{OrderView, Status};
+use serde::Serialize;
+use store::command::{Receipt, Verdict};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::App;
+use super::bodies::PlaceOrder;
+use super::catalogue;
+use super::command::{Accepted, Asked, answer, respond};
+use super::order_body::{Item, OrderBody};
+use super::outcomes::Waiting;
+use super::preferring::{self, PREFERENCE_APPLIED};
+use super::problem::Problem;
+
+/// An order that was placed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlacedView {
+    /// Its name from now on
+    id: Uuid,
+    /// `pending`; after a wait, what has become of it
+    status: Status,
+    /// Its version, for `If-Match`
+    version: i64,
+    /// Goods and shipping
+    total: MoneyView,
+    /// The payment that carries its money
+    payment_id: Uuid,
+}
+
+/// Place an order
+///
+/// Prices and names come from the catalogue and are frozen into the order. Staff may give
+/// `unit_price`, `name` and `placed_at`. With `Prefer: wait=<seconds>` the answer comes when the
+/// order is neither `pending` nor `processing` any more, or when the time is over.
+#[utoipa::path(
+    post, path = "/orders", tag = "orders", request_body = PlaceOrder,
+    responses((status = 201, description = "The order is placed", body = PlacedView))
+)]
+pub(crate) async fn place(
+    State(app): State<App>,
+    asked: Asked<OrderBody>,
+) -> Result<Response, Problem> {
+    let now = Utc::now();
+    let until = asked.wait.map(|wait| Instant::now() + wait);
+    asked.body.permit(asked.caller)?;
+    // A repetition is told what it was told, whatever the catalogue has come to say since.
+    if !asked.body.items.iter().all(Item::is_priced)
+        && let Some(told) = asked.told_before(&app).await?
+    {
+        return Ok(told);
+    }
+    let order_id = OrderId(Uuid::now_v7());
+    let lines = match catalogue::price(&app, &asked.body).await? {
+        Ok(lines) => lines,
+        Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
+    };
+    let placing = placing(&asked.body, lines, now, now + app.settings.payment_window);
+    let waiting = app.outcomes.wait_for(order_id);
+    let command = order::Command::Place(Box::new(placing));
+    let wording = asked.wording(StatusCode::CREATED, |accepted| placed(order_id, &accepted));
+    let envelope = asked.about(order_id);
+    let receipt = app
+        .journal
+        .execute::<Order>(&order_id.to_string(), command, envelope, wording)
+        .await?;
+    match until {
+        Some(until) if receipt.verdict == Verdict::Accepted && !receipt.replayed => {
+            with_outcome(&app, &asked, receipt, &waiting, until).await
+        }
+        Some(_) | None => Ok(respond(receipt)),
+    }
+}
+
+/// Waits, and keeps what is told then for repetitions, before it is told.
+async fn with_outcome(
+    app: &App,
+    asked: &Asked<OrderBody>,
+    mut receipt: Receipt<order::Refusal>,
+    waiting: &Waiting,
+    until: Instant,
+) -> Result<Response, Problem> {
+    if let Some(order) = waiting.outcome(app, until).await? {
+        let told = answer(StatusCode::CREATED, &PlacedView::from(order));
+        let kept = app
+            .journal
+            .keep_awaited_answer(asked.command_id, &told)
+            .await?;
+        receipt.answer = Some(kept);
+    }
+    let mut response = respond(receipt);
+    let applied = asked.wait.and_then(preferring::applied);
+    response
+        .headers_mut()
+        .extend(applied.map(|applied| (PREFERENCE_APPLIED, applied)));
+    Ok(response)
+}
+
+fn placing(
+    order: &OrderBody,
+    lines: Vec<Line>,
+    now: DateTime<Utc>,
+    pay_by: DateTime<Utc>,
+) -> Placing {
+    Placing {
+        customer: order.customer.clone(),
+        shipping_address: order.shipping_address.clone(),
+        currency: order.currency,
+        lines,
+        shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),
+        payment_id: PaymentId(Uuid::now_v7()),
+        payment: order.payment.clone(),
+        placed_at: order.placed_at.unwrap_or(now),
+        pay_by,
+    }
+}
+
+fn placed(order_id: OrderId, accepted: &Accepted<'_, Order>) -> PlacedView {
+    let order = accepted.state;
+    PlacedView {
+        id: order_id.0,
+        status: Status::Pending,
+        version: accepted.version,
+        total: order.total().expect("a placed order has a total").into(),
+        payment_id: order.payment_id().expect("a placed order has a payment").0,
+    }
+}
+
+impl From<OrderView> for PlacedView {
+    fn from(order: OrderView) -> Self {
+        Self {
+            id: order.id.0,
+            status: order.status,
+            version: order.version,
+            total: order.total,
+            payment_id: order.payment_id.0,
+        }
+    }
+}

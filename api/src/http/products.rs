@@ -1,0 +1,137 @@
+//! Products: what is offered, at what price.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::product::{self, Description, Product};
+use projections::MoneyView;
+use projections::products::{self, Filter, ProductView};
+use projections::stock;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::App;
+use super::bodies::DescribeProduct;
+use super::command::{Asked, respond};
+use super::fields::{Body, Fields};
+use super::identity::Staff;
+use super::order_body::NAME_CHARS_MAX;
+use super::parameters::{OfSku, Parameters};
+use super::problem::Problem;
+use super::queries::Asking;
+
+/// A product as it is offered from now on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DescribedView {
+    /// The article
+    #[schema(example = "CUP-RED")]
+    sku: String,
+    /// What it is called
+    name: String,
+    /// Price of one piece
+    price: MoneyView,
+    /// Whether it can be ordered
+    active: bool,
+    /// Its version, for `If-Match`
+    version: i64,
+}
+
+/// The body of [`describe`].
+#[derive(Debug)]
+pub(crate) struct Describing(Description);
+
+impl Body for Describing {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let name = fields.text("name", NAME_CHARS_MAX);
+        let price = fields.money("price");
+        let active = fields.flag("active");
+        Some(Self(Description { name: name?, price: price?, active: active? }))
+    }
+}
+
+/// Offer a product
+///
+/// Like this from now on; orders already placed keep their price.
+#[utoipa::path(
+    put, path = "/products/{sku}", tag = "products", security(("staff" = [])),
+    request_body = DescribeProduct,
+    params(("sku" = String, Path, description = "The article, upper and lower case told apart")),
+    responses((status = 200, description = "The product", body = DescribedView))
+)]
+pub(crate) async fn describe(
+    State(app): State<App>,
+    _: Staff,
+    OfSku(sku): OfSku,
+    asked: Asked<Describing>,
+) -> Result<Response, Problem> {
+    let offer = asked.body.0.clone();
+    let command = product::Command::Describe(offer.clone());
+    let wording = asked.wording(StatusCode::OK, |accepted| DescribedView {
+        sku: sku.to_string(),
+        name: offer.name.clone(),
+        price: offer.price.into(),
+        active: offer.active,
+        version: accepted.version,
+    });
+    let envelope = asked.alone();
+    Ok(respond(
+        app.journal
+            .execute::<Product>(sku.as_str(), command, envelope, wording)
+            .await?,
+    ))
+}
+
+/// List products
+///
+/// Ordered by SKU, with availability.
+#[utoipa::path(
+    get, path = "/products", tag = "products",
+    params(
+        ("active" = Option<bool>, Query, description = "Whether they can be ordered"),
+        ("search" = Option<String>, Query, description = "Part of the SKU or of the name"),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = projections::Page<ProductView>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let filter = Filter {
+        active: parameters
+            .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
+        search: parameters.text("search"),
+    };
+    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    parameters.finish()?;
+    let position = asking
+        .position(&app, &[products::NAME, stock::NAME])
+        .await?;
+    let page = products::list(app.read_models.reads(), &filter, limit, cursor).await?;
+    Ok(asking.show(position, &page))
+}
+
+/// Show a product
+///
+/// With availability.
+#[utoipa::path(
+    get, path = "/products/{sku}", tag = "products",
+    params(("sku" = String, Path, description = "The article")),
+    responses((status = 200, description = "The product", body = ProductView))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    OfSku(sku): OfSku,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let position = asking
+        .position(&app, &[products::NAME, stock::NAME])
+        .await?;
+    let product = products::by_sku(app.read_models.reads(), &sku).await?;
+    let product = product.ok_or_else(|| Problem::not_found("product"))?;
+    Ok(asking.show_mixed(position, product.version, &product))
+}

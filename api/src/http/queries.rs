@@ -1,0 +1,183 @@
+//! A query as it comes in over HTTP, and its answer: at which position, in which version, and
+//! whether the client has it already.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::App;
+use super::command::DAYBOOK_POSITION;
+use super::problem::Problem;
+
+const DAYBOOK_MIN_POSITION: HeaderName = HeaderName::from_static("daybook-min-position");
+/// Longest wait for a read model: as long as people wait for a page.
+const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+
+/// What a query asks besides its parameters.
+#[derive(Debug, Default)]
+pub(crate) struct Asking {
+    min_position: Option<i64>,
+    known_tags: Vec<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self {
+            min_position: min_position(&parts.headers)?,
+            known_tags: known_tags(&parts.headers),
+        })
+    }
+}
+
+impl Asking {
+    /// The position that these read models have reached, once it is the one asked for. To be
+    /// taken before they are read: they may only be further by then.
+    pub(crate) async fn position(&self, app: &App, names: &[&'static str]) -> Result<i64, Problem> {
+        let min_position = self.min_position.unwrap_or(0);
+        app.read_models
+            .wait_for(names, min_position, CATCH_UP_MAX)
+            .await
+            .map_err(Problem::from)
+    }
+
+    /// The position of the log itself, which has no lag.
+    pub(crate) async fn log_position(&self, app: &App) -> Result<i64, Problem> {
+        let head = store::log::head(&app.pool).await?;
+        match self.min_position {
+            Some(min_position) if head < min_position => Err(Problem::read_model_behind()),
+            Some(_) | None => Ok(head),
+        }
+    }
+
+    /// Shows a list or a report.
+    pub(crate) fn show(self, position: i64, view: &impl Serialize) -> Response {
+        drop(self);
+        shown(position, StatusCode::OK, None, body(view))
+    }
+
+    /// Shows one thing whose version covers all there is to see of it.
+    pub(crate) fn show_versioned(
+        &self,
+        position: i64,
+        version: i64,
+        view: &impl Serialize,
+    ) -> Response {
+        self.show_tagged(position, format!("\"{version}\""), body(view))
+    }
+
+    /// Shows one thing that also moves with others, as an order does with its payment: the
+    /// version alone would call it unchanged, so the tag tells of the content as well.
+    pub(crate) fn show_mixed(
+        &self,
+        position: i64,
+        version: i64,
+        view: &impl Serialize,
+    ) -> Response {
+        let body = body(view);
+        let digest = Sha256::digest(&body);
+        let content: String = digest
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.show_tagged(position, format!("\"{version}-{content}\""), body)
+    }
+
+    fn show_tagged(&self, position: i64, tag: String, body: String) -> Response {
+        let known = self
+            .known_tags
+            .iter()
+            .any(|known| *known == tag || known == "*");
+        let tag = HeaderValue::from_str(&tag).ok();
+        if known { shown(position, StatusCode::NOT_MODIFIED, tag, String::new()) } else { shown(position, StatusCode::OK, tag, body) }
+    }
+}
+
+fn body(view: &impl Serialize) -> String {
+    serde_json::to_string(view).expect("our views have string keys only")
+}
+
+fn shown(position: i64, status: StatusCode, tag: Option<HeaderValue>, body: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(DAYBOOK_POSITION, position.into());
+    headers.extend(tag.map(|tag| (header::ETAG, tag)));
+    // What is asked with a token, or asked again after a command, must come from here.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if status == StatusCode::NOT_MODIFIED {
+        return (status, headers).into_response();
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (status, headers, body).into_response()
+}
+
+fn min_position(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(DAYBOOK_MIN_POSITION) else {
+        return Ok(None);
+    };
+    let position = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    match position.filter(|position| 0 <= *position) {
+        Some(position) => Ok(Some(position)),
+        None => Err(Problem::invalid_header("Daybook-Min-Position", "must be a position")),
+    }
+}
+
+/// `If-None-Match`; its comparison is the weak one (RFC 9110), so `W/` makes no difference.
+fn known_tags(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/").to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn knowing(tags: &str) -> Asking {
+        let headers =
+            HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(tags).unwrap())]);
+        Asking { min_position: None, known_tags: known_tags(&headers) }
+    }
+
+    #[test]
+    fn what_the_client_has_is_not_sent_again() {
+        for (tags, status) in [
+            ("\"3\"", 304),
+            ("\"2\", W/\"3\"", 304),
+            ("*", 304),
+            ("\"4\"", 200),
+            ("3", 200),
+        ] {
+            let response = knowing(tags).show_versioned(9, 3, &json!({}));
+            assert_eq!(response.status(), status, "{tags}");
+            assert_eq!(response.headers()[DAYBOOK_POSITION], "9");
+            assert_eq!(response.headers()[header::ETAG], "\"3\"");
+        }
+    }
+
+    #[test]
+    fn an_order_that_only_its_payment_moved_is_sent_again() {
+        let before = Asking::default().show_mixed(9, 3, &json!({"payment_status": "awaited"}));
+        let tag = before.headers()[header::ETAG].to_str().unwrap();
+
+        let asking = knowing(tag);
+        let same = asking.show_mixed(9, 3, &json!({"payment_status": "awaited"}));
+        let moved = asking.show_mixed(9, 3, &json!({"payment_status": "declined"}));
+
+        assert_eq!((same.status().as_u16(), moved.status().as_u16()), (304, 200));
+    }
+}

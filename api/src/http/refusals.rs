@@ -1,0 +1,111 @@
+//! What each refusal of the business is over HTTP: its status and its stable code. One row per
+//! refusal; the sentence is the refusal's own.
+
+use axum::http::StatusCode;
+use domain::{inventory, order, payment, product};
+
+use super::problem::Problem;
+
+const GONE: StatusCode = StatusCode::NOT_FOUND;
+const STATE: StatusCode = StatusCode::CONFLICT;
+const REFUSED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+impl From<&order::Refusal> for Problem {
+    fn from(refusal: &order::Refusal) -> Self {
+        use order::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::NotPlaced => (GONE, "not_found"),
+            R::AlreadyPlaced => (STATE, "order_already_placed"),
+            R::StillPending => (STATE, "order_still_pending"),
+            R::NotPaid => (STATE, "order_not_paid"),
+            R::AlreadyProcessing => (STATE, "order_already_processing"),
+            R::AlreadyConfirmed => (STATE, "order_already_confirmed"),
+            R::AlreadyCompleted => (STATE, "order_already_completed"),
+            R::AlreadyCancelled => (STATE, "order_already_cancelled"),
+            R::AlreadyFailed => (STATE, "order_already_failed"),
+            R::BeingRefunded => (STATE, "order_being_refunded"),
+            R::AlreadyRefunded => (STATE, "order_already_refunded"),
+            R::LineCount { .. } => (REFUSED, "line_count_out_of_bounds"),
+            R::Quantity { .. } => (REFUSED, "quantity_out_of_bounds"),
+            R::NegativeAmount => (REFUSED, "amount_negative"),
+            R::TotalTooLarge => (REFUSED, "total_too_large"),
+            R::NothingToPay => (REFUSED, "nothing_to_pay"),
+            R::CaptureMismatch { .. } => (REFUSED, "capture_mismatch"),
+            R::RefundExists => (STATE, "refund_exists"),
+            R::NoSuchRefund => (STATE, "refund_not_pending"),
+            R::NothingToRefund => (STATE, "nothing_to_refund"),
+            R::RefundNotPositive => (REFUSED, "refund_not_positive"),
+            R::NotOrdered { .. } => (REFUSED, "sku_not_ordered"),
+            R::PiecesTwice { .. } => (REFUSED, "sku_named_twice"),
+            R::TooManyPieces { .. } => (REFUSED, "too_many_pieces"),
+            R::RefundTooLarge { .. } => (REFUSED, "refund_too_large"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&payment::Refusal> for Problem {
+    fn from(refusal: &payment::Refusal) -> Self {
+        use payment::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::NotOpen => (STATE, "payment_not_open"),
+            R::AlreadyOpen => (STATE, "payment_already_open"),
+            R::AlreadyCaptured => (STATE, "payment_already_captured"),
+            R::AlreadyVoided => (STATE, "payment_already_voided"),
+            R::AttemptAwaited { .. } => (STATE, "payment_attempt_awaited"),
+            R::TooManyAttempts => (STATE, "too_many_attempts"),
+            R::UnknownAttempt { .. } => (GONE, "unknown_attempt"),
+            R::RefundExists => (STATE, "refund_exists"),
+            R::NoSuchRefund => (STATE, "refund_not_pending"),
+            R::RefundTooLarge { .. } => (REFUSED, "refund_too_large"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&inventory::Refusal> for Problem {
+    fn from(refusal: &inventory::Refusal) -> Self {
+        use inventory::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::ZeroQuantity => (REFUSED, "quantity_zero"),
+            R::AlreadyReserved => (STATE, "stock_already_reserved"),
+            R::NotReserved => (STATE, "stock_not_reserved"),
+            R::InsufficientStock { .. } => (STATE, "insufficient_stock"),
+            R::BelowReserved { .. } => (STATE, "stock_below_reserved"),
+            R::TooMuch => (REFUSED, "stock_too_large"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&product::Refusal> for Problem {
+    fn from(refusal: &product::Refusal) -> Self {
+        use product::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::PriceNotPositive => (REFUSED, "price_not_positive"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+fn sentence(refusal: &impl std::error::Error) -> String {
+    refusal.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::order::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_sentence() {
+        let problem = Problem::from(&Refusal::NotPaid);
+        assert_eq!(problem.status(), StatusCode::CONFLICT);
+        assert!(format!("{problem:?}").contains("the order is not paid yet"));
+    }
+}

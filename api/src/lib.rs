@@ -1,0 +1,19 @@
+//! Daybook over HTTP, and the parts of the program that serves it.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`http`] | every route, and the layers around them |
+//! | [`node`] | one process: its parts, wired together |
+//! | [`dev`], [`serve`] | the two ways to run it |
+//! | [`database`] | commands that need no server |
+//! | [`verify`] | what must always hold |
+
+pub mod database;
+pub mod dev;
+pub mod http;
+pub mod node;
+pub mod serve;
+pub mod settings;
+mod signals;
+pub mod verify;
+mod welcome;

@@ -1,0 +1,97 @@
+//! The `daybook` program: its commands, and how they end (0 done, 1 failed, 2 wrong usage).
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use api::{database, dev, serve};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Orders, payments and stock, event-sourced. Without a command: everything on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    dev: dev::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything in one process, for a person at a desk; starts the servers that are missing
+    Dev(dev::Args),
+    /// Runs in production, with the Postgres and NATS that it is given
+    Serve(serve::Args),
+    /// Brings the database to this program's schema
+    Migrate(database::Args),
+    /// Brings past business into a running server
+    Import(client::import::Args),
+    /// Lists the read models of a running server, and how far behind they are
+    Projections(client::projections::Args),
+    /// Makes a read model of a running server anew from the log, while queries stay up
+    Rebuild(client::rebuild::Args),
+    /// Checks everything that must always hold, and names the first position that is wrong
+    Verify(database::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { command, dev } = Cli::parse();
+    let command = command.unwrap_or(Command::Dev(dev));
+    log_to_stderr(&command);
+    // The one TLS backend; nobody else has installed another yet.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("a TLS backend was installed before");
+    }
+    match run(command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            // Whoever closed the standard error learns it from the exit status.
+            let _written = writeln!(std::io::stderr(), "daybook: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), String> {
+    fn told(error: impl std::error::Error) -> String {
+        error.to_string()
+    }
+    match command {
+        Command::Dev(args) => dev::run(args).await.map_err(told),
+        Command::Serve(args) => serve::run(args).await.map_err(told),
+        Command::Migrate(args) => database::migrate(args).await.map_err(told),
+        Command::Import(args) => client::import::run(args).await.map_err(told),
+        Command::Projections(args) => client::projections::run(args).await.map_err(told),
+        Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
+        Command::Verify(args) => database::verify(args).await.map_err(told),
+    }
+}
+
+/// `DAYBOOK_LOG` filters (`info` by default), `DAYBOOK_LOG_FORMAT=json` is for machines.
+fn log_to_stderr(command: &Command) {
+    let default = match command {
+        Command::Serve(_) => "info",
+        // At a desk, every request would bury the lines that matter.
+        Command::Dev(_) => "info,access=warn",
+        _ => "warn",
+    };
+    let filter = std::env::var("DAYBOOK_LOG")
+        .ok()
+        .filter(|filter| !filter.trim().is_empty());
+    let filter = EnvFilter::new(filter.as_deref().unwrap_or(default));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::env::var("DAYBOOK_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        log.with_ansi(std::io::stderr().is_terminal() && !plain)
+            .init();
+    }
+}

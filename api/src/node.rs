@@ -1,0 +1,246 @@
+//! One Daybook process: its parts, wired together and stopped together.
+//!
+//! | role | runs |
+//! | --- | --- |
+//! | `api` | HTTP, and the journal's writer behind it |
+//! | `relay` | carries the log to NATS |
+//! | `projector` | keeps the read models |
+//! | `worker` | the checkout process and calls to payment providers |
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use domain::event::Event;
+use gateways::registry::Registry;
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::ReadModels;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use store::feed::Feeds;
+use store::journal::Journal;
+use store::relay::{self, Standing};
+use store::stream::Stream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use workers::providers::{Pauses, Providers};
+
+use crate::http::app::{App, HttpSettings};
+use crate::http::health::Readiness;
+use crate::http::outcomes::Outcomes;
+use crate::http::turns::Turns;
+
+/// Connections for receipts, workers and back-fill; queries and the writer have their own. Two
+/// cores do not get faster with more.
+const CONNECTIONS_MAX: u32 = 24;
+/// How long anybody waits for one of them before the answer is 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the parts may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Events that are looked through at a time for orders somebody waits for.
+const OUTCOMES_BATCH_MAX: usize = 2_000;
+/// How long the read model of orders may be behind before those who wait look for themselves.
+const OUTCOMES_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers HTTP.
+    Api,
+    /// Carries the log to NATS.
+    Relay,
+    /// Keeps the read models.
+    Projector,
+    /// Carries orders through their checkout and calls payment providers.
+    Worker,
+}
+
+impl Role {
+    /// Everything in one process.
+    pub const ALL: [Self; 4] = [Self::Api, Self::Relay, Self::Projector, Self::Worker];
+}
+
+/// What a process needs to know.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// The truth.
+    pub database_url: String,
+    /// The way to readers.
+    pub nats_url: String,
+    /// The stream's name; several Daybooks can share one NATS.
+    pub stream: String,
+    /// Bytes that the stream keeps; JetStream reserves them.
+    pub stream_bytes_max: i64,
+    /// What this process does.
+    pub roles: Vec<Role>,
+    /// Whoever shows this is staff.
+    pub staff_token: String,
+    /// How long stock is held and money awaited.
+    pub payment_window: Duration,
+    /// When silent payment providers are asked.
+    pub poll_pauses: Pauses,
+}
+
+/// Why a process cannot start. One sentence each; nothing has been left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Postgres does not answer.
+    #[error("the database cannot be reached: {0}; check DATABASE_URL")]
+    Database(#[source] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// NATS is missing or too old.
+    #[error(transparent)]
+    Nats(#[from] store::stream::Error),
+    /// The read models cannot be opened.
+    #[error("the read models cannot be opened: {0}")]
+    ReadModels(#[from] projections::Error),
+}
+
+/// A running process.
+pub struct Node {
+    /// What HTTP works with.
+    pub app: App,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Node {
+    /// Connects, migrates and starts the parts of all roles but HTTP itself.
+    pub async fn start(
+        settings: &NodeSettings,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, StartError> {
+        let pool = connect(&settings.database_url).await?;
+        store::migrate(&pool).await?;
+        let nats = store::stream::connect(&settings.nats_url).await?;
+        let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
+        let read_models = ReadModels::open(pool.clone()).await?;
+        let (journal, committed) = Journal::start(&pool);
+        let (registry, callbacks) = Registry::new();
+
+        let (stop, stopped) = watch::channel(false);
+        let feeds = Feeds::start(pool.clone(), stream.clone(), stopped.clone());
+        let (standing, relay_standing) = watch::channel(Standing::Waiting);
+        let outcomes = Outcomes::default();
+        let mut tasks = JoinSet::new();
+        let plays = |role| settings.roles.contains(&role);
+        if plays(Role::Api) {
+            tasks.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
+        }
+        if plays(Role::Projector) {
+            let mut projectors = read_models.spawn(&feeds, &stopped);
+            tasks.spawn(async move { while projectors.join_next().await.is_some() {} });
+        }
+        if plays(Role::Worker) {
+            let checkout = workers::checkout::run(
+                pool.clone(),
+                journal.clone(),
+                feeds.clone(),
+                stopped.clone(),
+            );
+            tasks.spawn(checkout);
+            let providers = Providers {
+                pool: pool.clone(),
+                journal: journal.clone(),
+                registry: registry.clone(),
+                pauses: settings.poll_pauses.clone(),
+            };
+            tasks.spawn(providers.clone().take_callbacks(callbacks));
+            tasks.spawn(providers.run(feeds, stopped.clone()));
+        }
+        if plays(Role::Relay) {
+            tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped));
+        }
+
+        let app = App {
+            journal,
+            read_models,
+            pool,
+            settings: Arc::new(HttpSettings {
+                staff_token: settings.staff_token.clone(),
+                payment_window: settings.payment_window,
+                gateways: registry.names().map(ToOwned::to_owned).collect(),
+            }),
+            metrics,
+            readiness: readiness(nats, &settings.roles, relay_standing),
+            outcomes,
+            turns: Turns::default(),
+        };
+        Ok(Self { app, stop, tasks })
+    }
+
+    /// Stops every part. What was under way is taken up at the next start.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let all_stopped = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIMEOUT, all_stopped)
+            .await
+            .is_err()
+        {
+            // Tasks that wait for events have nothing to finish.
+            self.tasks.abort_all();
+        }
+        self.app.pool.close().await;
+    }
+}
+
+async fn connect(url: &str) -> Result<PgPool, StartError> {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect(url)
+        .await
+        .map_err(StartError::Database)
+}
+
+fn readiness(
+    nats: async_nats::Client,
+    roles: &[Role],
+    relay: watch::Receiver<Standing>,
+) -> Readiness {
+    let readiness = Readiness::default().with("nats", move || match nats.connection_state() {
+        async_nats::connection::State::Connected => Ok(()),
+        state => Err(format!("the connection to NATS is {state}")),
+    });
+    if !roles.contains(&Role::Relay) {
+        return readiness;
+    }
+    readiness.with("relay", move || match *relay.borrow() {
+        Standing::Failing => Err("events cannot be carried to NATS; it keeps trying".to_owned()),
+        Standing::Waiting | Standing::At(_) => Ok(()),
+    })
+}
+
+/// Tells those who wait for an order when it has moved in the read model.
+async fn tell_who_waits(feeds: Feeds, read_models: ReadModels, outcomes: Outcomes) {
+    let mut feed = feeds.subscribe();
+    let mut mark = read_models.reached("orders").await.unwrap_or(0);
+    loop {
+        let batch = match feed.next(mark, OUTCOMES_BATCH_MAX).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::warn!(%error, "those who wait for orders look for themselves");
+                tokio::time::sleep(OUTCOMES_PATIENCE).await;
+                continue;
+            }
+        };
+        mark = batch.last().map_or(mark, |event| event.position);
+        let moved: HashSet<_> = batch
+            .iter()
+            .filter(|event| matches!(event.event, Event::Order(_)))
+            .map(|event| event.metadata.correlation_id)
+            .collect();
+        if moved.is_empty() {
+            continue;
+        }
+        // Behind or not: who is told looks again, and waits on if it was too early.
+        let _behind = read_models
+            .wait_for(&["orders"], mark, OUTCOMES_PATIENCE)
+            .await;
+        let moved: Vec<_> = moved.into_iter().collect();
+        outcomes.changed(&moved);
+    }
+}

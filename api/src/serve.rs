@@ -1,0 +1,88 @@
+//! `daybook serve`: production. Brings nothing along: Postgres and NATS are given, secrets as well.
+
+use std::net::SocketAddr;
+
+use tokio::sync::watch;
+
+use crate::http::{self, BindError, metrics};
+use crate::node::{Node, Role, StartError};
+use crate::settings::{BadToken, StaffToken, Tuning, Urls};
+use crate::signals::Signals;
+
+/// Flags of `daybook serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What this process does; without `api`, only health and metrics are served
+    #[arg(
+        long,
+        env = "DAYBOOK_ROLES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "api,relay,projector,worker"
+    )]
+    pub roles: Vec<Role>,
+    /// Address to listen at
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Postgres
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// NATS with `JetStream`
+    #[arg(long, env = "NATS_URL", hide_env_values = true)]
+    pub nats_url: String,
+    /// Whoever shows this token is staff; at least 32 characters of chance
+    #[arg(long, env = "DAYBOOK_STAFF_TOKEN", hide_env_values = true)]
+    pub staff_token: StaffToken,
+    /// What holds however Daybook is run.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Why production does not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody could guess it.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    /// The address is taken.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Postgres, NATS or the read models.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system does not let us hear its signals.
+    #[error("signals cannot be heard: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Serves until told to stop.
+pub async fn run(args: Args) -> Result<(), Error> {
+    args.staff_token.must_be_strong()?;
+    let mut signals = Signals::listen()?;
+    let listener = http::bind(args.listen).await?;
+    let urls = Urls { database: args.database_url, nats: args.nats_url };
+    let settings = args.tuning.node(urls, &args.roles, &args.staff_token);
+    let node = tokio::select! {
+        node = Node::start(&settings, metrics::recorder()) => node?,
+        () = signals.stop() => return Ok(()),
+    };
+    tracing::info!(address = %args.listen, roles = ?args.roles, "serving");
+
+    let (stop, stopped) = watch::channel(false);
+    let app = node.app.clone();
+    let server = if args.roles.contains(&Role::Api) { tokio::spawn(http::serve(listener, app, stopped)) } else { tokio::spawn(http::serve_operation(listener, app, stopped)) };
+    signals.stop().await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    let stopping = async {
+        if let Err(error) = server.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the server broke down");
+        }
+        node.stop().await;
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = signals.stop() => tracing::warn!("stopped at once, as told twice"),
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What can be set, by flag or by environment variable, and what of it is too weak to start with.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use workers::providers::Pauses;
+
+use crate::node::{NodeSettings, Role};
+
+/// Shortest staff token in production: 128 bits in hexadecimal.
+const TOKEN_CHARS_MIN: usize = 32;
+/// Different characters that such a token has: hexadecimal digits of chance have about 14.
+const TOKEN_VARIETY_MIN: usize = 8;
+
+/// What holds however Daybook is run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Tuning {
+    /// Seconds that stock is held and money awaited; a few, to see orders time out by hand
+    #[arg(
+        long, env = "DAYBOOK_PAYMENT_WINDOW", value_name = "SECONDS", default_value_t = 900,
+        value_parser = clap::value_parser!(u32).range(1..=2_592_000)
+    )]
+    pub payment_window: u32,
+    /// Name of the JetStream stream; Daybooks that share one NATS have one each
+    #[arg(long, env = "DAYBOOK_STREAM", default_value = "daybook")]
+    pub stream: String,
+    /// Bytes that the stream keeps; JetStream reserves them
+    #[arg(
+        long, env = "DAYBOOK_STREAM_BYTES_MAX", value_name = "BYTES",
+        default_value_t = store::stream::STREAM_BYTES_DEFAULT
+    )]
+    pub stream_bytes_max: i64,
+}
+
+impl Tuning {
+    /// The settings of a process.
+    pub fn node(&self, urls: Urls, roles: &[Role], staff_token: &StaffToken) -> NodeSettings {
+        NodeSettings {
+            database_url: urls.database,
+            nats_url: urls.nats,
+            stream: self.stream.clone(),
+            stream_bytes_max: self.stream_bytes_max,
+            roles: roles.to_vec(),
+            staff_token: staff_token.0.clone(),
+            payment_window: Duration::from_secs(self.payment_window.into()),
+            poll_pauses: Pauses::default(),
+        }
+    }
+}
+
+/// Where the servers are.
+#[derive(Clone)]
+pub struct Urls {
+    /// Postgres.
+    pub database: String,
+    /// NATS.
+    pub nats: String,
+}
+
+/// Whoever shows it is staff. Never printed by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaffToken(String);
+
+/// Why a token will not do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadToken {
+    /// No HTTP header could carry it.
+    #[error("a staff token has visible ASCII characters only, and at least one")]
+    Unsendable,
+    /// It can be guessed.
+    #[error(
+        "the staff token is too easy to guess: give DAYBOOK_STAFF_TOKEN at least \
+         {TOKEN_CHARS_MIN} characters of chance, such as the output of `openssl rand -hex 32`"
+    )]
+    Weak,
+}
+
+impl FromStr for StaffToken {
+    type Err = BadToken;
+
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(text.to_owned())) } else { Err(BadToken::Unsendable) }
+    }
+}
+
+impl StaffToken {
+    /// Makes one up: 192 bits of chance.
+    pub fn random() -> Self {
+        Self(
+            rand::random::<[u8; 24]>()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
+
+    /// To be shown to whoever may see it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Refuses what production must not start with.
+    pub fn must_be_strong(&self) -> Result<(), BadToken> {
+        let mut bytes = self.0.as_bytes().to_vec();
+        bytes.sort_unstable();
+        bytes.dedup();
+        if TOKEN_CHARS_MIN <= self.0.len() && TOKEN_VARIETY_MIN <= bytes.len() { Ok(()) } else { Err(BadToken::Weak) }
+    }
+}
+
+impl fmt::Debug for StaffToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaffToken")
+    }
+}
+
+/// An environment variable that is set to nothing is not set.
+pub(crate) fn given(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.trim().is_empty()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_chance_is_strong_and_one_from_a_desk_is_not() {
+        assert_eq!(StaffToken::random().must_be_strong(), Ok(()));
+        for weak in [
+            "secret",
+            "changeme-changeme",
+            &"a".repeat(64),
+            &"staff".repeat(12),
+        ] {
+            let token: StaffToken = weak.parse().unwrap();
+            assert_eq!(token.must_be_strong(), Err(BadToken::Weak), "{weak}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_refused() {
+        for bad in ["", "  ", "two words", "tökén"] {
+            assert_eq!(bad.parse::<StaffToken>(), Err(BadToken::Unsendable), "{bad}");
+        }
+        assert_eq!(" token\n".parse::<StaffToken>().unwrap().reveal(), "token");
+    }
+
+    #[test]
+    fn a_token_is_not_printed_by_accident() {
+        assert!(!format!("{:?}", StaffToken("hunter2".into())).contains("hunter2"));
+    }
+}

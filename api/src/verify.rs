@@ -1,0 +1,279 @@
+//! `daybook verify`: reads the whole log and checks what must always hold, with arithmetic of its
+//! own, so that a mistake in the rules cannot hide itself.
+//!
+//! 1. Positions are 1..N without a hole, and the head is N.
+//! 2. Every stream's sequences are 1..n without a hole; every event can be read.
+//! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
+//! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
+//!    confirmed without exactly its total captured by its payment.
+//! 5. The read model of stock, once it has reached N, equals this fold.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use domain::event::Event;
+use domain::ids::{OrderId, RefundId};
+use domain::money::Money;
+use domain::{inventory, order, payment};
+use sqlx::PgPool;
+use store::log;
+use store::recorded::RecordedEvent;
+use uuid::Uuid;
+
+/// The first thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where in the log.
+    pub position: i64,
+    /// What is wrong, as a sentence.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "position {}: {}", self.position, self.what)
+    }
+}
+
+/// What was checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Events read.
+    pub events: i64,
+    /// Streams among them.
+    pub streams: usize,
+    /// SKUs whose stock was followed.
+    pub skus: usize,
+    /// Payments whose money was followed.
+    pub payments: usize,
+    /// Orders that were confirmed.
+    pub confirmed: usize,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read at all.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// Postgres does not answer.
+    #[error("the database cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+    /// It can, and something is wrong.
+    #[error("{0}")]
+    Wrong(Finding),
+}
+
+/// Checks the log up to where its head is now, telling the position now and then.
+pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result<Checked, Error> {
+    let head = log::head(pool).await?;
+    let mut fold = Fold::default();
+    while fold.position < head {
+        let page = match log::after(pool, fold.position, log::PAGE_MAX).await {
+            Err(log::Error::Record(bad)) => {
+                let what = bad.to_string();
+                return Err(Error::Wrong(Finding { position: fold.position + 1, what }));
+            }
+            page => page?,
+        };
+        if page.is_empty() {
+            return Err(fold.wrong(format!("the head is at {head}, but the log ends here")));
+        }
+        for event in page.iter().filter(|event| event.position <= head) {
+            fold.take(event)?;
+        }
+        progress(fold.position, head);
+    }
+    let beyond: Option<i64> = sqlx::query_scalar(
+        "select min(position) from events, (select position as head from log_head) as log \
+         where position > head",
+    )
+    .fetch_one(pool)
+    .await?;
+    if let Some(position) = beyond {
+        let what = "this event lies beyond the head of the log".to_owned();
+        return Err(Error::Wrong(Finding { position, what }));
+    }
+    fold.compare_stock(pool).await?;
+    Ok(Checked {
+        events: fold.position,
+        streams: fold.sequences.len(),
+        skus: fold.stock.len(),
+        payments: fold.money.len(),
+        confirmed: fold.confirmed,
+    })
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Stock {
+    on_hand: i128,
+    reserved: i128,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Account {
+    captured: i128,
+    pending: HashMap<RefundId, i128>,
+    refunded: i128,
+    exact: Option<Money>,
+}
+
+#[derive(Default)]
+struct Fold {
+    position: i64,
+    sequences: HashMap<(String, String), i64>,
+    stock: HashMap<String, Stock>,
+    money: HashMap<Uuid, Account>,
+    totals: HashMap<OrderId, (Money, Uuid)>,
+    confirmed: usize,
+}
+
+impl Fold {
+    fn wrong(&self, what: String) -> Error {
+        Error::Wrong(Finding { position: self.position, what })
+    }
+
+    fn take(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+        let expected = self.position + 1;
+        if event.position != expected {
+            self.position = expected;
+            return Err(self.wrong(format!("missing; the next event is at {}", event.position)));
+        }
+        self.position = expected;
+        let stream = (event.aggregate_type.clone(), event.aggregate_id.clone());
+        let sequence = self.sequences.entry(stream).or_default();
+        *sequence += 1;
+        if event.sequence != *sequence {
+            let (of, id, found) = (&event.aggregate_type, &event.aggregate_id, event.sequence);
+            let what = format!("{of} {id} has sequence {found} where {sequence} was expected");
+            return Err(self.wrong(what));
+        }
+        match &event.event {
+            Event::Inventory(of) => self.take_stock(&event.aggregate_id, of),
+            Event::Payment(of) => match event.aggregate_id.parse() {
+                Ok(payment_id) => self.take_payment(payment_id, of),
+                Err(_) => Err(self.wrong(format!("payment {} is no UUID", event.aggregate_id))),
+            },
+            Event::Order(of) => self.take_order(OrderId(event.metadata.correlation_id), of),
+            Event::Product(_) => Ok(()),
+        }
+    }
+
+    fn take_stock(&mut self, sku: &str, event: &inventory::Event) -> Result<(), Error> {
+        use inventory::Event as E;
+        let (on_hand, reserved) = match event {
+            E::Received { quantity, .. } | E::Restocked { quantity, .. } => {
+                (i128::from(*quantity), 0)
+            }
+            E::Adjusted { quantity, .. } => (i128::from(*quantity), 0),
+            E::Reserved { quantity, .. } => (0, i128::from(*quantity)),
+            E::Released { quantity, .. } => (0, -i128::from(*quantity)),
+            E::Issued { quantity, .. } => (-i128::from(*quantity), -i128::from(*quantity)),
+        };
+        let stock = self.stock.entry(sku.to_owned()).or_default();
+        stock.on_hand += on_hand;
+        stock.reserved += reserved;
+        if 0 <= stock.reserved && stock.reserved <= stock.on_hand {
+            return Ok(());
+        }
+        let what = format!("{sku}: {} reserved of {} on hand", stock.reserved, stock.on_hand);
+        Err(self.wrong(what))
+    }
+
+    fn take_payment(&mut self, payment_id: Uuid, event: &payment::Event) -> Result<(), Error> {
+        use payment::Event as E;
+        let account = self.money.entry(payment_id).or_default();
+        match event {
+            E::Captured { received, .. } => {
+                account.captured += i128::from(received.minor);
+                account.exact = Some(*received);
+            }
+            E::CapturedAgain { received, .. } => account.captured += i128::from(received.minor),
+            E::Mismatched { received, expected, .. } if received.currency == expected.currency => {
+                account.captured += i128::from(received.minor);
+            }
+            E::RefundRequested { refund_id, amount_minor, .. } => {
+                account
+                    .pending
+                    .insert(*refund_id, i128::from(*amount_minor));
+            }
+            E::Refunded { refund_id, .. } => {
+                account.refunded += account.pending.remove(refund_id).unwrap_or(i128::MAX / 2);
+            }
+            E::RefundFailed { refund_id, .. } => _ = account.pending.remove(refund_id),
+            E::Mismatched { .. }
+            | E::Opened(_)
+            | E::AttemptStarted(_)
+            | E::AttemptAccepted { .. }
+            | E::Declined { .. }
+            | E::Voided => {}
+        }
+        let gone = account.refunded + account.pending.values().sum::<i128>();
+        if gone <= account.captured {
+            return Ok(());
+        }
+        let what =
+            format!("payment {payment_id}: {gone} refunded of {} captured", account.captured);
+        Err(self.wrong(what))
+    }
+
+    fn take_order(&mut self, order_id: OrderId, event: &order::Event) -> Result<(), Error> {
+        match event {
+            order::Event::Placed(placing) => {
+                self.totals
+                    .insert(order_id, (placing.total(), placing.payment_id.0));
+            }
+            order::Event::Confirmed { .. } => {
+                self.confirmed += 1;
+                let placed = self.totals.get(&order_id);
+                let captured = placed.and_then(|(_, id)| self.money.get(id)?.exact);
+                let total = placed.map(|(total, _)| *total);
+                if total.is_none() || captured != total {
+                    let what = format!("order {order_id} is confirmed without its total captured");
+                    return Err(self.wrong(what));
+                }
+            }
+            order::Event::Processing
+            | order::Event::Completed
+            | order::Event::Cancelled { .. }
+            | order::Event::Failed(_)
+            | order::Event::RefundRequested(_)
+            | order::Event::Refunded(_)
+            | order::Event::RefundFailed { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The read model may be behind or ahead while the shop goes on; then there is nothing to say.
+    async fn compare_stock(&self, pool: &PgPool) -> Result<(), Error> {
+        let mut transaction = pool.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read")
+            .execute(&mut *transaction)
+            .await?;
+        let mark: Option<i64> =
+            sqlx::query_scalar("select position from read.marks where name = 'stock'")
+                .fetch_optional(&mut *transaction)
+                .await?;
+        if mark != Some(self.position) {
+            return Ok(());
+        }
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("select sku, on_hand, reserved from read.stock")
+                .fetch_all(&mut *transaction)
+                .await?;
+        if rows.len() != self.stock.len() {
+            return Err(self.wrong(format!(
+                "the read model of stock has {} SKUs, the log {}",
+                rows.len(),
+                self.stock.len()
+            )));
+        }
+        for (sku, on_hand, reserved) in rows {
+            let stock = self.stock.get(&sku).copied().unwrap_or_default();
+            if (i128::from(on_hand), i128::from(reserved)) != (stock.on_hand, stock.reserved) {
+                return Err(self.wrong(format!("the read model of stock is wrong about {sku}")));
+            }
+        }
+        Ok(())
+    }
+}
