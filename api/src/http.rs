@@ -129,6 +129,10 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 /// A bug of ours stops one request, not the process.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text

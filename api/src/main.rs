@@ -72,12 +72,12 @@ async fn run(command: Command) -> Result<(), String> {
     }
 }
 
-/// `DAYBOOK_LOG` filters (`info` by default), `DAYBOOK_LOG_FORMAT=json` is for machines.
+/// `DAYBOOK_LOG` filters (by default `info`, and less of others), `DAYBOOK_LOG_FORMAT=json` is for machines.
 fn log_to_stderr(command: &Command) {
     let default = match command {
-        Command::Serve(_) => "info",
-        // At a desk, every request would bury the lines that matter.
-        Command::Dev(_) => "info,access=warn",
+        Command::Serve(_) => "info,sqlx=warn,async_nats=warn",
+        // At a desk, a line for every request would bury the lines that matter.
+        Command::Dev(_) => "info,sqlx=error,async_nats=warn,access=warn",
         _ => "warn",
     };
     let filter = std::env::var("DAYBOOK_LOG")

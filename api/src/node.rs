@@ -104,7 +104,10 @@ pub struct Node {
     /// What HTTP works with.
     pub app: App,
     stop: watch::Sender<bool>,
+    /// Stop by themselves when told to.
     tasks: JoinSet<()>,
+    /// Have nothing to finish: what they miss is asked for again.
+    listeners: JoinSet<()>,
 }
 
 impl Node {
@@ -125,10 +128,10 @@ impl Node {
         let feeds = Feeds::start(pool.clone(), stream.clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
         let outcomes = Outcomes::default();
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
         if plays(Role::Api) {
-            tasks.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
+            listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
         if plays(Role::Projector) {
             let mut projectors = read_models.spawn(&feeds, &stopped);
@@ -148,7 +151,7 @@ impl Node {
                 registry: registry.clone(),
                 pauses: settings.poll_pauses.clone(),
             };
-            tasks.spawn(providers.clone().take_callbacks(callbacks));
+            listeners.spawn(providers.clone().take_callbacks(callbacks));
             tasks.spawn(providers.run(feeds, stopped.clone()));
         }
         if plays(Role::Relay) {
@@ -169,7 +172,7 @@ impl Node {
             outcomes,
             turns: Turns::default(),
         };
-        Ok(Self { app, stop, tasks })
+        Ok(Self { app, stop, tasks, listeners })
     }
 
     /// Stops every part. What was under way is taken up at the next start.
@@ -180,9 +183,10 @@ impl Node {
             .await
             .is_err()
         {
-            // Tasks that wait for events have nothing to finish.
+            tracing::warn!("some parts did not stop in time and are broken off");
             self.tasks.abort_all();
         }
+        self.listeners.shutdown().await;
         self.app.pool.close().await;
     }
 }

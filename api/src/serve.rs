@@ -70,7 +70,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
 
     let (stop, stopped) = watch::channel(false);
     let app = node.app.clone();
-    let server = if args.roles.contains(&Role::Api) { tokio::spawn(http::serve(listener, app, stopped)) } else { tokio::spawn(http::serve_operation(listener, app, stopped)) };
+    let server = if args.roles.contains(&Role::Api) {
+        tokio::spawn(http::serve(listener, app, stopped))
+    } else {
+        tokio::spawn(http::serve_operation(listener, app, stopped))
+    };
     signals.stop().await;
     tracing::info!("stopping");
     stop.send_replace(true);

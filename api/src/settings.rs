@@ -81,19 +81,18 @@ impl FromStr for StaffToken {
 
     fn from_str(text: &str) -> Result<Self, BadToken> {
         let text = text.trim();
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(text.to_owned())) } else { Err(BadToken::Unsendable) }
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadToken::Unsendable)
+        }
     }
 }
 
 impl StaffToken {
     /// Makes one up: 192 bits of chance.
     pub fn random() -> Self {
-        Self(
-            rand::random::<[u8; 24]>()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        Self(format!("{:032x}{:016x}", rand::random::<u128>(), rand::random::<u64>()))
     }
 
     /// To be shown to whoever may see it.
@@ -106,7 +105,11 @@ impl StaffToken {
         let mut bytes = self.0.as_bytes().to_vec();
         bytes.sort_unstable();
         bytes.dedup();
-        if TOKEN_CHARS_MIN <= self.0.len() && TOKEN_VARIETY_MIN <= bytes.len() { Ok(()) } else { Err(BadToken::Weak) }
+        if TOKEN_CHARS_MIN <= self.0.len() && TOKEN_VARIETY_MIN <= bytes.len() {
+            Ok(())
+        } else {
+            Err(BadToken::Weak)
+        }
     }
 }
 

@@ -26,7 +26,11 @@ pub(crate) fn print(welcome: &Welcome<'_>) -> io::Result<()> {
 impl fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.reachable();
-        let (token, shown) = if self.token_was_given { ("as given", "$DAYBOOK_STAFF_TOKEN") } else { (self.token.reveal(), self.token.reveal()) };
+        let (token, shown) = if self.token_was_given {
+            ("as given", "$DAYBOOK_STAFF_TOKEN")
+        } else {
+            (self.token.reveal(), self.token.reveal())
+        };
         let data_dir = self.data_dir.display();
         write!(
             f,
@@ -73,7 +77,11 @@ Three commands to try. Each may be repeated: the same key is told the same answe
 impl Welcome<'_> {
     /// An address that a person can type: listening everywhere includes this machine.
     fn reachable(&self) -> String {
-        if self.address.ip().is_unspecified() { format!("localhost:{}", self.address.port()) } else { self.address.to_string() }
+        if self.address.ip().is_unspecified() {
+            format!("localhost:{}", self.address.port())
+        } else {
+            self.address.to_string()
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 pub mod aggregate;
 pub mod checkout;
 pub mod event;
+pub mod facts;
 pub mod ids;
 pub mod inventory;
 pub mod money;

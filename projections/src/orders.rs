@@ -104,10 +104,12 @@ pub async fn list(
             .push_bind(storable::key(country));
     }
     if let Some(from) = filter.placed_from {
-        sql.push(format_args!(" and {by} >= ")).push_bind(from);
+        sql.push(format_args!(" and {by} >= "))
+            .push_bind(storable::instant(from));
     }
     if let Some(to) = filter.placed_to {
-        sql.push(format_args!(" and {by} <= ")).push_bind(to);
+        sql.push(format_args!(" and {by} <= "))
+            .push_bind(storable::instant(to));
     }
     if let Some(Cursor { at, id: last }) = after {
         sql.push(format_args!(" and ({by}, {id}) < ("))

@@ -9,6 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::storable;
+
 /// Most items of one page: bounds an answer's size and a select's time.
 pub(crate) const PAGE_ITEMS_MAX: i64 = 100;
 
@@ -45,8 +47,11 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         let (at, id) = text.split_once('_').ok_or(BadCursor)?;
         let at = at.parse().map_err(|_| BadCursor)?;
+        let at = DateTime::from_timestamp_micros(at).ok_or(BadCursor)?;
         Ok(Self {
-            at: DateTime::from_timestamp_micros(at).ok_or(BadCursor)?,
+            at: Some(at)
+                .filter(|at| storable::instant(*at) == *at)
+                .ok_or(BadCursor)?,
             id: id.parse().map_err(|_| BadCursor)?,
         })
     }

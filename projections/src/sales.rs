@@ -6,9 +6,10 @@
 mod fold;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, Months, NaiveDate};
 use domain::money::Currency;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -67,26 +68,70 @@ pub async fn report(
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
 ) -> Result<Vec<SalesRow>, Error> {
-    let (key, table) = match group_by {
-        GroupBy::Day => ("to_char(day, 'YYYY-MM-DD')", "sales_by_country"),
-        GroupBy::Month => ("to_char(day, 'YYYY-MM')", "sales_by_country"),
-        GroupBy::Country => ("country", "sales_by_country"),
-        GroupBy::Sku => ("sku", "sales_by_sku"),
-        GroupBy::Currency => ("currency", "sales_by_country"),
+    let days = Days::between(from, to);
+    let key = match group_by {
+        GroupBy::Day => "to_char(day, 'YYYY-MM-DD')",
+        GroupBy::Month => "to_char(day, 'YYYY-MM')",
+        GroupBy::Country => "country",
+        GroupBy::Sku => return report_by_sku(pool, days).await,
+        GroupBy::Currency => "currency",
     };
     let select = format!(
         "select {key} collate \"C\" as key, currency, sum(orders)::bigint as orders, \
          sum(units)::bigint as units, sum(gross_minor)::bigint as gross_minor, \
-         sum(refunded_minor)::bigint as refunded_minor from {table} \
-         where day between coalesce($1, '-infinity') and coalesce($2, 'infinity') \
-         group by 1, 2 order by 1, 2"
+         sum(refunded_minor)::bigint as refunded_minor from sales_by_country \
+         where $1 <= day and day <= $2 group by 1, 2 order by 1, 2"
     );
     let rows: Vec<Row> = sqlx::query_as(&select)
-        .bind(from)
-        .bind(to)
+        .bind(days.from)
+        .bind(days.to)
         .fetch_all(pool)
         .await?;
     rows.into_iter().map(Row::view).collect()
+}
+
+async fn report_by_sku(pool: &PgPool, days: Days) -> Result<Vec<SalesRow>, Error> {
+    let months = days.whole_months();
+    let rows: Vec<Row> = sqlx::query_as(include_str!("sales/report_by_sku.sql"))
+        .bind(days.from)
+        .bind(days.to)
+        .bind(months.start)
+        .bind(months.end)
+        .fetch_all(pool)
+        .await?;
+    rows.into_iter().map(Row::view).collect()
+}
+
+/// Both included.
+#[derive(Debug, Clone, Copy)]
+struct Days {
+    from: NaiveDate,
+    to: NaiveDate,
+}
+
+impl Days {
+    fn between(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
+        let (first, last) = storable::DAYS.into_inner();
+        Self {
+            from: from.map_or(first, |from| from.clamp(first, last)),
+            to: to.map_or(last, |to| to.clamp(first, last)),
+        }
+    }
+
+    /// The first days of the months that lie within; empty if there is none.
+    fn whole_months(self) -> Range<NaiveDate> {
+        let begun = first_of_month(self.from);
+        let start = match begun.checked_add_months(Months::new(1)) {
+            Some(next) if begun < self.from => next,
+            Some(_) | None => begun,
+        };
+        let end = self.to.succ_opt().map_or(self.to, first_of_month);
+        start..end.max(start)
+    }
+}
+
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
 }
 
 #[derive(FromRow)]
@@ -126,7 +171,12 @@ impl Projection for Sales {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["sales_by_country", "sales_by_sku", "sales_orders"]
+        &[
+            "sales_by_country",
+            "sales_by_sku",
+            "sales_by_sku_and_month",
+            "sales_orders",
+        ]
     }
 
     fn ddl(&self) -> &'static str {
@@ -151,9 +201,11 @@ async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> 
         batch.take(event);
     }
     keep(connection, &batch).await?;
-    let by_country = include_str!("sales/book_by_country.sql");
-    book(connection, by_country, batch.by_country).await?;
-    book(connection, include_str!("sales/book_by_sku.sql"), batch.by_sku).await
+    book(connection, include_str!("sales/book_by_country.sql"), &batch.by_country).await?;
+    book(connection, include_str!("sales/book_by_sku.sql"), &batch.by_sku).await?;
+    let by_sku_and_month = fold::by_month(&batch.by_sku);
+    let book_months = include_str!("sales/book_by_sku_and_month.sql");
+    book(connection, book_months, &by_sku_and_month).await
 }
 
 async fn load(
@@ -222,7 +274,7 @@ async fn keep(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error>
 async fn book(
     connection: &mut PgConnection,
     upsert: &'static str,
-    added: BTreeMap<Key, Added>,
+    added: &BTreeMap<Key, Added>,
 ) -> Result<(), Error> {
     if added.is_empty() {
         return Ok(());

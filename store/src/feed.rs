@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use sqlx::PgPool;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::cloudevent;
 use crate::log;
@@ -67,6 +68,7 @@ impl Feeds {
             receiver: self.sender.subscribe(),
             waiting: None,
             behind: true,
+            look_at: Instant::now() + IDLE,
         }
     }
 }
@@ -127,6 +129,9 @@ pub struct Feed {
     waiting: Option<Batch>,
     /// Whether Postgres has more than this reader has seen.
     behind: bool,
+    /// When an idle reader looks into Postgres. Kept here, because callers that also wait for
+    /// something else drop [`Feed::next`] and call it again.
+    look_at: Instant,
 }
 
 impl Feed {
@@ -147,6 +152,7 @@ impl Feed {
                     .unwrap_or(log::PAGE_MAX)
                     .min(log::PAGE_MAX);
                 let events = log::after(&self.pool, mark, limit).await?;
+                self.look_at = Instant::now() + IDLE;
                 self.behind = i64::try_from(events.len()) == Ok(limit);
                 if !events.is_empty() {
                     return Ok(events);
@@ -154,8 +160,11 @@ impl Feed {
                 // What the stream holds beyond the log is not ours.
                 self.waiting = None;
             }
-            match tokio::time::timeout(IDLE, self.receiver.recv()).await {
-                Ok(Ok(batch)) => self.waiting = Some(batch),
+            match tokio::time::timeout_at(self.look_at, self.receiver.recv()).await {
+                Ok(Ok(batch)) => {
+                    self.look_at = Instant::now() + IDLE;
+                    self.waiting = Some(batch);
+                }
                 Ok(Err(RecvError::Lagged(_))) | Err(_) => self.behind = true,
                 Ok(Err(RecvError::Closed)) => {
                     self.behind = true;

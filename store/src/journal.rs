@@ -207,7 +207,10 @@ impl Journal {
         let slot = self.inner.states.slot::<A>(request.aggregate_id);
         let (mut conflicts, mut outdated) = (0, 0);
         loop {
-            let failure = match self.try_once(&slot, &request, command.clone(), room).await? {
+            let failure = match self
+                .try_once(&slot, &request, command.clone(), room)
+                .await?
+            {
                 Ok(receipt) => return Ok(receipt),
                 Err(failure) => failure,
             };

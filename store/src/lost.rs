@@ -44,7 +44,8 @@ pub(crate) async fn resolve(
                 tracing::error!(%error, commands, "what became of the batch stays unknown");
                 for submission in batch {
                     submission.fail(Failure::Unavailable(
-                        "the connection was lost during the commit and has not come back".to_owned(),
+                        "the connection was lost during the commit and has not come back"
+                            .to_owned(),
                     ));
                 }
                 return Vec::new();

@@ -260,8 +260,7 @@ fn without_outdated(batch: Vec<Submission>) -> Vec<Submission> {
         }
     }
     // After the conflicts, which may have outdated more.
-    let (outdated, sound): (Vec<_>, Vec<_>) =
-        rest.into_iter().partition(Submission::is_outdated);
+    let (outdated, sound): (Vec<_>, Vec<_>) = rest.into_iter().partition(Submission::is_outdated);
     for submission in outdated {
         submission.fail(Failure::Outdated);
     }
@@ -308,3 +307,7 @@ fn what_failed(error: &sqlx::Error) -> Cause {
         _ => Cause::Unknown,
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -81,12 +81,12 @@ async fn a_refusal_is_remembered_although_it_would_be_granted_now() {
     let body = json!({"quantity": -5, "reason": "count"});
     let path = "/api/v1/inventory/cup/adjustments";
     let refused = world.post_as("key-1", path, body.clone()).await;
-    assert_eq!(refused.status.as_u16(), 422, "{}", refused.text);
+    assert_eq!(refused.problem(409), "stock_below_reserved");
 
     world.article("cup", "4.50", 100).await;
     let again = world.post_as("key-1", path, body.clone()).await;
 
-    assert_eq!(again.status.as_u16(), 422);
+    assert_eq!(again.status.as_u16(), 409);
     assert_eq!(again.text, refused.text, "byte for byte");
     let _granted = world.post_as("key-2", path, body).await.expect(200);
 }

@@ -21,7 +21,11 @@ pub(crate) async fn price(
     let mut skus: Vec<String> = unknown.map(|item| item.sku.to_string()).collect();
     skus.sort_unstable();
     skus.dedup();
-    let products = if skus.is_empty() { HashMap::new() } else { app.journal.fold_many::<Product>(&skus).await? };
+    let products = if skus.is_empty() {
+        HashMap::new()
+    } else {
+        app.journal.fold_many::<Product>(&skus).await?
+    };
     Ok(lines(&order.items, order.currency, &products))
 }
 
@@ -129,7 +133,7 @@ mod tests {
         Product::replay(&[Event::Described(description)])
     }
 
-    fn priced(items: Value) -> Result<Vec<Line>, Problem> {
+    fn priced(items: &Value) -> Result<Vec<Line>, Problem> {
         let order: OrderBody = fields::read(
             &json!({
                 "customer": {"name": "Ada", "email": "ada@example.org"},
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn the_catalogue_prices_what_staff_did_not() {
         let price = json!({"amount": "1.00", "currency": "GBP"});
-        let lines = priced(json!([
+        let lines = priced(&json!([
             {"sku": "cup", "quantity": 1},
             {"sku": "cup", "quantity": 1, "name": "Chipped cup"},
             {"sku": "gone", "quantity": 1, "name": "Gone", "unit_price": price},
@@ -175,7 +179,7 @@ mod tests {
             (["old", "yen", "cup"], "product_inactive", &["/items/0/sku"]),
             (["cup", "yen", "cup"], "currency_mismatch", &["/items/1/sku"]),
         ] {
-            let problem = format!("{:?}", priced(skus.map(item).to_vec().into()).unwrap_err());
+            let problem = format!("{:?}", priced(&skus.map(item).to_vec().into()).unwrap_err());
             assert!(problem.contains(code), "{problem}");
             assert_eq!(problem.matches("/items/").count(), pointers.len(), "{problem}");
             assert!(pointers.iter().all(|pointer| problem.contains(pointer)), "{problem}");

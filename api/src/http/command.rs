@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::fields::{self, Body};
 use super::identity::Caller;
-use super::occurrence::{Occurrence, traceparent};
+use super::occurrence::Occurrence;
 use super::problem::{MEDIA_TYPE, Problem};
 use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
@@ -34,7 +34,6 @@ pub(crate) struct Asked<B> {
     /// How long the client would wait for the outcome.
     pub(crate) wait: Option<std::time::Duration>,
     fingerprint: Fingerprint,
-    traceparent: Option<String>,
     expected_version: Option<i64>,
     _turn: Turn,
 }
@@ -63,7 +62,6 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
             occurrence,
             wait: preferring::wait(&parts.headers),
             fingerprint: Sha256::digest(about.join("\n")).into(),
-            traceparent: traceparent(&parts.headers),
             expected_version,
             _turn: app.turns.take(command_id).await?,
         })
@@ -85,7 +83,7 @@ impl<B> Asked<B> {
             causation_id: None,
             actor: self.caller.to_string(),
             request_id: Some(self.occurrence.request_id.clone()),
-            traceparent: self.traceparent.clone(),
+            traceparent: Some(self.occurrence.traceparent.clone()),
             reason: None,
             expected_version: self.expected_version,
         }
@@ -246,7 +244,11 @@ async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Problem> {
     bytes.map_err(|error| {
         let too_large = std::error::Error::source(&error)
             .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if too_large { Problem::too_large(bytes_max) } else { Problem::malformed_json("the body broke off") }
+        if too_large {
+            Problem::too_large(bytes_max)
+        } else {
+            Problem::malformed_json("the body broke off")
+        }
     })
 }
 

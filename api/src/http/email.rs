@@ -13,7 +13,11 @@ pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
     let well_formed = text
         .rsplit_once('@')
         .is_some_and(|(local, host)| text.len() <= BYTES_MAX && is_local(local) && is_host(host));
-    if well_formed { Ok(text.to_owned()) } else { Err("must be an email address such as ada@example.org") }
+    if well_formed {
+        Ok(text.to_owned())
+    } else {
+        Err("must be an email address such as ada@example.org")
+    }
 }
 
 fn is_local(local: &str) -> bool {

@@ -24,7 +24,7 @@ use super::command::DAYBOOK_POSITION;
 use super::identity::Staff;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 const NDJSON: &str = "application/x-ndjson";
 const AGGREGATES: [&str; 4] = ["order", "payment", "inventory", "product"];
@@ -112,18 +112,26 @@ pub(crate) async fn list(
     let streamed = wants_ndjson(&headers);
     let mut slice = slice(&mut parameters);
     let order_id = parameters.optional("order_id", str::parse::<OrderId>);
-    let limit = if streamed { parameters
+    let limit = if streamed {
+        parameters
             .integer("limit", 1..=i64::MAX)
-            .unwrap_or(i64::MAX) } else { parameters.limit() };
+            .unwrap_or(i64::MAX)
+    } else {
+        parameters.limit()
+    };
     parameters.finish()?;
+    let mut position = asking.log_position(&app).await?;
     if let Some(order_id) = order_id {
-        asking.position(&app, &[timeline::NAME]).await?;
+        position = asking.position(&app, &[timeline::NAME]).await?;
         let positions = timeline::positions_of(app.read_models.reads(), order_id).await?;
         slice.positions = Some(positions);
     }
-    let position = asking.log_position(&app).await?;
     slice.to = Some(slice.to.unwrap_or(position).min(position));
-    if streamed { Ok(stream(&app, slice, limit, position)) } else { page(&app, &asking, &slice, limit, position).await }
+    if streamed {
+        Ok(stream(&app, slice, limit, position))
+    } else {
+        page(&app, &slice, limit, position).await
+    }
 }
 
 fn slice(parameters: &mut Parameters) -> Slice {
@@ -147,13 +155,7 @@ fn slice(parameters: &mut Parameters) -> Slice {
     }
 }
 
-async fn page(
-    app: &App,
-    asking: &Asking,
-    slice: &Slice,
-    limit: i64,
-    position: i64,
-) -> Result<Response, Problem> {
+async fn page(app: &App, slice: &Slice, limit: i64, position: i64) -> Result<Response, Problem> {
     // One more than asked for tells where the next page begins.
     let mut events = log::page(&app.pool, slice, limit.saturating_add(1)).await?;
     let more = usize::try_from(limit).is_ok_and(|limit| limit < events.len());
@@ -165,7 +167,7 @@ async fn page(
         .map(|event| view(event))
         .collect::<Result<_, _>>();
     let items = items.map_err(|error| Problem::accident("show an event", &error))?;
-    Ok(asking.show(position, &EventsPage { items, next_cursor }))
+    Ok(queries::show(position, &EventsPage { items, next_cursor }))
 }
 
 fn stream(app: &App, slice: Slice, limit: i64, position: i64) -> Response {

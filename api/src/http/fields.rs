@@ -312,7 +312,11 @@ fn text(value: &Value, chars_max: usize) -> Result<String, String> {
 
 /// Refuses what cannot be stored (NUL) or would garble a line of a log or an invoice.
 pub(crate) fn plain(text: &str) -> Result<&str, String> {
-    if text.contains(char::is_control) { Err("must not contain control characters".to_owned()) } else { Ok(text) }
+    if text.contains(char::is_control) {
+        Err("must not contain control characters".to_owned())
+    } else {
+        Ok(text)
+    }
 }
 
 /// RFC 3339, in a year that everything downstream can hold.

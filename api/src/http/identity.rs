@@ -38,7 +38,11 @@ impl Caller {
         let shown = value.to_str().ok().and_then(|value| value.split_once(' '));
         match shown {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                if is_same(token.trim(), staff_token) { Ok(Self::Staff) } else { Err(Problem::unauthenticated("this token is not known")) }
+                if is_same(token.trim(), staff_token) {
+                    Ok(Self::Staff)
+                } else {
+                    Err(Problem::unauthenticated("this token is not known"))
+                }
             }
             _ => Err(Problem::unauthenticated("send Authorization: Bearer and a token")),
         }

@@ -19,7 +19,7 @@ use super::identity::Staff;
 use super::moves::REASON_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 const REFERENCE_CHARS_MAX: usize = 200;
 
@@ -156,7 +156,7 @@ pub(crate) async fn list(
     parameters.finish()?;
     let position = asking.position(&app, &[stock::NAME]).await?;
     let page = stock::list(app.read_models.reads(), limit, cursor).await?;
-    Ok(asking.show(position, &page))
+    Ok(queries::show(position, &page))
 }
 
 /// Show the stock of an article

@@ -16,7 +16,7 @@ use super::problem::Problem;
 
 /// Taken or made, echoed, logged, and kept in the events that the request causes.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// W3C trace context, kept in the events that the request causes.
+/// W3C trace context; likewise.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longer ids are somebody's mistake; they would be stored with every event.
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -25,6 +25,7 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Debug, Clone)]
 pub(crate) struct Occurrence {
     pub(crate) request_id: String,
+    pub(crate) traceparent: String,
     pub(crate) path: String,
 }
 
@@ -33,11 +34,13 @@ pub(crate) async fn occur(mut request: Request, next: Next) -> Response {
     let started_at = Instant::now();
     let occurrence = Occurrence {
         request_id: request_id(request.headers()),
+        traceparent: traceparent(request.headers()),
         path: request.uri().path().to_owned(),
     };
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let span = tracing::info_span!("request", id = %occurrence.request_id);
+    let (id, trace) = (&occurrence.request_id, &occurrence.traceparent);
+    let span = tracing::info_span!("request", %id, %trace);
     request.extensions_mut().insert(occurrence.clone());
 
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -48,10 +51,14 @@ pub(crate) async fn occur(mut request: Request, next: Next) -> Response {
             .headers_mut()
             .extend(allow.map(|allow| (axum::http::header::ALLOW, allow)));
     }
-    let echo = HeaderValue::from_str(&occurrence.request_id);
-    response
-        .headers_mut()
-        .extend(echo.ok().map(|echo| (X_REQUEST_ID, echo)));
+    for (name, value) in [
+        (X_REQUEST_ID, &occurrence.request_id),
+        (TRACEPARENT, &occurrence.traceparent),
+    ] {
+        response
+            .headers_mut()
+            .extend(HeaderValue::from_str(value).ok().map(|echo| (name, echo)));
+    }
 
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
@@ -83,19 +90,28 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// The trace that the request is part of; what is not version 00 of the W3C's form is not kept.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+/// The trace that the request is part of, or a new one.
+fn traceparent(headers: &HeaderMap) -> String {
+    let given = headers
+        .get(TRACEPARENT)
+        .and_then(|value| value.to_str().ok());
+    given.filter(|text| is_traceparent(text)).map_or_else(
+        || format!("00-{:032x}-{:016x}-01", rand::random::<u128>(), rand::random::<u64>()),
+        str::to_owned,
+    )
+}
+
+/// Version 00 of the W3C's form, in which zeros name nothing.
+fn is_traceparent(text: &str) -> bool {
     let hex = |part: &str, chars| {
         part.len() == chars && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
+    let names = |part: &str, chars| hex(part, chars) && part.bytes().any(|byte| byte != b'0');
     let parts: Vec<&str> = text.split('-').collect();
-    match parts.as_slice() {
-        ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
-            Some(text.to_owned())
-        }
-        _ => None,
-    }
+    matches!(
+        parts.as_slice(),
+        ["00", trace, parent, flags] if names(trace, 32) && names(parent, 16) && hex(flags, 2)
+    )
 }
 
 impl<S: Sync> FromRequestParts<S> for Occurrence {
@@ -128,11 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_well_formed_traceparent_is_kept() {
+    fn a_well_formed_traceparent_is_kept_and_another_replaced() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(traceparent(&headers(&TRACEPARENT, good)).as_deref(), Some(good));
-        for bad in ["", "00-1-2-3", &good.to_uppercase(), &format!("{good}-x")] {
-            assert_eq!(traceparent(&headers(&TRACEPARENT, bad)), None, "{bad}");
+        let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&headers(&TRACEPARENT, good)), good);
+        for bad in [
+            "",
+            "00-1-2-3",
+            zero,
+            &good.to_uppercase(),
+            &format!("{good}-x"),
+        ] {
+            let made = traceparent(&headers(&TRACEPARENT, bad));
+            assert!(made != bad && is_traceparent(&made), "{bad} became {made}");
         }
     }
 }

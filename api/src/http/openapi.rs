@@ -138,15 +138,22 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
 }
 
 fn headers_of(path: &str, is_command: bool) -> Value {
-    let mut names = vec!["X-Request-Id", "Daybook-Position"];
+    let mut names = vec!["X-Request-Id", "traceparent", "Daybook-Position"];
     if is_command {
         names.push("Idempotent-Replayed");
     }
     if path.contains('{') {
         names.push("ETag");
     }
+    if is_command
+        && ["/orders", "/refunds", "/payments"]
+            .iter()
+            .any(|end| path.ends_with(end))
+    {
+        names.push("Location");
+    }
     if is_command && path.ends_with("/orders") {
-        names.extend(["Location", "ETag", "Preference-Applied"]);
+        names.extend(["ETag", "Preference-Applied"]);
     }
     let header = |name| (name, json!({"$ref": format!("#/components/headers/{name}")}));
     let headers: Map<String, Value> = names
@@ -193,7 +200,7 @@ fn parameters() -> Value {
              the events that the request causes", "shop-4711"
         ),
         "TraceParent": header(
-            "traceparent", false, "W3C trace context, kept in the events that the request causes",
+            "traceparent", false, "W3C trace context; likewise",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         ),
     })
@@ -204,6 +211,7 @@ fn headers() -> Value {
         |description: &str| json!({"description": description, "schema": {"type": "string"}});
     json!({
         "X-Request-Id": header("The request's id, taken or made"),
+        "traceparent": header("The W3C trace context, taken or made"),
         "Daybook-Position": header(
             "The position that holds the command's effect, or that the answer has reached"
         ),

@@ -12,7 +12,7 @@ use super::history::{self, AsOf};
 use super::identity::Staff;
 use super::parameters::{OfOrder, Parameters};
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 use super::{App, countries};
 
 /// The timeline of an order.
@@ -58,7 +58,7 @@ pub(crate) async fn list(
     parameters.finish()?;
     let position = asking.position(&app, &[orders::NAME]).await?;
     let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
-    Ok(asking.show(position, &page))
+    Ok(queries::show(position, &page))
 }
 
 /// Show an order
@@ -109,5 +109,5 @@ pub(crate) async fn show_timeline(
     if items.is_empty() {
         return Err(Problem::not_found("order"));
     }
-    Ok(asking.show(position, &TimelineView { order_id: order_id.0, items }))
+    Ok(queries::show(position, &TimelineView { order_id: order_id.0, items }))
 }

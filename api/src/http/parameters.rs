@@ -124,7 +124,13 @@ impl Parameters {
 
     /// One of a few words.
     pub(crate) fn one_of(&mut self, name: &str, words: &[&str]) -> Option<String> {
-        self.optional(name, |text| if words.contains(&text) { Ok(text.to_owned()) } else { Err(format!("must be one of {}", words.join(", "))) })
+        self.optional(name, |text| {
+            if words.contains(&text) {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("must be one of {}", words.join(", ")))
+            }
+        })
     }
 
     /// How many items a page is to have.
@@ -143,7 +149,11 @@ impl Parameters {
         for name in std::mem::take(&mut self.given).into_keys() {
             self.flaw(&name, "is not a known parameter");
         }
-        if self.flaws.is_empty() { Ok(()) } else { Err(Problem::invalid_parameters(self.flaws)) }
+        if self.flaws.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid_parameters(self.flaws))
+        }
     }
 }
 

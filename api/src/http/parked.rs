@@ -18,7 +18,7 @@ use super::App;
 use super::identity::Staff;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 /// A fact that no rule expected.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,7 +71,7 @@ pub(crate) async fn list(
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
     let position = asking.log_position(&app).await?;
-    Ok(asking.show(position, &page(&app.pool, limit, cursor).await?))
+    Ok(queries::show(position, &page(&app.pool, limit, cursor).await?))
 }
 
 async fn page(

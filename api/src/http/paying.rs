@@ -41,5 +41,11 @@ fn gateway(fields: &mut Fields<'_>) -> Option<String> {
     if !fields.has("gateway") {
         return Some(registry::DEFAULT.to_owned());
     }
-    fields.of("gateway", |name| if known.iter().any(|known| known == name) { Ok(name.to_owned()) } else { Err(format!("must be one of {}", known.join(", "))) })
+    fields.of("gateway", |name| {
+        if known.iter().any(|known| known == name) {
+            Ok(name.to_owned())
+        } else {
+            Err(format!("must be one of {}", known.join(", ")))
+        }
+    })
 }

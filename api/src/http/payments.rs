@@ -20,7 +20,7 @@ use super::identity::Staff;
 use super::parameters::{OfOrder, OfPayment, Parameters};
 use super::paying;
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 /// A payment attempt that was started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,7 +123,7 @@ pub(crate) async fn list(
     parameters.finish()?;
     let position = asking.position(&app, &[payments::NAME]).await?;
     let page = payments::list(app.read_models.reads(), limit, cursor).await?;
-    Ok(asking.show(position, &page))
+    Ok(queries::show(position, &page))
 }
 
 /// Show a payment

@@ -290,11 +290,16 @@ impl From<RebuildRefused> for Problem {
 mod tests {
     use super::*;
 
+    fn occurrence(request_id: &str, path: &str) -> Occurrence {
+        let (request_id, path) = (request_id.to_owned(), path.to_owned());
+        Occurrence { request_id, traceparent: String::new(), path }
+    }
+
     #[test]
     fn a_problem_tells_code_request_and_every_flaw() {
         let flaw = Flaw { pointer: "/items/0/sku".into(), detail: "is missing".into() };
         let problem = Problem::invalid_fields(vec![flaw]);
-        let occurrence = Occurrence { request_id: "r-1".into(), path: "/api/v1/orders".into() };
+        let occurrence = occurrence("r-1", "/api/v1/orders");
 
         let body: Value = serde_json::from_str(&problem.body(&occurrence)).unwrap();
 
@@ -316,9 +321,8 @@ mod tests {
     #[test]
     fn the_cause_of_an_accident_stays_with_us() {
         let error = ExecuteError::Unavailable("password of db1 rejected".into());
-        let occurrence = Occurrence { request_id: "r".into(), path: "/".into() };
 
-        let body = Problem::from(error).body(&occurrence);
+        let body = Problem::from(error).body(&occurrence("r", "/"));
 
         assert!(!body.contains("password"), "{body}");
     }

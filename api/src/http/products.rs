@@ -18,7 +18,7 @@ use super::identity::Staff;
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 /// A product as it is offered from now on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,7 +110,7 @@ pub(crate) async fn list(
         .position(&app, &[products::NAME, stock::NAME])
         .await?;
     let page = products::list(app.read_models.reads(), &filter, limit, cursor).await?;
-    Ok(asking.show(position, &page))
+    Ok(queries::show(position, &page))
 }
 
 /// Show a product

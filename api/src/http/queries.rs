@@ -56,12 +56,6 @@ impl Asking {
         }
     }
 
-    /// Shows a list or a report.
-    pub(crate) fn show(self, position: i64, view: &impl Serialize) -> Response {
-        drop(self);
-        shown(position, StatusCode::OK, None, body(view))
-    }
-
     /// Shows one thing whose version covers all there is to see of it.
     pub(crate) fn show_versioned(
         &self,
@@ -69,7 +63,7 @@ impl Asking {
         version: i64,
         view: &impl Serialize,
     ) -> Response {
-        self.show_tagged(position, format!("\"{version}\""), body(view))
+        self.show_tagged(position, &format!("\"{version}\""), body(view))
     }
 
     /// Shows one thing that also moves with others, as an order does with its payment: the
@@ -82,22 +76,28 @@ impl Asking {
     ) -> Response {
         let body = body(view);
         let digest = Sha256::digest(&body);
-        let content: String = digest
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        self.show_tagged(position, format!("\"{version}-{content}\""), body)
+        let content = digest.first_chunk().copied().map_or(0, u32::from_be_bytes);
+        self.show_tagged(position, &format!("\"{version}-{content:08x}\""), body)
     }
 
-    fn show_tagged(&self, position: i64, tag: String, body: String) -> Response {
+    fn show_tagged(&self, position: i64, tag: &str, body: String) -> Response {
         let known = self
             .known_tags
             .iter()
             .any(|known| *known == tag || known == "*");
-        let tag = HeaderValue::from_str(&tag).ok();
-        if known { shown(position, StatusCode::NOT_MODIFIED, tag, String::new()) } else { shown(position, StatusCode::OK, tag, body) }
+        let tag = HeaderValue::from_str(tag).ok();
+        let status = if known {
+            StatusCode::NOT_MODIFIED
+        } else {
+            StatusCode::OK
+        };
+        shown(position, status, tag, body)
     }
+}
+
+/// Shows a list or a report.
+pub(crate) fn show(position: i64, view: &impl Serialize) -> Response {
+    shown(position, StatusCode::OK, None, body(view))
 }
 
 fn body(view: &impl Serialize) -> String {

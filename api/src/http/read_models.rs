@@ -14,7 +14,7 @@ use super::identity::Staff;
 use super::moves::Empty;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 /// All read models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +87,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(Into::into)
         .collect();
-    Ok(asking.show(position, &ProjectionsView { items }))
+    Ok(queries::show(position, &ProjectionsView { items }))
 }
 
 /// Rebuild a projection

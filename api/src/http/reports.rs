@@ -10,7 +10,7 @@ use super::App;
 use super::identity::Staff;
 use super::parameters::{Parameters, instant_or_day};
 use super::problem::Problem;
-use super::queries::Asking;
+use super::queries::{self, Asking};
 
 /// Sales, row by row.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,7 +52,7 @@ pub(crate) async fn report_sales(
     parameters.finish()?;
     let position = asking.position(&app, &[sales::NAME]).await?;
     let items = sales::report(app.read_models.reads(), group_by, from, to).await?;
-    Ok(asking.show(position, &SalesView { items }))
+    Ok(queries::show(position, &SalesView { items }))
 }
 
 /// Has to be said; the value that stands in for a flaw is never used.

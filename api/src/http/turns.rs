@@ -39,14 +39,12 @@ impl Turns {
 
     fn lock_of(&self, command_id: Uuid) -> Arc<tokio::sync::Mutex<()>> {
         let mut running = self.running();
-        match running.get(&command_id).and_then(Weak::upgrade) {
-            Some(lock) => lock,
-            None => {
-                let lock = Arc::new(tokio::sync::Mutex::new(()));
-                running.insert(command_id, Arc::downgrade(&lock));
-                lock
-            }
+        if let Some(lock) = running.get(&command_id).and_then(Weak::upgrade) {
+            return lock;
         }
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        running.insert(command_id, Arc::downgrade(&lock));
+        lock
     }
 
     /// The map is whole after every line that holds it, so a panic elsewhere spoils nothing.

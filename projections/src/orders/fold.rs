@@ -1,7 +1,7 @@
 //! What an order's events, and those of its payment, make of it. The projector and
 //! [`super::OrderView::at`] both go through here, so that a row and a replay cannot differ.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::order;
 use domain::payment;
@@ -11,9 +11,7 @@ use store::recorded::RecordedEvent;
 
 use super::view::Status;
 use crate::paying::{Paying, Refunds};
-
-/// Postgres keeps microseconds; a replay must show no more than a row can.
-const SUBSECOND_DIGITS: u16 = 6;
+use crate::storable;
 
 /// What moves after the order was placed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +37,7 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         return None;
     };
     let mut placing = placing.as_ref().clone();
-    placing.placed_at = placing.placed_at.trunc_subsecs(SUBSECOND_DIGITS);
+    placing.placed_at = storable::instant(placing.placed_at);
     // What the provider gave the browser is of no use to a reader.
     placing.payment.token = None;
     let progress = Progress {
@@ -53,7 +51,7 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         confirmed_minor: 0,
         returned_minor: 0,
         version: event.sequence,
-        updated_at: event.recorded_at.trunc_subsecs(SUBSECOND_DIGITS),
+        updated_at: storable::instant(event.recorded_at),
     };
     Some((placing, progress))
 }
@@ -69,7 +67,7 @@ impl Progress {
             Event::Payment(event) => self.take_payment(event),
             Event::Inventory(_) | Event::Product(_) => return,
         }
-        self.updated_at = recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS);
+        self.updated_at = storable::instant(recorded.recorded_at);
     }
 
     fn take_order(&mut self, event: &order::Event) {

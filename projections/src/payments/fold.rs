@@ -1,6 +1,6 @@
 //! What a payment's events make of its row.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId};
 use domain::money::Money;
@@ -15,9 +15,7 @@ use super::{AttemptView, PaymentView};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paying::{Paying, Refunds};
-
-/// Postgres keeps microseconds; what has not been stored yet must show no more.
-const SUBSECOND_DIGITS: u16 = 6;
+use crate::storable;
 
 /// One try, as remembered in the row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +58,7 @@ impl Payment {
             paying: Paying::default(),
             attempts: Vec::new(),
             refunds: Refunds::default(),
-            opened_at: recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS),
+            opened_at: storable::instant(recorded.recorded_at),
             version: 0,
             updated_at: DateTime::UNIX_EPOCH,
         };
@@ -76,7 +74,7 @@ impl Payment {
             return;
         };
         self.version = recorded.sequence;
-        self.updated_at = recorded.recorded_at.trunc_subsecs(SUBSECOND_DIGITS);
+        self.updated_at = storable::instant(recorded.recorded_at);
         self.paying.take(event);
         match event {
             E::Opened(_) | E::Voided => {}

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
+use super::first_of_month;
 use crate::storable;
 
 /// What was sold of one SKU in one order.
@@ -135,6 +136,16 @@ impl Batch {
     }
 }
 
+/// The same sales, each day's under the first day of its month.
+pub(super) fn by_month(by_day: &BTreeMap<Key, Added>) -> BTreeMap<Key, Added> {
+    let mut by_month: BTreeMap<Key, Added> = BTreeMap::new();
+    for (key, added) in by_day {
+        let month = Key { day: first_of_month(key.day), ..key.clone() };
+        by_month.entry(month).or_default().add(*added);
+    }
+    by_month
+}
+
 impl Order {
     fn of(placing: &Placing) -> Self {
         let mut gross_minor: BTreeMap<&str, i64> = BTreeMap::new();
@@ -151,7 +162,7 @@ impl Order {
                 sku: sku.into(),
             });
         Self {
-            day: placing.placed_at.date_naive(),
+            day: storable::instant(placing.placed_at).date_naive(),
             country: storable::key(&placing.shipping_address.country),
             currency: placing.currency.code().to_owned(),
             goods: Some(goods.collect()),

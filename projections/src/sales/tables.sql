@@ -23,6 +23,19 @@ create table sales_by_sku (
     primary key (day, sku, currency)
 );
 
+-- The same by month, which is dated by its first day: a year by SKU is a report of months, and
+-- reads a tenth of the rows that its days have.
+create table sales_by_sku_and_month (
+    month date not null,
+    sku text collate "C" not null,
+    currency text collate "C" not null,
+    orders bigint not null,
+    units bigint not null,
+    gross_minor bigint not null,
+    refunded_minor bigint not null,
+    primary key (month, sku, currency)
+);
+
 -- Where an order's sales are booked, for its confirmation and its refunds, which say neither day
 -- nor country. The goods are needed until they are booked, and null from then on.
 create table sales_orders (

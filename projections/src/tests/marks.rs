@@ -53,7 +53,9 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     for name in NAMES {
         world.project(name, &shop.log[first..], 1_000).await;
     }
-    world.holds(&World::projected(&shop.log, 1_000).await.dump().await).await;
+    world
+        .holds(&World::projected(&shop.log, 1_000).await.dump().await)
+        .await;
 }
 
 #[tokio::test]
@@ -77,7 +79,9 @@ async fn a_hole_is_refused_and_what_was_applied_is_skipped() {
     for name in NAMES {
         world.project(name, &shop.log, 1_000).await;
     }
-    world.holds(&World::projected(&shop.log, 1_000).await.dump().await).await;
+    world
+        .holds(&World::projected(&shop.log, 1_000).await.dump().await)
+        .await;
 }
 
 #[tokio::test]
@@ -100,7 +104,9 @@ async fn two_projectors_of_one_database_apply_nothing_twice() {
     for name in NAMES {
         tokio::join!(run(&world.models, name, 7), run(&other, name, 11));
     }
-    world.holds(&World::projected(&shop.log, 1_000).await.dump().await).await;
+    world
+        .holds(&World::projected(&shop.log, 1_000).await.dump().await)
+        .await;
 }
 
 #[tokio::test]

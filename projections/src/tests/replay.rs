@@ -151,6 +151,9 @@ async fn batch_boundaries_do_not_matter() {
     let shop = busy(3);
     let at_once = World::projected(&shop.log, 1_000).await.dump().await;
     for batch_events in [1, 7] {
-        World::projected(&shop.log, batch_events).await.holds(&at_once).await;
+        World::projected(&shop.log, batch_events)
+            .await
+            .holds(&at_once)
+            .await;
     }
 }

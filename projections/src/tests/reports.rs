@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use domain::event::Event;
 use domain::order;
 
-use super::stories::{ENDINGS, Ending, SKUS, Tale, busy};
+use super::stories::{ENDINGS, Ending, SKUS, Tale, busy, stocked, tell_all};
 use super::world::World;
 use crate::sales::{GroupBy, SalesRow, report};
 
@@ -27,6 +27,10 @@ fn row(key: &str, counts: [i64; 2], amounts: [&str; 3], currency: &str) -> Sales
         refunded: money(amounts[1]),
         net: money(amounts[2]),
     }
+}
+
+fn minor(amount: &str) -> i64 {
+    amount.replace('.', "").parse().unwrap()
 }
 
 /// The orders of `busy(1)` by hand. Paid are 1, 4, 5, 6, 7 and 10 to 13, in order of
@@ -66,7 +70,6 @@ async fn every_grouping_adds_up_to_the_same_and_is_ordered_bytewise() {
     let sums = |rows: &[SalesRow]| {
         let mut sums = std::collections::BTreeMap::<String, [i64; 4]>::new();
         for row in rows {
-            let minor = |amount: &str| amount.replace('.', "").parse::<i64>().unwrap();
             let sum = sums.entry(row.gross.currency.clone()).or_default();
             let amounts = [
                 row.units,
@@ -115,6 +118,46 @@ async fn days_are_included_at_both_ends_and_dated_by_when_the_order_was_placed()
     assert_eq!(of_days(Some(second), None).await, days[3..]);
     assert_eq!(of_days(None, Some(second)).await, days);
     assert_eq!(of_days(Some(second), Some(first)).await, []);
+}
+
+#[tokio::test]
+async fn any_days_by_sku_are_the_sum_of_those_days() {
+    let mut shop = stocked();
+    for first in [0, 10, 20, 40, 60, 80] {
+        tell_all(&mut shop, first, 1);
+    }
+    let world = World::projected(&shop.log, 30).await;
+    let reads = world.models.reads();
+    let day = |text: &str| Some(text.parse::<NaiveDate>().unwrap());
+    for (from, to) in [
+        (None, None),
+        (day("2026-03-02"), None),
+        (None, day("2026-03-31")),
+        (None, day("2026-03-30")),
+        (day("2026-03-01"), day("2026-03-31")),
+        (day("2026-03-02"), day("2026-04-30")),
+        (day("2026-03-02"), day("2026-03-20")),
+        (day("2026-03-28"), day("2026-05-02")),
+        (day("2026-04-01"), day("2026-06-30")),
+        (day("2026-05-02"), day("2026-05-01")),
+    ] {
+        let rows = report(reads, GroupBy::Sku, from, to).await.unwrap();
+        let of_days: Vec<(String, String, i64, i64)> = sqlx::query_as(
+            "select sku, currency, sum(orders)::bigint, sum(gross_minor - refunded_minor)::bigint \
+             from sales_by_sku where coalesce($1, '-infinity') <= day \
+             and day <= coalesce($2, 'infinity') group by 1, 2 order by 1, 2",
+        )
+        .bind(from)
+        .bind(to)
+        .fetch_all(reads)
+        .await
+        .unwrap();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|row| (row.key, row.net.currency, row.orders, minor(&row.net.amount)))
+            .collect();
+        assert_eq!(rows, of_days, "{from:?} to {to:?}");
+    }
 }
 
 #[tokio::test]

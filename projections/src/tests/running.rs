@@ -53,7 +53,9 @@ async fn projectors_catch_up_follow_and_stop_when_told_to() {
         assert_eq!((status.position, status.lag), (shop.head(), 0), "{}", status.name);
         assert_eq!(status.state, State::Running, "{}", status.name);
     }
-    world.holds(&World::projected(&shop.log, 1_000).await.dump().await).await;
+    world
+        .holds(&World::projected(&shop.log, 1_000).await.dump().await)
+        .await;
 
     stop.send(true).unwrap();
     while running.join_next().await.is_some() {}

@@ -399,17 +399,43 @@ pub(super) fn described(name: &str) -> Description {
 }
 pub(super) fn tell_big(shop: &mut Shop, orders: u32) {
     // BENCH
-    for chunk in 0..orders/40 {
-    let mut stories: Vec<VecDeque<Step>> = (0..40).map(|i| { let n = chunk*40+i; let mut t = Tale::of(n);
-        let id = uuid::Builder::from_random_bytes(((n as u128+1)*0x9E3779B97F4A7C15F39CC0605CEDC835).to_be_bytes()).into_uuid();
-        t.order = OrderId(id); t.payment = PaymentId(Uuid::from_u128(id.as_u128()^1)); t.placing.payment_id = t.payment;
-        t.placing.lines = (0..26).map(|k| Line { sku: format!("S{:05}", (n*131+k*97)%3000).parse().unwrap(), name: format!("WHITE HANGING HEART T-LIGHT HOLDER {k}"), quantity: 1+k%12, unit_price_minor: 255 }).collect();
-        t.placing.placed_at = opening() + TimeDelta::minutes(i64::from(n)*26);
-        story(&t, Ending::Completed) }).collect();
-    let mut chance = 1u64;
-    while !stories.is_empty() {
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let turn = usize::try_from((chance >> 33) % u64::try_from(stories.len()).unwrap()).unwrap();
-        match stories[turn].pop_front() { Some(step) => step(shop), None => drop(stories.swap_remove(turn)) }
-    } }
+    for chunk in 0..orders / 40 {
+        let mut stories: Vec<VecDeque<Step>> = (0..40)
+            .map(|i| {
+                let n = chunk * 40 + i;
+                let mut t = Tale::of(n);
+                let id = uuid::Builder::from_random_bytes(
+                    ((n as u128 + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835).to_be_bytes(),
+                )
+                .into_uuid();
+                t.order = OrderId(id);
+                t.payment = PaymentId(Uuid::from_u128(id.as_u128() ^ 1));
+                t.placing.payment_id = t.payment;
+                t.placing.lines = (0..26)
+                    .map(|k| Line {
+                        sku: format!("S{:05}", (n * 131 + k * 97) % 3000)
+                            .parse()
+                            .unwrap(),
+                        name: format!("WHITE HANGING HEART T-LIGHT HOLDER {k}"),
+                        quantity: 1 + k % 12,
+                        unit_price_minor: 255,
+                    })
+                    .collect();
+                t.placing.placed_at = opening() + TimeDelta::minutes(i64::from(n) * 26);
+                story(&t, Ending::Completed)
+            })
+            .collect();
+        let mut chance = 1u64;
+        while !stories.is_empty() {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let turn =
+                usize::try_from((chance >> 33) % u64::try_from(stories.len()).unwrap()).unwrap();
+            match stories[turn].pop_front() {
+                Some(step) => step(shop),
+                None => drop(stories.swap_remove(turn)),
+            }
+        }
+    }
 }

@@ -1,0 +1,159 @@
+//! The words in which the checkout process hears and asks: facts in, intents out.
+//!
+//! The table that turns the one into the other is [`crate::checkout`].
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::checkout::{Brief, Stage};
+use crate::ids::{PaymentId, RefundId, Sku};
+use crate::money::Money;
+use crate::order::Failure;
+use crate::placing::Placing;
+use crate::refunding::{Refund, RestockPart};
+
+/// What the process hears: events of the log, answers to its own intents, and the clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// An order was placed.
+    OrderPlaced(Box<Placing>),
+    /// A reservation was granted.
+    StockReserved {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// A reservation was refused for want of stock.
+    StockShort {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// The order waits for its money.
+    OrderProcessing,
+    /// The order is confirmed.
+    OrderConfirmed,
+    /// The order had come to another end before the intent reached it.
+    OrderMovedOn,
+    /// The order was withdrawn.
+    OrderCancelled,
+    /// The order was fulfilled.
+    OrderCompleted,
+    /// The order wants money to go back.
+    RefundRequested(Refund),
+    /// The order's exact amount came in.
+    PaymentCaptured {
+        /// What came in.
+        received: Money,
+    },
+    /// It came in once more.
+    PaymentCapturedAgain {
+        /// What came in.
+        received: Money,
+    },
+    /// Something else came in.
+    PaymentMismatched {
+        /// What was asked for.
+        expected: Money,
+        /// What came in.
+        received: Money,
+    },
+    /// An attempt was declined.
+    PaymentDeclined,
+    /// Money has gone back.
+    PaymentRefunded {
+        /// Which refund.
+        refund_id: RefundId,
+    },
+    /// Money could not go back.
+    PaymentRefundFailed {
+        /// Which refund.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The time to pay is over.
+    DeadlinePassed,
+}
+
+/// What the process asks for next; each becomes one command, `ReleaseStock` undoes `ReserveStock`,
+/// `VoidPayment` and `RefundPayment` undo `OpenPayment`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Hold stock.
+    ReserveStock {
+        /// Of this article.
+        sku: Sku,
+        /// Pieces.
+        quantity: u64,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
+    /// Let it go.
+    ReleaseStock {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// It leaves the house.
+    IssueStock {
+        /// Of this article.
+        sku: Sku,
+    },
+    /// It comes back on the shelf.
+    RestockStock {
+        /// Under which refund.
+        refund_id: RefundId,
+        /// What.
+        part: RestockPart,
+    },
+    /// Tell the order that its stock is held.
+    ProcessOrder,
+    /// Tell the order that its money is there.
+    ConfirmOrder {
+        /// What came in.
+        captured: Money,
+    },
+    /// Tell the order that it is given up.
+    FailOrder(Failure),
+    /// Ask for the money.
+    OpenPayment(Brief),
+    /// Ask for no more money.
+    VoidPayment(PaymentId),
+    /// Give money back.
+    RefundPayment {
+        /// Whose.
+        payment_id: PaymentId,
+        /// The refund's name; `None` if the process is to name it after its cause.
+        refund_id: Option<RefundId>,
+        /// Minor units.
+        amount_minor: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Tell the order that its refund is paid out.
+    SettleRefund {
+        /// Which.
+        refund_id: RefundId,
+    },
+    /// Tell the order that its refund failed.
+    FailRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// A person is needed.
+    CallStaff {
+        /// For what.
+        reason: String,
+    },
+}
+
+/// A fact that no row of the table expects: park it and call a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{fact:?} is out of place while {stage:?}")]
+pub struct OutOfPlace {
+    /// Where we stood.
+    pub stage: Stage,
+    /// What we heard.
+    pub fact: Box<Fact>,
+}

@@ -1,0 +1,11 @@
+insert into sales_by_sku_and_month (month, sku, currency, orders, units, gross_minor, refunded_minor)
+select *
+from unnest(
+    $1::date[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]
+)
+on conflict (month, sku, currency) do update
+set
+    orders = sales_by_sku_and_month.orders + excluded.orders,
+    units = sales_by_sku_and_month.units + excluded.units,
+    gross_minor = sales_by_sku_and_month.gross_minor + excluded.gross_minor,
+    refunded_minor = sales_by_sku_and_month.refunded_minor + excluded.refunded_minor

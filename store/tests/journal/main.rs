@@ -1,0 +1,15 @@
+//! The journal, its stream and its feeds on a real Postgres and a real nats-server, which are shared
+//! by all tests here; each test has a database and a stream of its own.
+
+mod ahead;
+mod audit;
+mod callers;
+mod conflicts;
+mod feeds;
+mod outages;
+mod positions;
+mod receipts;
+mod relaying;
+mod strangers;
+mod table;
+mod world;

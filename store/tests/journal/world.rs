@@ -1,0 +1,291 @@
+//! One database and one stream per test, on servers shared by all.
+
+use std::future::Future;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use chrono::{DateTime, Utc};
+use domain::ids::OrderId;
+use domain::inventory::{self, Inventory};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use stack::{Options, Profile, Stack};
+use store::command::{Answer, Decided, Envelope, ExecuteError, Receipt};
+use store::journal::{Committed, Journal};
+use store::stream::Stream;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use uuid::Uuid;
+
+/// Far beyond what anything here takes on a busy machine; only a failing test waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// What a test's stream reserves: all of them together stay below the server's 8 GB.
+const STREAM_BYTES: i64 = 64 * 1024 * 1024;
+/// Working copies that may run these tests at the same time.
+const STACKS_MAX: u32 = 8;
+
+struct Servers {
+    database_url: String,
+    nats_url: String,
+    data_dir: String,
+    /// Stops with the process.
+    _stack: Mutex<Stack>,
+}
+
+static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
+    let in_a_thread = std::thread::spawn(|| {
+        let servers = start_servers();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(clear(&servers));
+        servers
+    });
+    in_a_thread.join().expect("the servers start")
+});
+
+/// Whoever kills a server is alone; everybody else shares.
+static TURNS: RwLock<()> = RwLock::const_new(());
+
+enum Turn {
+    Shared { _turn: RwLockReadGuard<'static, ()> },
+    Alone { _turn: RwLockWriteGuard<'static, ()> },
+}
+
+fn start_servers() -> Servers {
+    for number in 0..STACKS_MAX {
+        let data_dir = format!("{}/stack-{number}", env!("CARGO_TARGET_TMPDIR"));
+        let options = Options { profile: Profile::Test, ..Options::new(&data_dir) };
+        match Stack::start_blocking(&options) {
+            Ok(stack) => {
+                return Servers {
+                    database_url: stack.database_url().unwrap().to_owned(),
+                    nats_url: stack.nats_url().unwrap().to_owned(),
+                    data_dir,
+                    _stack: Mutex::new(stack),
+                };
+            }
+            Err(stack::Error::InUse { .. }) => {}
+            Err(error) => panic!("the stack does not start: {error}"),
+        }
+    }
+    panic!("{STACKS_MAX} stacks are in use");
+}
+
+/// Removes what earlier runs have left.
+async fn clear(servers: &Servers) {
+    let mut admin = PgConnection::connect(&servers.database_url).await.unwrap();
+    let old: Vec<String> =
+        sqlx::query_scalar("select datname from pg_database where datname like 'test\\_%'")
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+    for name in old {
+        let drop = format!("drop database if exists {name} with (force)");
+        sqlx::query(&drop).execute(&mut admin).await.unwrap();
+    }
+    let client = store::stream::connect(&servers.nats_url).await.unwrap();
+    let context = jetstream::new(client);
+    let names: Vec<String> = futures::TryStreamExt::try_collect(context.stream_names())
+        .await
+        .unwrap();
+    for name in names {
+        context.delete_stream(name).await.unwrap();
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) pool: PgPool,
+    pub(crate) nats: async_nats::Client,
+    /// Of the database and of the stream.
+    pub(crate) name: String,
+    _turn: Turn,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let turn = Turn::Shared { _turn: TURNS.read().await };
+        Self::in_turn(turn).await
+    }
+
+    /// Nobody else uses the servers, so they may be killed.
+    pub(crate) async fn alone() -> Self {
+        let turn = Turn::Alone { _turn: TURNS.write().await };
+        Self::in_turn(turn).await
+    }
+
+    async fn in_turn(turn: Turn) -> Self {
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let mut admin = PgConnection::connect(&SERVERS.database_url).await.unwrap();
+        let create = format!("create database {name}");
+        sqlx::query(&create).execute(&mut admin).await.unwrap();
+        let pool = pool(&name);
+        store::migrate(&pool).await.unwrap();
+        let nats = store::stream::connect(&SERVERS.nats_url);
+        Self { pool, nats: nats.await.unwrap(), name, _turn: turn }
+    }
+
+    /// A process of its own, as far as the database can tell.
+    pub(crate) fn journal(&self) -> Journal {
+        self.journal_and_its_batches().0
+    }
+
+    pub(crate) fn journal_and_its_batches(&self) -> (Journal, Committed) {
+        Journal::start(&pool(&self.name))
+    }
+
+    pub(crate) fn stream(&self) -> Stream {
+        Stream::new(self.nats.clone(), self.name.clone(), STREAM_BYTES)
+    }
+
+    pub(crate) fn jetstream(&self) -> jetstream::Context {
+        jetstream::new(self.nats.clone())
+    }
+
+    /// A connection that no pool and no killer of the journal's connections knows.
+    pub(crate) async fn bystander(&self) -> PgConnection {
+        let options = options(&self.name).application_name("bystander");
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// Runs SQL that is no query, such as the making of a trigger.
+    pub(crate) async fn run(&self, sql: &str) {
+        sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
+    }
+
+    pub(crate) async fn head(&self) -> i64 {
+        store::log::head(&self.pool).await.unwrap()
+    }
+
+    pub(crate) fn kill_postgres() {
+        kill(&Path::new(&SERVERS.data_dir).join("postgres/postmaster.pid"));
+    }
+
+    pub(crate) fn kill_nats() {
+        kill(&Path::new(&SERVERS.data_dir).join("nats.pid"));
+    }
+}
+
+fn kill(pid_file: &Path) {
+    let text = std::fs::read_to_string(pid_file).unwrap();
+    let pid = text.lines().next().unwrap().trim().to_owned();
+    let status = Command::new("kill").args(["-KILL", &pid]).status();
+    assert!(status.unwrap().success());
+}
+
+fn options(database: &str) -> PgConnectOptions {
+    let options: PgConnectOptions = SERVERS.database_url.parse().unwrap();
+    options.database(database)
+}
+
+fn pool(database: &str) -> PgPool {
+    PgPoolOptions::new()
+        // Each costs a login, which takes its time in a debug build.
+        .max_connections(4)
+        // As in production; while the server is away, it is looked for in ever longer pauses.
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options(database))
+}
+
+/// Waits for a condition rather than for a time.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Chance that can be repeated: `SEED=7 cargo test -p store`.
+pub(crate) fn chance() -> StdRng {
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+pub(crate) type StockReceipt = Receipt<inventory::Refusal>;
+
+/// A person's command.
+pub(crate) fn envelope() -> Envelope {
+    envelope_of(Uuid::new_v4())
+}
+
+pub(crate) fn envelope_of(command_id: Uuid) -> Envelope {
+    Envelope {
+        command_id,
+        fingerprint: [7; 32],
+        correlation_id: Uuid::from_u128(command_id.as_u128() ^ 1),
+        causation_id: None,
+        actor: "staff".to_owned(),
+        request_id: None,
+        traceparent: None,
+        reason: None,
+        expected_version: None,
+    }
+}
+
+pub(crate) fn receive(quantity: u64) -> inventory::Command {
+    inventory::Command::Receive { quantity, reference: "note 7".to_owned() }
+}
+
+pub(crate) fn reserve(quantity: u64) -> inventory::Command {
+    let order_id = OrderId(Uuid::new_v4());
+    let expires_at: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+    inventory::Command::Reserve { order_id, quantity, expires_at }
+}
+
+/// Words an answer of which every part depends on the decision.
+pub(crate) fn worded(decided: Decided<'_, Inventory>) -> Option<Answer> {
+    let (status, body) = match decided {
+        Decided::Accepted { state, version, .. } => {
+            (200, format!("v{version}: {} of {}", state.reserved(), state.on_hand()))
+        }
+        Decided::Refused(refusal) => (409, refusal.to_string()),
+        Decided::VersionMismatch { expected, actual } => (412, format!("{expected} is {actual}")),
+    };
+    Some(Answer { status, body })
+}
+
+/// Asks once.
+pub(crate) async fn ask(
+    journal: &Journal,
+    sku: &str,
+    command: inventory::Command,
+    envelope: Envelope,
+) -> Result<StockReceipt, ExecuteError> {
+    journal
+        .execute::<Inventory>(sku, command, envelope, worded)
+        .await
+}
+
+/// Asks as a client does: again with the same id until there is an answer.
+pub(crate) async fn insist(
+    journal: &Journal,
+    sku: &str,
+    command: inventory::Command,
+    envelope: Envelope,
+) -> StockReceipt {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask(journal, sku, command.clone(), envelope.clone()).await {
+            Ok(receipt) => return receipt,
+            Err(error @ (ExecuteError::KeyReused | ExecuteError::Corrupt(_))) => {
+                panic!("no answer to insist on: {error}")
+            }
+            Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
+        }
+    }
+}
+
+/// Asks for something that has to be accepted.
+pub(crate) async fn stock(
+    journal: &Journal,
+    sku: &str,
+    command: inventory::Command,
+) -> StockReceipt {
+    let receipt = insist(journal, sku, command, envelope()).await;
+    assert_eq!(receipt.verdict, store::command::Verdict::Accepted);
+    receipt
+}
