@@ -4,6 +4,7 @@
 //! filter by.
 
 mod fold;
+mod rows;
 mod view;
 
 use std::collections::BTreeMap;
@@ -31,12 +32,6 @@ use crate::storable;
 
 /// The name of this read model.
 pub const NAME: &str = "orders";
-
-/// Most orders of one insert: each brings all of its lines along.
-const INSERT_ORDERS_MAX: usize = 500;
-
-/// Most rows of `order_skus` of one insert: an order may have 2,000, a batch 2,000 such orders.
-const INSERT_SKUS_MAX: usize = 50_000;
 
 /// Which orders to list. What is not given does not restrict.
 #[derive(Debug, Clone, Default)]
@@ -187,12 +182,12 @@ async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> 
         .filter(|event| matches!(event.event, Event::Order(_) | Event::Payment(_)))
         .filter_map(|event| order_of(event).map(|id| (id, event.as_ref())))
         .collect();
-    let mut batch = Batch { moved: load(connection, &about).await?, ..Batch::default() };
+    let mut batch = Batch { moved: rows::load(connection, &about).await?, ..Batch::default() };
     for (id, event) in about {
         batch.take(id, event);
     }
-    insert(connection, &batch.new).await?;
-    update(connection, &batch.moved).await
+    rows::insert(connection, &batch.new).await?;
+    rows::update(connection, &batch.moved).await
 }
 
 impl Batch {
@@ -205,178 +200,6 @@ impl Batch {
             progress.take(event);
         }
         // What is left is a payment correlated with no order: it has a row in `payments`.
-    }
-}
-
-/// The orders that the events move and that were placed before this batch.
-async fn load(
-    connection: &mut PgConnection,
-    about: &[(OrderId, &RecordedEvent)],
-) -> Result<BTreeMap<OrderId, Progress>, Error> {
-    let mut ids: Vec<Uuid> = about.iter().map(|(id, _)| id.0).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let select = "select order_id, progress::text from orders where order_id = any($1)";
-    let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
-    let progress = |row: sqlx::postgres::PgRow| {
-        let progress = serde_json::from_str(row.try_get("progress")?)?;
-        Ok((OrderId(row.try_get("order_id")?), progress))
-    };
-    rows.into_iter().map(progress).collect()
-}
-
-async fn insert(
-    connection: &mut PgConnection,
-    new: &BTreeMap<OrderId, (Placing, Progress)>,
-) -> Result<(), Error> {
-    let orders: Vec<(&OrderId, &Placing, &Progress)> = new
-        .iter()
-        .map(|(id, (placing, progress))| (id, placing, progress))
-        .collect();
-    for orders in orders.chunks(INSERT_ORDERS_MAX) {
-        let mut columns = Columns::default();
-        for (id, placing, progress) in orders {
-            columns.push(**id, placing, progress)?;
-        }
-        columns.insert(connection).await?;
-    }
-    let mut skus = Vec::new();
-    for (id, placing, _) in &orders {
-        let held = placing.pieces_by_sku();
-        skus.extend(
-            held.into_iter()
-                .map(|(sku, _)| (String::from(sku), placing.placed_at, id.0)),
-        );
-    }
-    for skus in skus.chunks(INSERT_SKUS_MAX) {
-        let insert = "insert into order_skus (sku, placed_at, order_id) \
-                      select * from unnest($1::text[], $2::timestamptz[], $3::uuid[])";
-        sqlx::query(insert)
-            .bind(
-                skus.iter()
-                    .map(|(sku, ..)| sku.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                skus.iter()
-                    .map(|(_, placed_at, _)| *placed_at)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(skus.iter().map(|(.., id)| *id).collect::<Vec<_>>())
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn update(
-    connection: &mut PgConnection,
-    moved: &BTreeMap<OrderId, Progress>,
-) -> Result<(), Error> {
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let progress = moved
-        .values()
-        .map(serde_json::to_string)
-        .collect::<Result<Vec<_>, _>>()?;
-    let status = |order: &Progress| order.status.as_str();
-    let payment_status = |order: &Progress| order.paying.status().as_str();
-    sqlx::query(include_str!("orders/update.sql"))
-        .bind(moved.keys().map(|id| id.0).collect::<Vec<_>>())
-        .bind(moved.values().map(status).collect::<Vec<_>>())
-        .bind(moved.values().map(payment_status).collect::<Vec<_>>())
-        .bind(
-            moved
-                .values()
-                .map(|order| order.paying.refunded_minor)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            moved
-                .values()
-                .map(|order| order.version)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            moved
-                .values()
-                .map(|order| order.updated_at)
-                .collect::<Vec<_>>(),
-        )
-        .bind(progress)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// New rows, column by column, as `unnest` takes them.
-#[derive(Default)]
-struct Columns {
-    ids: Vec<Uuid>,
-    statuses: Vec<&'static str>,
-    payment_statuses: Vec<&'static str>,
-    names: Vec<String>,
-    emails: Vec<String>,
-    email_keys: Vec<String>,
-    countries: Vec<String>,
-    currencies: Vec<&'static str>,
-    totals_minor: Vec<i64>,
-    refunded_minor: Vec<i64>,
-    versions: Vec<i64>,
-    placed_at: Vec<DateTime<Utc>>,
-    updated_at: Vec<DateTime<Utc>>,
-    placings: Vec<String>,
-    progresses: Vec<String>,
-}
-
-impl Columns {
-    fn push(&mut self, id: OrderId, placing: &Placing, progress: &Progress) -> Result<(), Error> {
-        self.ids.push(id.0);
-        self.statuses.push(progress.status.as_str());
-        self.payment_statuses
-            .push(progress.paying.status().as_str());
-        self.names.push(storable::storable(&placing.customer.name));
-        self.emails
-            .push(storable::storable(&placing.customer.email));
-        self.email_keys
-            .push(storable::email_key(&placing.customer.email));
-        self.countries
-            .push(storable::key(&placing.shipping_address.country));
-        self.currencies.push(placing.currency.code());
-        self.totals_minor.push(placing.total_minor());
-        self.refunded_minor.push(progress.paying.refunded_minor);
-        self.versions.push(progress.version);
-        self.placed_at.push(placing.placed_at);
-        self.updated_at.push(progress.updated_at);
-        self.placings.push(serde_json::to_string(placing)?);
-        self.progresses.push(serde_json::to_string(progress)?);
-        Ok(())
-    }
-
-    async fn insert(self, connection: &mut PgConnection) -> Result<(), Error> {
-        sqlx::query(include_str!("orders/insert.sql"))
-            .bind(self.ids)
-            .bind(self.statuses)
-            .bind(self.payment_statuses)
-            .bind(self.names)
-            .bind(self.emails)
-            .bind(self.email_keys)
-            .bind(self.countries)
-            .bind(self.currencies)
-            .bind(self.totals_minor)
-            .bind(self.refunded_minor)
-            .bind(self.versions)
-            .bind(self.placed_at)
-            .bind(self.updated_at)
-            .bind(self.placings)
-            .bind(self.progresses)
-            .execute(connection)
-            .await?;
-        Ok(())
     }
 }
 

@@ -146,7 +146,7 @@ pub enum RefundState {
 /// One refund, as remembered in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Refund {
-    refund_id: RefundId,
+    id: RefundId,
     amount_minor: i64,
     state: RefundState,
     reason: String,
@@ -178,18 +178,14 @@ pub(crate) struct Refunds(Vec<Refund>);
 impl Refunds {
     /// The order asks its refund of the payment, so either may be the first to name it.
     pub(crate) fn ask(&mut self, refund_id: RefundId, amount_minor: i64, reason: &str) {
-        match self
-            .0
-            .iter_mut()
-            .find(|refund| refund.refund_id == refund_id)
-        {
+        match self.0.iter_mut().find(|refund| refund.id == refund_id) {
             Some(refund) => {
                 refund.amount_minor = amount_minor;
                 refund.state = RefundState::Pending;
                 refund.failure = None;
             }
             None => self.0.push(Refund {
-                refund_id,
+                id: refund_id,
                 amount_minor,
                 state: RefundState::Pending,
                 reason: reason.to_owned(),
@@ -203,7 +199,7 @@ impl Refunds {
     }
 
     pub(crate) fn fail(&mut self, refund_id: RefundId, why: &str) {
-        self.end(refund_id, RefundState::Failed, Some(why.to_owned()));
+        self.end(refund_id, RefundState::Failed, Some(why));
     }
 
     pub(crate) fn pending_minor(&self) -> i64 {
@@ -215,7 +211,7 @@ impl Refunds {
 
     pub(crate) fn view(&self, currency: Currency) -> Vec<RefundView> {
         let view = |refund: &Refund| RefundView {
-            refund_id: refund.refund_id,
+            refund_id: refund.id,
             amount: MoneyView::of(refund.amount_minor, currency),
             status: refund.state,
             reason: refund.reason.clone(),
@@ -224,11 +220,11 @@ impl Refunds {
         self.0.iter().map(view).collect()
     }
 
-    fn end(&mut self, refund_id: RefundId, state: RefundState, failure: Option<String>) {
+    fn end(&mut self, refund_id: RefundId, state: RefundState, failure: Option<&str>) {
         for refund in &mut self.0 {
-            if refund.refund_id == refund_id {
+            if refund.id == refund_id {
                 refund.state = state;
-                refund.failure.clone_from(&failure);
+                refund.failure = failure.map(str::to_owned);
             }
         }
     }

@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::live::{Live, State};
 use crate::marks::{self, LIVE};
-use crate::projection::{ALL, Projection};
+use crate::projection::{ALL, NAMES, Projection};
 use crate::projector::Projector;
-use crate::rebuild::{self, RebuildRefused, RebuildView, Rebuilds};
+use crate::rebuild::{RebuildRefused, RebuildView, Rebuilds};
 
 /// Most connections for queries: each is one select of milliseconds, and PostgreSQL's default of
 /// 100 connections is shared by all processes and their writers.
@@ -175,14 +175,16 @@ impl ReadModels {
     /// Starts to rebuild a read model in the background; queries go on. Its progress is in its
     /// status.
     pub fn start_rebuild(&self, name: &str) -> Result<(), RebuildRefused> {
-        let projection = rebuild::named(name)?;
-        let named = |model: &&Model| model.projection.name() == projection.name();
+        let named = |model: &&Model| model.projection.name() == name;
         let model = self
             .models
             .iter()
             .find(named)
-            .expect("there is a model of each projection");
-        model.rebuilds.start(projection, self.log.clone())
+            .ok_or_else(|| RebuildRefused::Unknown {
+                name: name.to_owned(),
+                names: NAMES.to_vec(),
+            })?;
+        model.rebuilds.start(model.projection, self.log.clone())
     }
 
     /// Where queries are asked.

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::marks::{self, COPY, LIVE};
-use crate::projection::{self, Projection};
+use crate::projection::Projection;
 use crate::projector::fresh;
 
 /// Most events left for the swap, which holds the projector up while it applies them.
@@ -183,9 +183,10 @@ impl Rebuilds {
     }
 
     fn end(&self, name: &str, failure: Option<String>) {
-        match &failure {
-            Some(detail) => tracing::error!(projection = name, detail, "not rebuilt"),
-            None => tracing::info!(projection = name, "rebuilt"),
+        if let Some(detail) = &failure {
+            tracing::error!(projection = name, detail, "not rebuilt");
+        } else {
+            tracing::info!(projection = name, "rebuilt");
         }
         self.note(|last| {
             last.ended_at = Some(Instant::now());
@@ -385,15 +386,4 @@ fn is_busy(error: &sqlx::Error) -> bool {
         .and_then(sqlx::error::DatabaseError::code);
     // lock_not_available, deadlock_detected
     code.is_some_and(|code| ["55P03", "40P01"].contains(&code.as_ref()))
-}
-
-/// The read model of this name.
-pub(crate) fn named(name: &str) -> Result<&'static dyn Projection, RebuildRefused> {
-    projection::ALL
-        .into_iter()
-        .find(|projection| projection.name() == name)
-        .ok_or_else(|| RebuildRefused::Unknown {
-            name: name.to_owned(),
-            names: projection::NAMES.to_vec(),
-        })
 }

@@ -1,6 +1,5 @@
 //! The read models against histories that the domain itself has decided, on a real PostgreSQL.
 
-mod bench;
 mod marks;
 mod queries;
 mod rebuilding;

@@ -39,6 +39,9 @@ async fn orders_are_listed_newest_first_and_each_once_whatever_the_page() {
     }
 }
 
+/// Whether an order is one that a filter should find.
+type Picks<'a> = Box<dyn Fn(&OrderSummary, &Tale) -> bool + 'a>;
+
 #[tokio::test]
 async fn each_filter_finds_what_one_would_pick_by_hand() {
     let shop = busy(3);
@@ -49,7 +52,6 @@ async fn each_filter_finds_what_one_would_pick_by_hand() {
     let (from, to) = (placed_at(6), placed_at(20));
     let none = Filter::default;
 
-    type Picks<'a> = Box<dyn Fn(&OrderSummary, &Tale) -> bool + 'a>;
     let cases: Vec<(Filter, Picks<'_>)> = vec![
         (
             Filter { status: Some(Status::Confirmed), ..none() },

@@ -136,16 +136,18 @@ async fn a_read_model_is_rebuilt_once_at_a_time() {
     let world = World::with(&shop.log).await;
     let other = crate::ReadModels::open(world.pool.clone()).await.unwrap();
     // Holds the first rebuild up where it is about to make its tables.
-    let mut held = world.pool.begin().await.unwrap();
-    let hold = "insert into rebuild.marks values ('sales', 0, 0)";
-    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let mut holding = world.pool.begin().await.unwrap();
+    let insert = "insert into rebuild.marks values ('sales', 0, 0)";
+    sqlx::query(insert).execute(&mut *holding).await.unwrap();
 
     world.models.start_rebuild("sales").unwrap();
     let again = world.models.start_rebuild("sales");
     assert_eq!(again, Err(RebuildRefused::AlreadyRunning { name: "sales" }));
 
     // One of another process can only be noticed once it has its claim.
-    let claimed = "select exists (select from pg_locks where locktype = 'advisory')";
+    let claimed = "select exists (select from pg_locks join pg_database on database = \
+                   pg_database.oid where locktype = 'advisory' and objsubid = 2 \
+                   and datname = current_database())";
     while !sqlx::query_scalar::<_, bool>(claimed)
         .fetch_one(&world.pool)
         .await
@@ -155,7 +157,7 @@ async fn a_read_model_is_rebuilt_once_at_a_time() {
     let view = other.rebuilds_of("sales").ended().await;
     assert_eq!(view.detail.as_deref(), Some("another process is rebuilding it"));
 
-    held.rollback().await.unwrap();
+    holding.rollback().await.unwrap();
     assert_eq!(world.models.rebuilds_of("sales").ended().await.state, RebuildState::Done);
 }
 

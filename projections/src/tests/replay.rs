@@ -148,7 +148,7 @@ async fn a_row_is_what_a_replay_of_the_log_gives() {
 
 #[tokio::test]
 async fn batch_boundaries_do_not_matter() {
-    let shop = busy(3);
+    let shop = busy(2);
     let at_once = World::projected(&shop.log, 1_000).await.dump().await;
     for batch_events in [1, 7] {
         World::projected(&shop.log, batch_events)

@@ -29,7 +29,7 @@ async fn run(world: &World) -> (watch::Sender<bool>, JoinSet<()>) {
 async fn projectors_catch_up_follow_and_stop_when_told_to() {
     let mut shop = busy(1);
     let world = World::with(&shop.log).await;
-    let (stop, mut running) = run(&world).await;
+    let (to_stop, mut running) = run(&world).await;
     let models = &world.models;
     assert_eq!(
         models
@@ -57,7 +57,7 @@ async fn projectors_catch_up_follow_and_stop_when_told_to() {
         .holds(&World::projected(&shop.log, 1_000).await.dump().await)
         .await;
 
-    stop.send(true).unwrap();
+    to_stop.send(true).unwrap();
     while running.join_next().await.is_some() {}
     assert_eq!(models.statuses().await.unwrap()[0].state, State::Stopped);
     assert_eq!(models.reached("orders").await.unwrap(), shop.head());
@@ -102,6 +102,37 @@ async fn a_projector_that_fails_says_so_and_goes_on_once_the_cause_is_gone() {
 }
 
 #[tokio::test]
+async fn a_rebuild_frees_a_projector_that_is_stuck_on_a_broken_copy() {
+    let shop = busy(1);
+    let world = World::projected(&shop.log[..100], 1_000).await;
+    world
+        .execute("alter table read.stock drop column updated_at")
+        .await;
+    world.write(&shop.log[100..]).await;
+    let (_stop, _running) = run(&world).await;
+    let mut states = world.models.projector_of("stock").live.states();
+    states
+        .wait_for(|state| matches!(state, State::Failed(_)))
+        .await
+        .unwrap();
+
+    world.models.start_rebuild("stock").unwrap();
+
+    world
+        .models
+        .wait_for(&NAMES, shop.head(), PATIENCE)
+        .await
+        .unwrap();
+    states
+        .wait_for(|state| *state == State::Running)
+        .await
+        .unwrap();
+    world
+        .holds(&World::projected(&shop.log, 1_000).await.dump().await)
+        .await;
+}
+
+#[tokio::test]
 async fn waiting_ends_with_where_the_read_model_is() {
     let shop = busy(1);
     let world = World::projected(&shop.log, 1_000).await;
@@ -124,6 +155,6 @@ async fn waiting_ends_with_where_the_read_model_is() {
         world.project("orders", &longer.log, 1_000).await;
     };
     let elsewhere = crate::ReadModels::open(world.pool.clone()).await.unwrap();
-    let (waited, ()) = tokio::join!(elsewhere.wait_for(&["orders"], wanted, PATIENCE), other);
-    assert!(wanted <= waited.unwrap());
+    let (reached, ()) = tokio::join!(elsewhere.wait_for(&["orders"], wanted, PATIENCE), other);
+    assert!(wanted <= reached.unwrap());
 }

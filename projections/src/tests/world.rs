@@ -1,13 +1,13 @@
 //! A PostgreSQL for all tests, a database for each, and a look at every row.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Executor as _, PgPool};
 use stack::{Options, Profile, Servers, Stack};
 use store::recorded::RecordedEvent;
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::projection::ALL;
@@ -19,37 +19,28 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 static STACK: LazyLock<Mutex<Stack>> = LazyLock::new(|| {
     let options =
         Options { servers: Servers::Both, profile: Profile::Test, ..Options::new(data_dir()) };
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match Stack::start_blocking(&options) {
-            Ok(stack) => return stack.into(),
-            // Another run of these tests; it ends.
-            Err(stack::Error::InUse { .. }) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+    Stack::start_blocking(&options).unwrap().into()
 });
 
-static CLEAN: OnceCell<()> = OnceCell::const_new();
-
-/// The databases of runs before this one, which the stack's lock has outlived.
-async fn forget_earlier_runs(server: &PgPool) {
-    let select = "select datname from pg_database where datname like 'test\\_%'";
-    let names: Vec<String> = sqlx::query_scalar(select).fetch_all(server).await.unwrap();
-    for name in names {
-        server
-            .execute(format!("drop database {name} with (force)").as_str())
-            .await
-            .unwrap();
-    }
-}
-
-/// Beside the test's program, so that `cargo clean` takes it away and the next run finds it.
+/// The first directory beside the test's program that no other run of these tests uses. A static
+/// is never dropped, so a run cannot tidy up after itself: the next one does.
 fn data_dir() -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    program.parent().unwrap().join("projections-tests")
+    let home = program.parent().unwrap().join("projections-tests");
+    std::fs::create_dir_all(&home).unwrap();
+    for number in 1.. {
+        let lock = File::create(home.join(format!("{number}.lock"))).unwrap();
+        if lock.try_lock().is_ok() {
+            // Held until this program ends.
+            std::mem::forget(lock);
+            let dir = home.join(number.to_string());
+            if dir.exists() {
+                std::fs::remove_dir_all(&dir).unwrap();
+            }
+            return dir;
+        }
+    }
+    unreachable!("one of all numbers is free")
 }
 
 pub(super) fn nats_url() -> String {
@@ -66,7 +57,6 @@ impl World {
     pub(super) async fn new() -> Self {
         let url = STACK.lock().unwrap().database_url().unwrap().to_owned();
         let server = PgPool::connect(&url).await.unwrap();
-        CLEAN.get_or_init(|| forget_earlier_runs(&server)).await;
         let name = format!("test_{}", Uuid::now_v7().simple());
         server
             .execute(format!("create database {name}").as_str())
