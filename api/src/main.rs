@@ -7,6 +7,10 @@ use api::{database, dev, serve};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+/// Commands and events are many small texts; see the reason in the workspace's Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Orders, payments and stock, event-sourced. Without a command: everything on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, args_conflicts_with_subcommands = true)]

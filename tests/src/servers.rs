@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 
+use futures::TryStreamExt as _;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use stack::{Options, Profile, Stack};
 
 /// Test runs that may go on beside each other on one machine.
@@ -12,12 +14,41 @@ const RUNS_MAX: u32 = 8;
 static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let stack = start();
     let url = |url: Option<&str>| url.expect("the stack was asked for both").to_owned();
-    Servers {
-        database_url: url(stack.database_url()),
-        nats_url: url(stack.nats_url()),
-        _stack: Mutex::new(stack),
-    }
+    let (database_url, nats_url) = (url(stack.database_url()), url(stack.nats_url()));
+    // On a thread, because whoever comes first is in the middle of a runtime of its own.
+    let urls = (database_url.clone(), nats_url.clone());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(clear(&urls.0, &urls.1));
+    })
+    .join()
+    .expect("what earlier runs left can be cleared away");
+    Servers { database_url, nats_url, _stack: Mutex::new(stack) }
 });
+
+/// Clears away the databases and streams of earlier runs.
+async fn clear(database_url: &str, nats_url: &str) {
+    let mut admin = PgConnection::connect(database_url).await.expect("Postgres");
+    let databases: Vec<String> =
+        sqlx::query_scalar("select datname from pg_database where datname like 'test\\_%'")
+            .fetch_all(&mut admin)
+            .await
+            .expect("a list of databases");
+    for database in databases {
+        let drop = format!("drop database {database}");
+        admin.execute(drop.as_str()).await.expect("nobody uses it");
+    }
+    let nats = store::stream::connect(nats_url).await.expect("NATS");
+    let jetstream = async_nats::jetstream::new(nats);
+    let streams: Vec<String> = jetstream
+        .stream_names()
+        .try_collect()
+        .await
+        .expect("a list");
+    for stream in streams {
+        jetstream.delete_stream(stream).await.expect("it goes");
+    }
+}
 
 struct Servers {
     database_url: String,

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Six read models, the checkout process and the calls to providers.
 const READERS: usize = 8;
 /// JetStream reserves this for each test's stream.
-const STREAM_BYTES_MAX: i64 = 64 * 1024 * 1024;
+const STREAM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     PrometheusBuilder::new()

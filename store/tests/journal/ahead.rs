@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::inventory::{self, Inventory, Refusal};
-use store::command::{Decided, ExecuteError, Verdict};
+use store::command::{Decided, Envelope, ExecuteError, Verdict};
 use store::journal::Journal;
 use tokio::task::JoinHandle;
 
@@ -83,6 +83,34 @@ async fn a_value_that_the_database_refuses_fails_alone() {
     assert_eq!(world.audit().await["cup"], Stock { on_hand: 1_000, reserved: 600 });
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_id_that_comes_again_before_the_first_has_committed_acts_once() {
+    let world = World::new().await;
+    let journal = world.journal();
+    stock(&journal, "cup", receive(1_000)).await;
+    let (repeated, command) = (envelope(), reserve(7));
+
+    let asked = while_the_writer_waits(&world, &journal, async |line| {
+        for _ in 0..5 {
+            line.ask_as(repeated.clone(), command.clone());
+        }
+        line.ask(reserve(1));
+        line.decided(6).await;
+    });
+
+    let mut versions = Vec::new();
+    for answer in asked.await {
+        let answer = answer.await.unwrap().unwrap();
+        assert_eq!(answer.verdict, Verdict::Accepted);
+        versions.push(answer.version);
+    }
+    versions.sort_unstable();
+    assert_eq!(versions.len(), 7);
+    versions.dedup();
+    assert_eq!(versions, [2, 3, 4]);
+    assert_eq!(world.audit().await["cup"], Stock { on_hand: 1_000, reserved: 108 });
+}
+
 /// Reserves 100 with which the writer waits; then 100, the 666, 100, and 300 of which 34 are there.
 async fn in_line_with_666(line: &mut Line) {
     for quantity in [100, 666, 100] {
@@ -118,13 +146,17 @@ struct Line {
 
 impl Line {
     fn ask(&mut self, command: inventory::Command) {
+        self.ask_as(envelope(), command);
+    }
+
+    fn ask_as(&mut self, asked: Envelope, command: inventory::Command) {
         let (journal, decided) = (self.journal.clone(), Arc::clone(&self.decided));
         self.asked.push(tokio::spawn(async move {
             let wording = |_: Decided<'_, Inventory>| {
                 decided.fetch_add(1, Ordering::Relaxed);
                 None
             };
-            let executed = journal.execute::<Inventory>("cup", command, envelope(), wording);
+            let executed = journal.execute::<Inventory>("cup", command, asked, wording);
             executed.await
         }));
     }

@@ -131,12 +131,13 @@ fn decided_on_what_was_there(receipt: &Remembered, stream: &[&RecordedEvent]) {
 }
 
 fn fold(stream: &[&RecordedEvent]) -> Stock {
+    use inventory::Event as E;
+
     let mut stock = Stock::default();
     for event in stream {
         let Event::Inventory(event) = &event.event else {
             panic!("an event of another aggregate")
         };
-        use inventory::Event as E;
         match event {
             E::Received { quantity, .. } | E::Restocked { quantity, .. } => {
                 stock.on_hand += i128::from(*quantity);

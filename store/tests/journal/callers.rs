@@ -22,7 +22,7 @@ async fn callers_who_go_away_at_any_moment_harm_nobody() {
     let mut chance = chance();
     let (one, two) = (world.journal(), world.journal());
     let mut asking = JoinSet::new();
-    for n in 0..800 {
+    for n in 0..500 {
         // The second process makes states outdated, so that callers also go during a reload.
         let journal = if n % 25 == 0 { &two } else { &one }.clone();
         let sku = ["cup", "pot", "tray"][chance.random_range(0..3)];
@@ -43,7 +43,7 @@ async fn callers_who_go_away_at_any_moment_harm_nobody() {
         });
     }
     let answers = asking.join_all().await;
-    println!("{} of 800 went away", answers.iter().filter(|(gone, _)| *gone).count());
+    println!("{} of 500 went away", answers.iter().filter(|(gone, _)| *gone).count());
 
     world.audit().await;
     let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();

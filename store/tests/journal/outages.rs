@@ -17,7 +17,7 @@ use crate::world::{
 const SKUS: [&str; 3] = ["cup", "pot", "tray"];
 /// Clients that each send one command after the other.
 const CLIENTS: usize = 30;
-const COMMANDS_PER_CLIENT: usize = 20;
+const COMMANDS_PER_CLIENT: usize = 14;
 const COMMANDS: usize = CLIENTS * COMMANDS_PER_CLIENT;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +26,7 @@ async fn connections_that_die_at_any_moment_lose_and_double_no_command() {
     let mut chance = chance();
     let flow = Flow::start(&world, &mut chance).await;
     let mut killer = world.bystander().await;
-    let mut killed = 0_i64;
+    let mut died = 0_i64;
     let mut next = 0;
     while next < COMMANDS {
         flow.answered(next).await;
@@ -43,10 +43,10 @@ async fn connections_that_die_at_any_moment_lose_and_double_no_command() {
             .fetch_one(&mut killer)
             .await
             .unwrap();
-        killed += count;
+        died += count;
         next += chance.random_range(10..50);
     }
-    println!("{killed} connections were terminated");
+    println!("{died} connections were terminated");
     killer.close().await.unwrap();
 
     flow.audit(&world).await;

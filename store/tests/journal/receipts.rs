@@ -143,9 +143,9 @@ async fn who_is_turned_away_is_turned_away_with_the_same_words_again() {
             .iter()
             .all(|answer| answer.answer == answers[0].answer)
     );
-    let reused = Envelope { fingerprint: [8; 32], ..asked };
-    let refused = journal.turn_away(reused, words("other")).await;
-    assert!(matches!(refused, Err(ExecuteError::KeyReused)));
+    let other = Envelope { fingerprint: [8; 32], ..asked };
+    let answer = journal.turn_away(other, words("other")).await;
+    assert!(matches!(answer, Err(ExecuteError::KeyReused)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,10 @@
 //! One database and one stream per test, on servers shared by all.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,10 +12,11 @@ use async_nats::jetstream;
 use chrono::{DateTime, Utc};
 use domain::ids::OrderId;
 use domain::inventory::{self, Inventory};
+use futures::TryStreamExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 use stack::{Options, Profile, Stack};
 use store::command::{Answer, Decided, Envelope, ExecuteError, Receipt};
 use store::journal::{Committed, Journal};
@@ -27,6 +30,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const STREAM_BYTES: i64 = 64 * 1024 * 1024;
 /// Working copies that may run these tests at the same time.
 const STACKS_MAX: u32 = 8;
+
+/// Databases that wait before they are used again.
+const DATABASES_AT_REST: usize = 4;
 
 struct Servers {
     database_url: String,
@@ -74,33 +80,69 @@ fn start_servers() -> Servers {
     panic!("{STACKS_MAX} stacks are in use");
 }
 
-/// Removes what earlier runs have left.
+/// Removes the streams that earlier runs have left; their databases are used again.
 async fn clear(servers: &Servers) {
-    let mut admin = PgConnection::connect(&servers.database_url).await.unwrap();
-    let old: Vec<String> =
-        sqlx::query_scalar("select datname from pg_database where datname like 'test\\_%'")
-            .fetch_all(&mut admin)
-            .await
-            .unwrap();
-    for name in old {
-        let drop = format!("drop database if exists {name} with (force)");
-        sqlx::query(&drop).execute(&mut admin).await.unwrap();
-    }
     let client = store::stream::connect(&servers.nats_url).await.unwrap();
     let context = jetstream::new(client);
-    let names: Vec<String> = futures::TryStreamExt::try_collect(context.stream_names())
-        .await
-        .unwrap();
+    let names: Vec<String> = context.stream_names().try_collect().await.unwrap();
     for name in names {
         context.delete_stream(name).await.unwrap();
+    }
+}
+
+/// A database for one test. Making and dropping one cost a checkpoint of the whole server, and each
+/// makes its recovery longer; so they are emptied and used again.
+struct Database(u32);
+
+/// Those that are free, the one that has been free for the longest first.
+static FREE: Mutex<VecDeque<u32>> = Mutex::new(VecDeque::new());
+
+impl Database {
+    async fn take() -> Self {
+        let database = Self::free_or_new();
+        if let Ok(mut connection) = PgConnection::connect_with(&database.options()).await {
+            let empty = "select pg_terminate_backend(pid) from pg_stat_activity \
+                         where datname = current_database() and pid <> pg_backend_pid(); \
+                         drop schema public cascade; create schema public";
+            connection.execute(empty).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            let mut admin = PgConnection::connect(&SERVERS.database_url).await.unwrap();
+            let create = format!("create database test_{}", database.0);
+            admin.execute(create.as_str()).await.unwrap();
+        }
+        database
+    }
+
+    fn free_or_new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mut free = FREE.lock().unwrap();
+        // Some are left to rest: the last test's tasks may take a moment to end.
+        if DATABASES_AT_REST < free.len() {
+            Self(free.pop_front().unwrap())
+        } else {
+            Self(NUMBER.fetch_add(1, Ordering::Relaxed))
+        }
+    }
+
+    fn options(&self) -> PgConnectOptions {
+        let options: PgConnectOptions = SERVERS.database_url.parse().unwrap();
+        options.database(&format!("test_{}", self.0))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        FREE.lock().unwrap().push_back(self.0);
     }
 }
 
 pub(crate) struct World {
     pub(crate) pool: PgPool,
     pub(crate) nats: async_nats::Client,
-    /// Of the database and of the stream.
+    /// Of the stream.
     pub(crate) name: String,
+    database: Database,
     _turn: Turn,
 }
 
@@ -117,23 +159,26 @@ impl World {
     }
 
     async fn in_turn(turn: Turn) -> Self {
-        let name = format!("test_{}", Uuid::new_v4().simple());
-        let mut admin = PgConnection::connect(&SERVERS.database_url).await.unwrap();
-        let create = format!("create database {name}");
-        sqlx::query(&create).execute(&mut admin).await.unwrap();
-        let pool = pool(&name);
+        let database = Database::take().await;
+        let pool = PgPoolOptions::new()
+            // Each costs a login, which takes a tenth of a second in a debug build.
+            .max_connections(4)
+            // As in production; while the server is away, it is looked for in ever longer pauses.
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(database.options());
         store::migrate(&pool).await.unwrap();
-        let nats = store::stream::connect(&SERVERS.nats_url);
-        Self { pool, nats: nats.await.unwrap(), name, _turn: turn }
+        let nats = store::stream::connect(&SERVERS.nats_url).await.unwrap();
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        Self { pool, nats, name, database, _turn: turn }
     }
 
-    /// A process of its own, as far as the database can tell.
+    /// What a process of its own would have: its own writer, and its own states in memory.
     pub(crate) fn journal(&self) -> Journal {
         self.journal_and_its_batches().0
     }
 
     pub(crate) fn journal_and_its_batches(&self) -> (Journal, Committed) {
-        Journal::start(&pool(&self.name))
+        Journal::start(&self.pool)
     }
 
     pub(crate) fn stream(&self) -> Stream {
@@ -146,7 +191,7 @@ impl World {
 
     /// A connection that no pool and no killer of the journal's connections knows.
     pub(crate) async fn bystander(&self) -> PgConnection {
-        let options = options(&self.name).application_name("bystander");
+        let options = self.database.options().application_name("bystander");
         PgConnection::connect_with(&options).await.unwrap()
     }
 
@@ -173,20 +218,6 @@ fn kill(pid_file: &Path) {
     let pid = text.lines().next().unwrap().trim().to_owned();
     let status = Command::new("kill").args(["-KILL", &pid]).status();
     assert!(status.unwrap().success());
-}
-
-fn options(database: &str) -> PgConnectOptions {
-    let options: PgConnectOptions = SERVERS.database_url.parse().unwrap();
-    options.database(database)
-}
-
-fn pool(database: &str) -> PgPool {
-    PgPoolOptions::new()
-        // Each costs a login, which takes its time in a debug build.
-        .max_connections(4)
-        // As in production; while the server is away, it is looked for in ever longer pauses.
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options(database))
 }
 
 /// Waits for a condition rather than for a time.
@@ -237,6 +268,11 @@ pub(crate) fn reserve(quantity: u64) -> inventory::Command {
 }
 
 /// Words an answer of which every part depends on the decision.
+#[expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "this is how the journal asks for words"
+)]
 pub(crate) fn worded(decided: Decided<'_, Inventory>) -> Option<Answer> {
     let (status, body) = match decided {
         Decided::Accepted { state, version, .. } => {
