@@ -54,7 +54,7 @@ use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use self::server::{BindError, bind, serve, serve_operation};
 
@@ -104,7 +104,11 @@ fn operation() -> OpenApiRouter<App> {
 pub fn router(app: App) -> Router {
     let (routes, document) = routes().split_for_parts();
     let document = openapi::complete(&document);
-    let documentation = SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", document);
+    // The page would show the document to a validator on the internet.
+    let offline = Config::default().validator_url("none");
+    let documentation = SwaggerUi::new("/docs")
+        .config(offline)
+        .external_url_unchecked("/openapi.json", document);
     layered(routes.merge(documentation)).with_state(app)
 }
 

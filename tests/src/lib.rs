@@ -4,7 +4,14 @@
 //! World ── HTTP ──▶ Node (all roles) ──▶ Postgres, NATS of one Stack per test run
 //! ```
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "whatever cannot go on panics: that is how a test says where"
+)]
+
 pub mod servers;
+pub mod telling;
+pub mod wire;
 pub mod world;
 
 pub use world::{Answer, World};

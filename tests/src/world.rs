@@ -21,7 +21,7 @@ use crate::servers;
 /// Whoever shows this is staff.
 pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
 /// How long a condition may take before a test fails. Generous: machines are shared.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Six read models, the checkout process and the calls to providers.

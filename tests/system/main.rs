@@ -2,12 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod analysts;
 mod cancelling;
+mod commands;
+mod connections;
+mod errors;
+mod fields;
 mod house;
 mod idempotency;
 mod importing;
 mod outages;
 mod paying;
+mod queries;
 mod rebuilding;
 mod refunding;
 mod stock;
+mod surroundings;
+mod unavailable;

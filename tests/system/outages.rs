@@ -79,7 +79,9 @@ async fn a_purged_stream_loses_nothing() {
         let orders = (0..10).map(|_| world.post("/api/v1/orders", an_order(&[("cup", 1)])));
         let (placed, purged) = tokio::join!(futures::future::join_all(orders), stream.purge());
         purged.unwrap();
-        placed.into_iter().for_each(|placed| _ = placed.expect(201));
+        for placed in placed {
+            let _placed = placed.expect(201);
+        }
     }
 
     all_confirmed(&world, 50).await;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::fields::{self, Body};
 use super::identity::Caller;
 use super::occurrence::Occurrence;
+use super::parameters::Parameters;
 use super::problem::{MEDIA_TYPE, Problem};
 use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
@@ -47,6 +48,8 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
         let occurrence = Occurrence::from_request_parts(&mut parts, app).await?;
         let command_id = keys::command_id(&parts.headers, caller)?;
         let expected_version = expected_version(&parts.headers)?;
+        // No command has any: what one might mean by it must not go unheard.
+        Parameters::of(parts.uri.query().unwrap_or_default()).finish()?;
         let value = parse::<B>(&parts.headers, body).await?;
         let body = fields::read(&value, &app.settings.gateways)?;
         let about = [

@@ -32,9 +32,14 @@ impl fmt::Display for Caller {
 
 impl Caller {
     fn of(parts: &Parts, staff_token: &str) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get(AUTHORIZATION) else {
+        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
             return Ok(Self::Guest);
         };
+        if values.next().is_some() {
+            // Whoever stands between might have looked at the other one.
+            return Err(Problem::unauthenticated("send Authorization once"));
+        }
         let shown = value.to_str().ok().and_then(|value| value.split_once(' '));
         match shown {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {

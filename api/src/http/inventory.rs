@@ -175,6 +175,6 @@ pub(crate) async fn show(
     parameters.finish()?;
     let position = asking.position(&app, &[stock::NAME]).await?;
     let level = stock::by_sku(app.read_models.reads(), &sku).await?;
-    let level = level.ok_or_else(|| Problem::not_found("stock"))?;
+    let level = level.ok_or_else(|| Problem::not_found("stock").at(position))?;
     Ok(asking.show_versioned(position, level.version, &level))
 }

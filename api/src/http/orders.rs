@@ -85,7 +85,7 @@ pub(crate) async fn show(
         None => orders::by_id(app.read_models.reads(), order_id).await?,
         Some(as_of) => history::order_at(&app.pool, order_id, as_of).await?,
     };
-    let order = order.ok_or_else(|| Problem::not_found("order"))?;
+    let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
     Ok(asking.show_mixed(position, order.version, &order))
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn show_timeline(
     let position = asking.position(&app, &[timeline::NAME]).await?;
     let items = timeline::of_order(app.read_models.reads(), order_id).await?;
     if items.is_empty() {
-        return Err(Problem::not_found("order"));
+        return Err(Problem::not_found("order").at(position));
     }
     Ok(queries::show(position, &TimelineView { order_id: order_id.0, items }))
 }

@@ -11,7 +11,6 @@ use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::ids::{OrderId, PaymentId, Sku};
 use projections::BadCursor;
-use serde::de::DeserializeOwned;
 
 use super::fields::{instant, plain};
 use super::problem::{Flaw, Problem};
@@ -176,10 +175,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = segment::<String, S>(parts, state).await?;
-        id.parse()
+        let id = segment(parts, state).await;
+        id.and_then(|id| id.parse().ok())
             .map(Self)
-            .map_err(|_| Problem::not_found("order"))
+            .ok_or_else(|| Problem::not_found("order"))
     }
 }
 
@@ -191,10 +190,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OfPayment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = segment::<String, S>(parts, state).await?;
-        id.parse()
+        let id = segment(parts, state).await;
+        id.and_then(|id| id.parse().ok())
             .map(Self)
-            .map_err(|_| Problem::not_found("payment"))
+            .ok_or_else(|| Problem::not_found("payment"))
     }
 }
 
@@ -206,22 +205,32 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSku {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let sku = segment::<String, S>(parts, state).await?;
+        let sku = segment(parts, state).await;
+        let sku = sku.ok_or_else(|| flawed_sku("is not UTF-8".to_owned()))?;
         sku.try_into()
             .map(Self)
             .map_err(|error: domain::ids::BadSku| flawed_sku(error.to_string()))
     }
 }
 
-async fn segment<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
-where
-    T: DeserializeOwned + Send,
-    S: Send + Sync,
-{
-    let Path(value) = Path::<T>::from_request_parts(parts, state)
-        .await
-        .map_err(|_| flawed_sku("is not UTF-8".to_owned()))?;
-    Ok(value)
+/// The same for a read model, whatever it is called.
+#[derive(Debug, Clone)]
+pub(crate) struct OfReadModel(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfReadModel {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = segment(parts, state).await;
+        name.map(Self)
+            .ok_or_else(|| Problem::not_found("read model"))
+    }
+}
+
+/// The one parameter of a path; `None` if it is not UTF-8.
+async fn segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let path = Path::<String>::from_request_parts(parts, state).await;
+    path.ok().map(|Path(value)| value)
 }
 
 fn flawed_sku(detail: String) -> Problem {

@@ -144,7 +144,7 @@ pub(crate) async fn show(
     parameters.finish()?;
     let position = asking.position(&app, &[payments::NAME]).await?;
     let payment = payments::by_id(app.read_models.reads(), payment_id).await?;
-    let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
+    let payment = payment.ok_or_else(|| Problem::not_found("payment").at(position))?;
     Ok(asking.show_versioned(position, payment.version, &payment))
 }
 

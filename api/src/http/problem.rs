@@ -11,6 +11,7 @@ use projections::{RebuildRefused, WaitError};
 use serde_json::{Map, Value, json};
 use store::command::{Answer, ExecuteError};
 
+use super::command::DAYBOOK_POSITION;
 use super::occurrence::Occurrence;
 
 /// Media type of every body written here.
@@ -56,6 +57,12 @@ impl Problem {
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// Tells how far what was looked at has read the log.
+    pub(crate) fn at(mut self, position: i64) -> Self {
+        self.headers.push((DAYBOOK_POSITION, position.into()));
         self
     }
 
@@ -186,9 +193,11 @@ impl Problem {
             .with_member("actual", actual)
     }
 
-    pub(crate) fn read_model_behind() -> Self {
+    pub(crate) fn read_model_behind(reached: i64) -> Self {
         let detail = "the read model has not reached the position that Daybook-Min-Position names";
         Self::for_later("read_model_behind", detail)
+            .with_member("position", reached)
+            .at(reached)
     }
 
     pub(crate) fn timeout() -> Self {
@@ -268,9 +277,7 @@ impl From<sqlx::Error> for Problem {
 impl From<WaitError> for Problem {
     fn from(error: WaitError) -> Self {
         match error {
-            WaitError::Behind { reached, .. } => {
-                Self::read_model_behind().with_member("position", reached)
-            }
+            WaitError::Behind { reached, .. } => Self::read_model_behind(reached),
             WaitError::Database(error) => error.into(),
         }
     }

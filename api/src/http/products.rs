@@ -132,6 +132,6 @@ pub(crate) async fn show(
         .position(&app, &[products::NAME, stock::NAME])
         .await?;
     let product = products::by_sku(app.read_models.reads(), &sku).await?;
-    let product = product.ok_or_else(|| Problem::not_found("product"))?;
+    let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
     Ok(asking.show_mixed(position, product.version, &product))
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::App;
 use super::command::DAYBOOK_POSITION;
@@ -17,6 +18,8 @@ use super::problem::Problem;
 const DAYBOOK_MIN_POSITION: HeaderName = HeaderName::from_static("daybook-min-position");
 /// Longest wait for a read model: as long as people wait for a page.
 const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+/// Pause between two looks at the head of the log.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a query asks besides its parameters.
 #[derive(Debug, Default)]
@@ -47,12 +50,20 @@ impl Asking {
             .map_err(Problem::from)
     }
 
-    /// The position of the log itself, which has no lag.
+    /// The position of the log itself, once it is the one asked for: the log has no lag, but what
+    /// the client waits for may just be under way.
     pub(crate) async fn log_position(&self, app: &App) -> Result<i64, Problem> {
-        let head = store::log::head(&app.pool).await?;
-        match self.min_position {
-            Some(min_position) if head < min_position => Err(Problem::read_model_behind()),
-            Some(_) | None => Ok(head),
+        let min_position = self.min_position.unwrap_or(0);
+        let until = Instant::now() + CATCH_UP_MAX;
+        loop {
+            let head = store::log::head(&app.pool).await?;
+            if min_position <= head {
+                return Ok(head);
+            }
+            if until <= Instant::now() {
+                return Err(Problem::read_model_behind(head));
+            }
+            tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The read models themselves: how far they are, and making one anew.
 
-use axum::extract::{self, Path};
+use axum::extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use projections::{RebuildView, State, Status};
@@ -12,7 +12,7 @@ use super::bodies::Nothing;
 use super::command::{Asked, answer};
 use super::identity::Staff;
 use super::moves::Empty;
-use super::parameters::Parameters;
+use super::parameters::{OfReadModel, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
 
@@ -102,7 +102,7 @@ pub(crate) async fn list(
 pub(crate) async fn rebuild(
     extract::State(app): extract::State<App>,
     _: Staff,
-    Path(name): Path<String>,
+    OfReadModel(name): OfReadModel,
     asked: Asked<Empty>,
 ) -> Result<Response, Problem> {
     if let Some(told) = asked.told_before(&app).await? {
