@@ -190,10 +190,23 @@ async fn a_request_id_and_a_trace_are_echoed_and_kept_in_the_events() {
 
     assert_eq!(placed.header("x-request-id").as_deref(), Some("shop-4711"));
     assert_eq!(placed.header("traceparent").as_deref(), Some(TRACE));
+    world.settle().await;
     let events = events_after(&world, placed.position() - 1).await;
     assert_eq!(events[0]["event"], "order.placed");
-    assert_eq!(events[0]["request_id"], "shop-4711");
-    assert_eq!(events[0]["traceparent"], TRACE);
+    // All that the request causes, until a provider speaks of its own accord.
+    for name in [
+        "order.placed",
+        "inventory.reserved",
+        "order.processing",
+        "payment.opened",
+    ] {
+        let event = events
+            .iter()
+            .find(|event| event["event"] == name)
+            .expect(name);
+        assert_eq!(event["request_id"], "shop-4711", "{name}");
+        assert_eq!(event["traceparent"], TRACE, "{name}");
+    }
     assert_eq!(events[0]["actor"], "guest");
     for unusable in ["two words", &"x".repeat(129), "caf\u{e9}"] {
         let request = world.guest(Method::GET, "/api/v1/nothing");

@@ -27,10 +27,10 @@ use store::feed::Feeds;
 use store::journal::Journal;
 use store::leader::{self, Office};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use self::intents::{Answer, Executor};
 use self::states::States;
+use crate::derived::Cause;
 use crate::parked::ParkedFact;
 use crate::{derived, marks};
 
@@ -64,7 +64,7 @@ enum Error {
 pub(crate) struct Heard {
     order_id: OrderId,
     /// The event, or a name for the deadline.
-    cause: Uuid,
+    cause: Cause,
     /// The event's position; none for a deadline.
     position: Option<i64>,
     fact: Fact,
@@ -125,7 +125,7 @@ async fn lead(pool: &PgPool, journal: &Journal, feeds: &Feeds) -> Result<(), Err
 /// A deadline that has passed. Its cause is named after order and time, so that it acts once.
 fn deadline((order_id, due_at): (OrderId, chrono::DateTime<Utc>)) -> Heard {
     let cause = derived::id(order_id.0, &format!("deadline {}", due_at.to_rfc3339()));
-    Heard { order_id, cause, position: None, fact: Fact::DeadlinePassed }
+    Heard { order_id, cause: Cause::named(cause), position: None, fact: Fact::DeadlinePassed }
 }
 
 struct Process {
@@ -196,7 +196,7 @@ async fn carry_one(
         while let Some(fact) = facts.pop_front() {
             let mut park = |step: &str, fact: &Fact, reason: String| {
                 parked.push(ParkedFact {
-                    parked_id: derived::id(cause, &format!("parked {step}")),
+                    parked_id: derived::id(cause.id, &format!("parked {step}")),
                     order_id: order_id.0,
                     position,
                     fact: serde_json::to_value(fact)?,
@@ -213,7 +213,7 @@ async fn carry_one(
                 }
             };
             let answers: Vec<_> = futures::stream::iter(intents)
-                .map(|intent| executor.execute(order_id, cause, intent))
+                .map(|intent| executor.execute(order_id, &cause, intent))
                 .buffered(INTENTS_AT_ONCE)
                 .collect()
                 .await;

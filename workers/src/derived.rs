@@ -3,7 +3,34 @@
 use domain::ids::OrderId;
 use sha2::{Digest as _, Sha256};
 use store::command::Envelope;
+use store::recorded::RecordedEvent;
 use uuid::Uuid;
+
+/// What made a worker act, and the request that stands behind it, if one does.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// The event; or a name for what is in no log, such as a deadline or a callback.
+    pub(crate) id: Uuid,
+    request_id: Option<String>,
+    traceparent: Option<String>,
+}
+
+impl Cause {
+    /// Something that no request stands behind.
+    pub(crate) fn named(id: Uuid) -> Self {
+        Self { id, request_id: None, traceparent: None }
+    }
+}
+
+impl From<&RecordedEvent> for Cause {
+    fn from(event: &RecordedEvent) -> Self {
+        Self {
+            id: event.event_id,
+            request_id: event.metadata.request_id.clone(),
+            traceparent: event.metadata.traceparent.clone(),
+        }
+    }
+}
 
 /// The id of a step that a cause leads to (RFC 9562, version 5).
 pub(crate) fn id(cause: Uuid, step: &str) -> Uuid {
@@ -14,20 +41,20 @@ pub(crate) fn id(cause: Uuid, step: &str) -> Uuid {
 pub(crate) fn envelope(
     actor: &str,
     order_id: OrderId,
-    cause: Uuid,
+    cause: &Cause,
     step: &str,
     reason: Option<String>,
 ) -> Envelope {
-    let command_id = id(cause, step);
+    let command_id = id(cause.id, step);
     Envelope {
         command_id,
         // The id says it all: the same cause and step are the same request.
         fingerprint: Sha256::digest(command_id.as_bytes()).into(),
         correlation_id: order_id.0,
-        causation_id: Some(cause),
+        causation_id: Some(cause.id),
         actor: actor.to_owned(),
-        request_id: None,
-        traceparent: None,
+        request_id: cause.request_id.clone(),
+        traceparent: cause.traceparent.clone(),
         reason,
         expected_version: None,
     }

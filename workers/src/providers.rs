@@ -23,11 +23,11 @@ use store::journal::Journal;
 use store::leader::{self, Office};
 use store::recorded::RecordedEvent;
 use tokio::sync::{mpsc, watch};
-use uuid::Uuid;
 
+use crate::derived::{self, Cause};
+use crate::marks;
 pub use crate::polls::Pauses;
 use crate::polls::{self, Poll, Subject};
-use crate::{derived, marks};
 
 /// Its name among the workers.
 pub const NAME: &str = "providers";
@@ -92,10 +92,10 @@ impl Providers {
 
     async fn take_callback(&self, callback: Callback) {
         let Callback { callback_id, payment_id, reference, outcome } = callback;
-        let cause = derived::id(payment_id.0, &callback_id);
+        let cause = Cause::named(derived::id(payment_id.0, &callback_id));
         for _ in 0..CALLBACK_TRIES_MAX {
             let recorded = self
-                .record(payment_id, cause, "callback", &reference, &outcome)
+                .record(payment_id, &cause, "callback", &reference, &outcome)
                 .await;
             match recorded {
                 Ok(()) => return,
@@ -160,7 +160,7 @@ impl Providers {
                     return Ok(());
                 };
                 let answer = in_time(gateway.initialize(&charge)).await;
-                self.note(*payment_id, call.cause, "initialized", reference, answer)
+                self.note(*payment_id, &call.cause, "initialized", reference, answer)
                     .await
             }
             Subject::Refund { payment_id, refund_id } => {
@@ -168,7 +168,7 @@ impl Providers {
                     return Ok(());
                 };
                 let answer = in_time(gateway.refund(&payback)).await;
-                self.note_payback(&payback, call.cause, "refunded", answer)
+                self.note_payback(&payback, &call.cause, "refunded", answer)
                     .await
             }
         }
@@ -195,8 +195,8 @@ impl Providers {
                     return Ok(false);
                 };
                 let answer = in_time(gateway.verify(&charge)).await;
-                let cause = derived::id(payment_id.0, reference);
-                self.note(*payment_id, cause, step, reference, answer)
+                let cause = Cause::named(derived::id(payment_id.0, reference));
+                self.note(*payment_id, &cause, step, reference, answer)
                     .await?;
                 Ok(self.charge(*payment_id, reference).await?.is_some())
             }
@@ -205,7 +205,7 @@ impl Providers {
                     return Ok(false);
                 };
                 let answer = in_time(gateway.refund_status(&payback)).await;
-                self.note_payback(&payback, refund_id.0, step, answer)
+                self.note_payback(&payback, &Cause::named(refund_id.0), step, answer)
                     .await?;
                 Ok(self.payback(*payment_id, *refund_id).await?.is_some())
             }
@@ -281,7 +281,7 @@ impl Providers {
     async fn note(
         &self,
         payment_id: PaymentId,
-        cause: Uuid,
+        cause: &Cause,
         step: &str,
         reference: &str,
         answer: Option<Outcome>,
@@ -297,7 +297,7 @@ impl Providers {
     async fn record(
         &self,
         payment_id: PaymentId,
-        cause: Uuid,
+        cause: &Cause,
         step: &str,
         reference: &str,
         outcome: &Outcome,
@@ -312,7 +312,7 @@ impl Providers {
     async fn note_payback(
         &self,
         payback: &Payback,
-        cause: Uuid,
+        cause: &Cause,
         step: &str,
         answer: Option<PaybackOutcome>,
     ) -> Result<(), Error> {
@@ -334,7 +334,7 @@ impl Providers {
     async fn tell(
         &self,
         payment_id: PaymentId,
-        cause: Uuid,
+        cause: &Cause,
         step: &str,
         command: payment::Command,
     ) -> Result<(), ExecuteError> {
@@ -381,7 +381,7 @@ async fn in_time<T>(
 /// A call that an event asks for.
 struct Call {
     /// The event.
-    cause: Uuid,
+    cause: Cause,
     subject: Subject,
 }
 
@@ -399,7 +399,7 @@ fn call(event: &RecordedEvent) -> Option<Call> {
         }
         _ => return None,
     };
-    Some(Call { cause: event.event_id, subject })
+    Some(Call { cause: event.into(), subject })
 }
 
 /// What an event answers for good.

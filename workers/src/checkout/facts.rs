@@ -19,7 +19,7 @@ pub(super) fn heard(event: &RecordedEvent) -> Option<Heard> {
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),
-        cause: event.event_id,
+        cause: event.into(),
         position: Some(event.position),
         fact,
     })

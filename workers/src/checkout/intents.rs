@@ -9,9 +9,8 @@ use domain::payment::{self, Attempt, Payment, Terms};
 use store::command::{ExecuteError, Verdict};
 use store::journal::Journal;
 use store::states::Kept;
-use uuid::Uuid;
 
-use crate::derived;
+use crate::derived::{self, Cause};
 
 /// Who acts.
 const ACTOR: &str = "checkout";
@@ -41,7 +40,7 @@ pub(super) struct Executor {
 /// What one command of the process is about.
 struct Step<'a> {
     order_id: OrderId,
-    cause: Uuid,
+    cause: &'a Cause,
     name: String,
     reason: Option<&'a str>,
 }
@@ -55,7 +54,7 @@ impl Executor {
     pub(super) async fn execute(
         &self,
         order_id: OrderId,
-        cause: Uuid,
+        cause: &Cause,
         intent: Intent,
     ) -> Result<Answer, ExecuteError> {
         let step = |name: String| Step { order_id, cause, name, reason: None };
@@ -133,7 +132,7 @@ impl Executor {
     ) -> Result<Verdict<A::Error>, ExecuteError> {
         let Step { order_id, cause, name, reason } = step;
         let reason = reason.map(ToOwned::to_owned);
-        let envelope = derived::envelope(ACTOR, *order_id, *cause, name, reason);
+        let envelope = derived::envelope(ACTOR, *order_id, cause, name, reason);
         let receipt = self
             .journal
             .execute_derived::<A>(aggregate_id, command, envelope)
@@ -196,7 +195,7 @@ impl Executor {
     async fn open_payment(&self, step: Step<'_>, brief: Brief) -> Result<Answer, ExecuteError> {
         let terms = Terms { order_id: step.order_id, amount: brief.total, pay_by: brief.pay_by };
         let attempt = Attempt {
-            reference: attempt_reference(derived::id(step.cause, "attempt")),
+            reference: attempt_reference(derived::id(step.cause.id, "attempt")),
             choice: brief.payment,
             started_at: Utc::now(),
         };
@@ -231,7 +230,7 @@ impl Executor {
         amount_minor: i64,
         reason: String,
     ) -> Result<Answer, ExecuteError> {
-        let own = RefundId(derived::id(step.cause, "own refund"));
+        let own = RefundId(derived::id(step.cause.id, "own refund"));
         let done = refund_id.map_or(Answer::OwnRefund(own), |_| Answer::Done);
         let refund_id = refund_id.unwrap_or(own);
         step.name = format!("refund payment {refund_id}");
