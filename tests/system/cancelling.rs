@@ -71,7 +71,7 @@ async fn an_order_cancelled_after_it_was_paid_gives_stock_and_money_back() {
 }
 
 #[tokio::test]
-async fn a_completed_failed_or_cancelled_order_cannot_be_cancelled() {
+async fn an_order_that_has_come_to_its_end_cannot_be_cancelled() {
     let (world, order_id) = placed("ok").await;
     world.order_when(&order_id, "confirmed").await;
     let _completed = world
@@ -86,6 +86,24 @@ async fn a_completed_failed_or_cancelled_order_cannot_be_cancelled() {
     let short = short["id"].as_str().unwrap();
     world.order_when(short, "failed").await;
     assert_eq!(cancel(&world, short).await.problem(409), "order_already_failed");
+
+    let silent = an_order_paid_with("silent", &[("cup", 1)]);
+    let silent = world
+        .post("/api/v1/orders", silent)
+        .await
+        .expect(201)
+        .json();
+    let silent = silent["id"].as_str().unwrap();
+    let _cancelled = cancel(&world, silent).await.expect(200);
+    assert_eq!(cancel(&world, silent).await.problem(409), "order_already_cancelled");
+
+    let all = json!({"reason": "all of it"});
+    let asked = world
+        .post(&format!("/api/v1/orders/{order_id}/refunds"), all)
+        .await;
+    assert!(asked.status.is_success(), "{}", asked.text);
+    world.order_when(&order_id, "refunded").await;
+    assert_eq!(cancel(&world, &order_id).await.problem(409), "order_already_refunded");
 
     let unknown = cancel(&world, "01890000-0000-7000-8000-000000000000").await;
     assert_eq!(unknown.status.as_u16(), 404);
