@@ -82,12 +82,13 @@ pub async fn verify(args: Args) -> Result<(), Error> {
     writeln!(
         io::stdout(),
         "all is well: {} events of {} streams; the stock of {} SKUs, the money of {} payments, \
-         {} confirmed orders",
+         {} confirmed orders, {} snapshots",
         checked.events,
         checked.streams,
         checked.skus,
         checked.payments,
-        checked.confirmed
+        checked.confirmed,
+        checked.snapshots
     )?;
     Ok(())
 }

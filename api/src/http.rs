@@ -8,6 +8,7 @@
 //! ```
 
 pub mod app;
+mod availability;
 pub mod bodies;
 mod catalogue;
 mod command;
@@ -24,6 +25,7 @@ mod keys;
 pub mod metrics;
 mod moves;
 mod occurrence;
+pub mod offers;
 mod openapi;
 mod order_body;
 mod orders;
@@ -45,13 +47,15 @@ mod server;
 pub mod turns;
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures::FutureExt as _;
+use store::pace::Pace;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -81,6 +85,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payments::show))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
+        .routes(routes!(availability::show))
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
         .routes(routes!(inventory::receive))
@@ -109,35 +114,47 @@ pub fn router(app: App) -> Router {
     let documentation = SwaggerUi::new("/docs")
         .config(offline)
         .external_url_unchecked("/openapi.json", document);
-    layered(routes.merge(documentation)).with_state(app)
+    layered(routes.merge(documentation), app.journal.pace()).with_state(app)
 }
 
 /// Health and metrics only.
 fn operation_router(app: App) -> Router {
-    layered(operation().split_for_parts().0).with_state(app)
+    layered(operation().split_for_parts().0, app.journal.pace()).with_state(app)
 }
 
 /// The layers around every route, the outermost last.
-fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, pace: &Pace) -> Router<S> {
     routes
         .fallback(async || Problem::not_found("address"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn(in_time))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(occurrence::occur))
+        .layer(from_fn_with_state(pace.clone(), around))
 }
 
+/// One layer for everything, because each costs every request two allocations.
+async fn around(State(pace): State<Pace>, request: Request, next: Next) -> Response {
+    occurrence::occur(request, |request| async move {
+        // Before anything is read of it: what is too much must cost as little as possible.
+        if pace.is_full() && !request.method().is_safe() {
+            Problem::too_many_commands().into_response()
+        } else {
+            in_time(request, next).await
+        }
+    })
+    .await
+}
+
+/// An answer within bounded time, whatever the handler does.
 async fn in_time(request: Request, next: Next) -> Response {
-    let answered = tokio::time::timeout(ANSWER_MAX, next.run(request)).await;
-    answered.unwrap_or_else(|_| Problem::timeout().into_response())
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => panicked(panic.as_ref()),
+        Err(_elapsed) => Problem::timeout().into_response(),
+    }
 }
 
 /// A bug of ours stops one request, not the process.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the layer hands the panic over"
-)]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text
         .or_else(|| panic.downcast_ref::<&str>().copied())

@@ -37,6 +37,8 @@ enum Command {
     Rebuild(client::rebuild::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(database::Args),
+    /// Measures what this machine does, beside what its Postgres does by itself
+    Bench(bench::Args),
 }
 
 #[tokio::main]
@@ -73,6 +75,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
         Command::Verify(args) => database::verify(args).await.map_err(told),
+        Command::Bench(args) => bench::run(args).await.map_err(told),
     }
 }
 

@@ -8,7 +8,6 @@
 //! | `worker` | the checkout process and calls to payment providers |
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -16,6 +15,7 @@ use domain::event::Event;
 use gateways::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
+use projections::availability::Availability;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use store::feed::Feeds;
@@ -26,8 +26,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use workers::providers::{Pauses, Providers};
 
-use crate::http::app::{App, HttpSettings};
+use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
+use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
 use crate::http::turns::Turns;
 
@@ -125,12 +126,19 @@ impl Node {
         let (registry, callbacks) = Registry::new();
 
         let (stop, stopped) = watch::channel(false);
-        let feeds = Feeds::start(pool.clone(), stream.clone(), stopped.clone());
+        let feeds =
+            Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
-        let outcomes = Outcomes::default();
+        let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
+        let head = store::log::head(&pool)
+            .await
+            .map_err(StartError::Database)?;
+        let availability = Availability::new(head);
         if plays(Role::Api) {
+            listeners.spawn(availability.clone().keep_up(feeds.clone()));
+            listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
         if plays(Role::Projector) {
@@ -158,20 +166,22 @@ impl Node {
             tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped));
         }
 
-        let app = App {
+        let app = App::from(Parts {
             journal,
             read_models,
             pool,
-            settings: Arc::new(HttpSettings {
+            settings: HttpSettings {
                 staff_token: settings.staff_token.clone(),
                 payment_window: settings.payment_window,
                 gateways: registry.names().map(ToOwned::to_owned).collect(),
-            }),
+            },
             metrics,
             readiness: readiness(nats, &settings.roles, relay_standing),
+            availability,
+            offers,
             outcomes,
             turns: Turns::default(),
-        };
+        });
         Ok(Self { app, stop, tasks, listeners })
     }
 

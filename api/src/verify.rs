@@ -7,6 +7,7 @@
 //! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
 //!    confirmed without exactly its total captured by its payment.
 //! 5. The read model of stock, once it has reached N, equals this fold.
+//! 6. Every snapshot equals the fold of its stream, as the rules apply it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,6 +17,8 @@ use domain::ids::{OrderId, RefundId};
 use domain::money::Money;
 use domain::{inventory, order, payment};
 use sqlx::PgPool;
+use store::command::ExecuteError;
+use store::comparing;
 use store::log;
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
@@ -48,6 +51,8 @@ pub struct Checked {
     pub payments: usize,
     /// Orders that were confirmed.
     pub confirmed: usize,
+    /// Snapshots that were compared with their streams.
+    pub snapshots: usize,
 }
 
 /// Why nothing could be checked.
@@ -59,6 +64,9 @@ pub enum Error {
     /// Postgres does not answer.
     #[error("the database cannot be read: {0}")]
     Database(#[from] sqlx::Error),
+    /// Streams cannot be read.
+    #[error("the snapshots cannot be compared: {0}")]
+    Journal(#[from] ExecuteError),
     /// It can, and something is wrong.
     #[error("{0}")]
     Wrong(Finding),
@@ -95,12 +103,17 @@ pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result
         return Err(Error::Wrong(Finding { position, what }));
     }
     fold.compare_stock(pool).await?;
+    let snapshots = comparing::compare(pool).await?;
+    if let Some(comparing::Difference { position, what }) = snapshots.difference {
+        return Err(Error::Wrong(Finding { position, what }));
+    }
     Ok(Checked {
         events: fold.position,
         streams: fold.sequences.len(),
         skus: fold.stock.len(),
         payments: fold.money.len(),
         confirmed: fold.confirmed,
+        snapshots: snapshots.equal,
     })
 }
 

@@ -17,6 +17,17 @@ pub enum Event {
     Product(product::Event),
 }
 
+macro_rules! events_of {
+    ($($variant:ident of $aggregate:ident),+) => {
+        $(impl From<$aggregate::Event> for Event {
+            fn from(event: $aggregate::Event) -> Self {
+                Self::$variant(event)
+            }
+        })+
+    };
+}
+events_of!(Order of order, Payment of payment, Inventory of inventory, Product of product);
+
 /// A stored event that this version of the program cannot read.
 #[derive(Debug, thiserror::Error)]
 #[error("the stored event {name} (schema version {version}) cannot be read: {cause}")]

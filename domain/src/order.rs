@@ -25,6 +25,9 @@ use crate::money::{Currency, Money};
 use crate::placing::{LINES_MAX, Placing, QUANTITY_MAX};
 use crate::refunding::{Ask, Refund, Tally};
 
+/// What the name of a refund takes in memory with its place in the set.
+const REFUND_NAME_BYTES: usize = 40;
+
 /// How far an order has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -316,6 +319,16 @@ impl Order {
     /// The payment that carries its money, once placed.
     pub fn payment_id(&self) -> Option<PaymentId> {
         self.payment_id
+    }
+
+    /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
+    pub fn heap_bytes(&self) -> usize {
+        let names = self.refund_names.len().saturating_mul(REFUND_NAME_BYTES);
+        self.pending_refunds
+            .values()
+            .map(Refund::bytes)
+            .fold(names, usize::saturating_add)
+            .saturating_add(self.tally.heap_bytes())
     }
 
     /// Its currency, once placed.

@@ -25,6 +25,10 @@ use crate::placing::PaymentChoice;
 /// Most attempts of one payment: a customer at a desk needs a few, a machine must not probe cards.
 pub const ATTEMPTS_MAX: usize = 20;
 
+/// What an attempt takes in memory with its texts, and a refund with its place in the map.
+const ATTEMPT_BYTES: usize = 250;
+const REFUND_BYTES: usize = 80;
+
 /// One try at one provider, as requested; recorded before the provider is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -356,6 +360,13 @@ impl Payment {
     pub fn refundable_minor(&self) -> i64 {
         self.captured_minor
             .saturating_sub(self.sum_of_refunds(|state| state != RefundState::Failed))
+    }
+
+    /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
+    pub fn heap_bytes(&self) -> usize {
+        let attempts = self.attempts.len().saturating_mul(ATTEMPT_BYTES);
+        let refunds = self.refunds.len().saturating_mul(REFUND_BYTES);
+        attempts.saturating_add(refunds)
     }
 
     fn sum_of_refunds(&self, of: impl Fn(RefundState) -> bool) -> i64 {

@@ -57,6 +57,13 @@ impl Product {
     pub fn description(&self) -> Option<&Description> {
         self.description.as_ref()
     }
+
+    /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
+    pub fn heap_bytes(&self) -> usize {
+        self.description
+            .as_ref()
+            .map_or(0, |description| description.name.len())
+    }
 }
 
 impl Decider for Product {

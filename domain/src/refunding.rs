@@ -11,6 +11,9 @@ use crate::money::split;
 use crate::order::Refusal;
 use crate::placing::Placing;
 
+/// What one SKU of an order or a refund takes in memory with its text.
+const GOOD_BYTES: usize = 80;
+
 /// What staff ask to give back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -81,6 +84,16 @@ pub struct Refund {
     pub reason: String,
 }
 
+impl Refund {
+    /// Bytes in memory, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let parts = self.goods.len().saturating_add(self.restock.len());
+        size_of::<Self>()
+            .saturating_add(self.reason.len())
+            .saturating_add(parts.saturating_mul(GOOD_BYTES))
+    }
+}
+
 /// What one SKU of an order cost, and what of it has been given back or is about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Good {
@@ -137,6 +150,11 @@ impl Tally {
             }
         }
         Self { goods, shipping_left_minor: placing.shipping_minor }
+    }
+
+    /// Bytes in memory beside the value itself, roughly.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.goods.len().saturating_mul(GOOD_BYTES)
     }
 
     pub(crate) fn left_minor(&self) -> i64 {

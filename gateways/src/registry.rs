@@ -22,9 +22,15 @@ pub struct Registry {
 impl Registry {
     /// The providers, and where their callbacks arrive.
     pub fn new() -> (Self, mpsc::Receiver<Callback>) {
+        Self::of(|callbacks| vec![Arc::new(Sandbox::new(callbacks))])
+    }
+
+    /// These providers, made with what they send their callbacks to.
+    pub fn of(
+        make: impl FnOnce(mpsc::Sender<Callback>) -> Vec<Arc<dyn Gateway>>,
+    ) -> (Self, mpsc::Receiver<Callback>) {
         let (callbacks, received) = mpsc::channel(CALLBACKS_MAX);
-        let all: [Arc<dyn Gateway>; 1] = [Arc::new(Sandbox::new(callbacks))];
-        let gateways = all
+        let gateways = make(callbacks)
             .into_iter()
             .map(|gateway| (gateway.name(), gateway))
             .collect();

@@ -105,7 +105,7 @@ impl Sandbox {
     /// Calls back in the background, as a provider does.
     fn call_back(&self, charge: &Charge) {
         let times = match Behaviour::of(charge.token.as_deref()) {
-            None | Some(Behaviour::Silent | Behaviour::PollOnly) => 0,
+            None | Some(Behaviour::Silent | Behaviour::PollOnly) => return,
             Some(Behaviour::Twice) => 2,
             Some(_) => 1,
         };

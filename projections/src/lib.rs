@@ -13,11 +13,13 @@
 //! | `payments` | attempts, captures and refunds of a payment |
 //! | `stock` | pieces in the house, held and available |
 //! | `products` | what is offered, at what price |
+//! | `availability` | how many pieces of an article can be had, from memory |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`. SQL names tables without a
 //! schema: the connection's search path decides which of the two it works on.
 
+pub mod availability;
 mod belonging;
 mod error;
 mod live;
@@ -33,6 +35,7 @@ mod projector;
 mod read_models;
 mod rebuild;
 pub mod sales;
+mod seats;
 pub mod stock;
 mod storable;
 #[cfg(test)]
@@ -48,3 +51,4 @@ pub use crate::paying::{PaymentStatus, RefundState, RefundView};
 pub use crate::projection::NAMES;
 pub use crate::read_models::{ReadModels, Status, WaitError};
 pub use crate::rebuild::{RebuildRefused, RebuildState, RebuildView};
+pub use crate::seats::{Overloaded, Seat};

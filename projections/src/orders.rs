@@ -4,7 +4,9 @@
 //! filter by.
 
 mod fold;
+pub(crate) mod lookup;
 mod rows;
+mod stored;
 mod view;
 
 use std::collections::BTreeMap;
@@ -15,11 +17,13 @@ use domain::event::Event;
 use domain::ids::{OrderId, Sku};
 use domain::placing::Placing;
 use futures::future::BoxFuture;
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
 use self::fold::Progress;
+pub use self::lookup::LookupError;
+pub use self::stored::{Shown, Stored};
 pub use self::view::{
     AddressView, CustomerView, ItemView, OrderSummary, OrderView, Status, UnknownStatus,
 };
@@ -48,18 +52,6 @@ pub struct Filter {
     pub placed_from: Option<DateTime<Utc>>,
     /// Placed then or earlier.
     pub placed_to: Option<DateTime<Utc>>,
-}
-
-/// One order.
-pub async fn by_id(pool: &PgPool, id: OrderId) -> Result<Option<OrderView>, Error> {
-    let select = "select placed::text, progress::text from orders where order_id = $1";
-    let row = sqlx::query(select).bind(id.0).fetch_optional(pool).await?;
-    row.map(|row| {
-        let placing = serde_json::from_str(row.try_get("placed")?)?;
-        let progress = serde_json::from_str(row.try_get("progress")?)?;
-        Ok(OrderView::of(id, placing, progress))
-    })
-    .transpose()
 }
 
 /// Orders, newest first.
@@ -112,7 +104,7 @@ pub async fn list(
         sql.push(", ").push_bind(last).push(")");
     }
     sql.push(format_args!(" order by {by} desc, {id} desc limit "));
-    sql.push_bind(paging::rows_for(limit));
+    sql.push(paging::rows_for(limit));
     let rows: Vec<SummaryRow> = sql.build_query_as().fetch_all(pool).await?;
     let items = rows
         .into_iter()

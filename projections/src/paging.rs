@@ -88,6 +88,9 @@ impl FromStr for SkuCursor {
 }
 
 /// How many rows to ask for: one more than the page holds tells whether there is a next one.
+///
+/// To be written into the statement, not bound: Postgres keeps a plan only if it can tell how few
+/// rows are wanted, and plans anew each time otherwise.
 pub(crate) fn rows_for(limit: i64) -> i64 {
     limit.clamp(1, PAGE_ITEMS_MAX) + 1
 }

@@ -107,7 +107,7 @@ pub async fn list(
         sql.push(", ").push_bind(id).push(")");
     }
     sql.push(" order by opened_at desc, payment_id desc limit ");
-    sql.push_bind(paging::rows_for(limit));
+    sql.push(paging::rows_for(limit));
     let rows = sql.build().fetch_all(pool).await?;
     let view = |row: PgRow| {
         let id = PaymentId(row.try_get("payment_id")?);

@@ -24,9 +24,10 @@ use crate::storable;
 /// The name of this read model.
 pub const NAME: &str = "products";
 
-const SELECT: &str = "select products.sku, name, price_minor, currency, active, \
-    coalesce(on_hand - reserved, 0) as available, products.version, products.updated_at \
-    from products left join stock using (sku)";
+/// Looks stock up for the rows that are shown and no others: a join may read all of it.
+const SELECT: &str = "select sku, name, price_minor, currency, active, version, updated_at, \
+    coalesce((select on_hand - reserved from stock where stock.sku = products.sku), 0) \
+    as available from products";
 
 /// One product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -88,7 +89,7 @@ pub async fn list(
             .push(")");
     }
     sql.push(" order by products.sku limit ")
-        .push_bind(paging::rows_for(limit));
+        .push(paging::rows_for(limit));
     let rows: Vec<Row> = sql.build_query_as().fetch_all(pool).await?;
     let items = rows
         .into_iter()

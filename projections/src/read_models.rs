@@ -3,31 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::OrderId;
 use serde::Serialize;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 use store::feed::Feeds;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::live::{Live, State};
 use crate::marks::{self, LIVE};
+use crate::orders::lookup::Lookup;
+use crate::orders::{LookupError, Stored};
 use crate::projection::{ALL, NAMES, Projection};
 use crate::projector::Projector;
 use crate::rebuild::{RebuildRefused, RebuildView, Rebuilds};
+use crate::seats::{Overloaded, SEATS, Seat, Seats};
 
-/// Most connections for queries: each is one select of milliseconds, and PostgreSQL's default of
-/// 100 connections is shared by all processes and their writers.
-const READS_CONNECTIONS_MAX: u32 = 16;
+/// Most connections for queries: one for each seat, so that whoever sits need not wait again, and
+/// two for marks. PostgreSQL's default of 100 is shared by all processes and their writers.
+const READS_CONNECTIONS_MAX: usize = SEATS + 2;
+/// A connection that was used so lately is taken to be there still; asking it would cost as much
+/// as many a query. Whoever is wrong about it is told to try again, as during any outage.
+const SURELY_THERE: Duration = Duration::from_millis(100);
 /// Connections for projectors: one each, or they would wait for one another.
 const PROJECTING_CONNECTIONS_MAX: u32 = 6;
 /// How long a query waits for a connection before it is told to try again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the marks are read while waiting for a projector of another process: well below what
-/// a person notices, and one cheap select each.
+/// How often the mark of a projector of another process is read at most, however many ask: well
+/// below what a person notices, and one cheap select each.
 const POLL_PAUSE: Duration = Duration::from_millis(25);
 
 /// All read models of a database. Cheap to clone.
@@ -35,6 +42,8 @@ const POLL_PAUSE: Duration = Duration::from_millis(25);
 pub struct ReadModels {
     log: PgPool,
     reads: PgPool,
+    orders: Lookup,
+    seats: Seats,
     projecting: PgPool,
     models: Arc<[Model]>,
 }
@@ -43,6 +52,9 @@ pub struct ReadModels {
 struct Model {
     projection: &'static dyn Projection,
     live: Arc<Live>,
+    /// The mark as last read, and when, while a projector of another process moves it. Whoever
+    /// reads it again holds the lock, so that those who come meanwhile need not.
+    elsewhere: Mutex<Option<(Instant, i64)>>,
     rebuilds: Arc<Rebuilds>,
 }
 
@@ -89,10 +101,8 @@ impl ReadModels {
         marks::make_schemas(&pool).await?;
         let options = PgConnectOptions::clone(&pool.connect_options())
             .options([("search_path", format!("{LIVE},public").as_str())]);
-        let reads = PgPoolOptions::new()
-            .max_connections(READS_CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options.clone());
+        let reads = reads(options.clone());
+        let orders = Lookup::start(&options);
         // A crash of the database may take rows and marks back, always both, and never behind
         // the log's back: the log was made durable before. Not waiting for the disk leaves it to
         // the log.
@@ -110,10 +120,11 @@ impl ReadModels {
             .map(|projection| Model {
                 projection,
                 live: Arc::new(Live::new()),
+                elsewhere: Mutex::new(None),
                 rebuilds: Arc::new(Rebuilds::new()),
             })
             .collect();
-        Ok(Self { log: pool, reads, projecting, models })
+        Ok(Self { log: pool, reads, orders, seats: Seats::new(), projecting, models })
     }
 
     /// Runs all projectors until told to stop.
@@ -127,7 +138,11 @@ impl ReadModels {
 
     /// How far a read model has been brought.
     pub async fn reached(&self, name: &str) -> Result<i64, Error> {
-        self.reached_by(self.model(name)?).await
+        let model = self.model(name)?;
+        match model.live.mark() {
+            Some(mark) => Ok(mark),
+            None => self.marked(model).await,
+        }
     }
 
     /// Waits until all of these read models have been brought to a position; the position that
@@ -141,9 +156,12 @@ impl ReadModels {
         let until = Instant::now() + patience;
         let mut all_reached: Option<i64> = None;
         for name in names {
-            let reached = self
-                .wait_for_one(self.model(name)?, position, until)
-                .await?;
+            let model = self.model(name)?;
+            let reached = match model.live.mark() {
+                Some(mark) if position <= mark => mark,
+                // Boxed, or every query would carry the room for it along.
+                Some(_) | None => Box::pin(self.wait_for_one(model, position, until)).await?,
+            };
             all_reached = Some(all_reached.map_or(reached, |all| all.min(reached)));
         }
         Ok(all_reached.unwrap_or(position))
@@ -187,7 +205,17 @@ impl ReadModels {
         model.rebuilds.start(model.projection, self.log.clone())
     }
 
-    /// Where queries are asked.
+    /// One order.
+    pub async fn order(&self, id: OrderId) -> Result<Option<Stored>, LookupError> {
+        self.orders.by_id(id).await
+    }
+
+    /// A seat for one of the other queries, once there is one.
+    pub async fn seat(&self) -> Result<Seat, Overloaded> {
+        self.seats.take().await
+    }
+
+    /// Where the other queries are asked.
     pub fn reads(&self) -> &PgPool {
         &self.reads
     }
@@ -218,10 +246,27 @@ impl ReadModels {
             .ok_or_else(|| Error::Unknown(name.to_owned()))
     }
 
+    /// The mark: as a projector of this process has it, else as it was read not long ago. A mark
+    /// only ever rises, so whoever reads the tables after it sees at least that much.
     async fn reached_by(&self, model: &Model) -> Result<i64, Error> {
         if let Some(mark) = model.live.mark() {
             return Ok(mark);
         }
+        let mut elsewhere = timeout(ACQUIRE_TIMEOUT, model.elsewhere.lock())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if let Some((read_at, mark)) = *elsewhere
+            && read_at.elapsed() < POLL_PAUSE
+        {
+            return Ok(mark);
+        }
+        let read_at = Instant::now();
+        let mark = self.marked(model).await?;
+        *elsewhere = Some((read_at, mark));
+        Ok(mark)
+    }
+
+    async fn marked(&self, model: &Model) -> Result<i64, Error> {
         let mut connection = self.reads.acquire().await?;
         marks::position(&mut connection, model.projection.name()).await
     }
@@ -252,4 +297,19 @@ impl ReadModels {
             let _told_or_due = timeout_at(next, marks.changed()).await;
         }
     }
+}
+
+fn reads(options: PgConnectOptions) -> PgPool {
+    let connections_max = u32::try_from(READS_CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                let sure = metadata.idle_for < SURELY_THERE;
+                Ok(sure || connection.ping().await.is_ok())
+            })
+        })
+        .connect_lazy_with(options)
 }

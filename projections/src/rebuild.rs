@@ -28,7 +28,7 @@ use crate::projection::Projection;
 use crate::projector::fresh;
 
 /// Most events left for the swap, which holds the projector up while it applies them.
-const SWAP_EVENTS_MAX: usize = 1_000;
+const SWAP_EVENTS_MAX: i64 = 1_000;
 /// Tries at the swap: with the pauses, longer than any query may run.
 const SWAP_TRIES_MAX: u32 = 30;
 /// How long the swap waits for a lock. Queries queue up behind it meanwhile.
@@ -289,9 +289,10 @@ impl Copy {
 
     /// Brings the copy near the end of the log.
     async fn fill(&mut self) -> Result<(), Error> {
-        self.note(RebuildState::Running, self.position, log::head(&self.log).await?);
+        let mut head = log::head(&self.log).await?;
+        self.note(RebuildState::Running, self.position, head);
         let mut page = log::after(&self.log, self.position, log::PAGE_MAX).await?;
-        while SWAP_EVENTS_MAX < page.len() {
+        while SWAP_EVENTS_MAX < head - self.position {
             let Some(last) = page.last().map(|event| event.position) else {
                 break;
             };
@@ -301,7 +302,8 @@ impl Copy {
                 tokio::join!(self.apply(&page), log::after(&log, last, log::PAGE_MAX));
             applied?;
             page = next?;
-            self.note(RebuildState::Running, self.position, log::head(&self.log).await?);
+            head = log::head(&self.log).await?;
+            self.note(RebuildState::Running, self.position, head);
         }
         Ok(())
     }
@@ -341,7 +343,7 @@ impl Copy {
         while position < live {
             let slice = Slice { from: Some(position + 1), to: Some(live), ..Slice::default() };
             let page = log::page(&self.log, &slice, log::PAGE_MAX).await?;
-            let rest = fresh(position, &page)?;
+            let rest = fresh(position, &page.events)?;
             let Some(last) = rest.last() else { break };
             projection.apply(&mut transaction, rest).await?;
             position = last.position;

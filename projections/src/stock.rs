@@ -58,15 +58,17 @@ pub async fn list(
     after: Option<SkuCursor>,
 ) -> Result<Page<StockView>, Error> {
     // No SKU is empty, so all of them come after the empty text.
-    let select = "select sku, on_hand, reserved, version, updated_at from stock \
-                  where $1 < sku order by sku limit $2";
-    let rows: Vec<Level> = sqlx::query_as(select)
+    let select = format!(
+        "select sku, on_hand, reserved, version, updated_at from stock \
+         where $1 < sku order by sku limit {}",
+        paging::rows_for(limit)
+    );
+    let rows: Vec<Level> = sqlx::query_as(&select)
         .bind(
             after
                 .map(|SkuCursor(sku)| String::from(sku))
                 .unwrap_or_default(),
         )
-        .bind(paging::rows_for(limit))
         .fetch_all(pool)
         .await?;
     let items = rows

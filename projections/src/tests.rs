@@ -1,5 +1,6 @@
 //! The read models against histories that the domain itself has decided, on a real PostgreSQL.
 
+mod lookup;
 mod marks;
 mod queries;
 mod rebuilding;

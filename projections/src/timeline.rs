@@ -70,13 +70,19 @@ pub async fn events_of(pool: &PgPool, id: OrderId) -> Result<Vec<Arc<RecordedEve
     let page = usize::try_from(log::PAGE_MAX).unwrap_or(usize::MAX);
     let mut events = Vec::with_capacity(positions.len());
     for positions in positions.chunks(page) {
-        let slice = Slice {
+        let mut slice = Slice {
             from: positions.first().copied(),
             to: positions.last().copied(),
             positions: Some(positions.to_vec()),
             ..Slice::default()
         };
-        events.extend(log::page(pool, &slice, log::PAGE_MAX).await?);
+        let mut more = true;
+        while more {
+            let page = log::page(pool, &slice, log::PAGE_MAX).await?;
+            slice.from = page.events.last().map(|last| last.position + 1);
+            more = page.more;
+            events.extend(page.events);
+        }
     }
     Ok(events)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::event::Event;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, FromRow, PgConnection, Postgres};
 use uuid::Uuid;
@@ -28,6 +29,8 @@ pub(crate) struct NewEvent {
     pub(crate) event_type: String,
     pub(crate) event_version: String,
     pub(crate) payload: Arc<str>,
+    /// What the payload says, so that readers in this process need not read it again.
+    pub(crate) event: Event,
 }
 
 /// A command's effect and receipt, ready to be committed.
@@ -37,7 +40,7 @@ pub(crate) struct Entry {
     pub(crate) aggregate_id: String,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) metadata: Metadata,
-    pub(crate) metadata_json: String,
+    pub(crate) metadata_json: Arc<str>,
     pub(crate) fingerprint: Fingerprint,
     /// The verdict as JSON, unless accepted.
     pub(crate) refusal: Option<String>,

@@ -12,13 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cqrs_es::{
     Aggregate, AggregateContext, AggregateError, DomainEvent as _, EventEnvelope, EventStore,
 };
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::append::{Entry, NewEvent};
 use crate::command::{Answer, Decided, Envelope};
-use crate::states::{Epoch, Guard, Kept};
+use crate::journal::{Inner, Journal};
+use crate::states::{Guard, Kept, Slot};
 use crate::writer::{Committed, Failure, Submission};
+
+/// What an event is given room for while it is written: as much as a placed order with a few lines
+/// takes, so that most need no second piece of memory.
+const EVENT_BYTES_USUAL: usize = 1_024;
 
 /// How the caller's answer is worded.
 pub(crate) trait Wording<A: Aggregate>:
@@ -28,12 +34,12 @@ pub(crate) trait Wording<A: Aggregate>:
 impl<A: Aggregate, F: Fn(Decided<'_, A>) -> Option<Answer> + Send + Sync> Wording<A> for F {}
 
 /// The aggregate, on loan to the framework; goes back to the attempt when dropped uncommitted.
-pub(crate) struct Loan<A: Kept> {
-    guard: Option<Guard<A>>,
-    home: Arc<Mutex<Option<Guard<A>>>>,
+pub(crate) struct Loan<'a, 's, A: Kept> {
+    guard: Option<Guard<'s, A>>,
+    home: &'a Mutex<Option<Guard<'s, A>>>,
 }
 
-impl<A: Kept> AggregateContext<A> for Loan<A> {
+impl<A: Kept> AggregateContext<A> for Loan<'_, '_, A> {
     fn aggregate(&mut self) -> &mut A {
         &mut self
             .guard
@@ -43,7 +49,7 @@ impl<A: Kept> AggregateContext<A> for Loan<A> {
     }
 }
 
-impl<A: Kept> Drop for Loan<A> {
+impl<A: Kept> Drop for Loan<'_, '_, A> {
     fn drop(&mut self) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.guard.take();
     }
@@ -57,21 +63,22 @@ pub(crate) struct Request<'a, W> {
     pub(crate) aggregate_id: &'a str,
     pub(crate) envelope: &'a Envelope,
     /// The metadata of its events.
-    pub(crate) metadata_json: String,
+    pub(crate) metadata_json: Arc<str>,
     pub(crate) wording: &'a W,
 }
 
 /// One try at one command.
 pub(crate) struct Attempt<'a, A: Kept, W> {
-    pub(crate) request: &'a Request<'a, W>,
-    pub(crate) room: Mutex<Option<Room<'a>>>,
-    pub(crate) epoch: &'a Epoch,
+    request: &'a Request<'a, W>,
+    journal: &'a Journal,
+    slot: &'a Arc<Slot<A>>,
+    room: Mutex<Option<Room<'a>>>,
     /// The epoch of the state that is decided on.
-    pub(crate) decided_in: u64,
+    decided_in: u64,
     /// The aggregate when it is not on loan.
-    pub(crate) home: Arc<Mutex<Option<Guard<A>>>>,
+    home: Mutex<Option<Guard<'a, A>>>,
     /// How it went.
-    pub(crate) result: Mutex<Option<Done>>,
+    result: Mutex<Option<Done>>,
 }
 
 /// What a committed command leaves behind for its receipt.
@@ -80,27 +87,33 @@ pub(crate) struct Done {
     pub(crate) committed: Result<Committed, Failure>,
     pub(crate) version: i64,
     pub(crate) answer: Option<Answer>,
+    /// Its stream has grown long enough for a snapshot.
+    pub(crate) is_snapshot_due: bool,
+    /// Little more is expected of the aggregate.
+    pub(crate) is_settled: bool,
 }
 
 impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
     pub(crate) fn new(
         request: &'a Request<'a, W>,
         room: Room<'a>,
-        epoch: &'a Epoch,
-        (guard, decided_in): (Guard<A>, u64),
+        journal: &'a Journal,
+        slot: &'a Arc<Slot<A>>,
+        (guard, decided_in): (Guard<'a, A>, u64),
     ) -> Self {
         Self {
             request,
+            journal,
+            slot,
             room: Mutex::new(Some(room)),
-            epoch,
             decided_in,
-            home: Arc::new(Mutex::new(Some(guard))),
+            home: Mutex::new(Some(guard)),
             result: Mutex::new(None),
         }
     }
 
     /// The aggregate, after a refusal or before anything was decided.
-    pub(crate) fn take_home(&self) -> Guard<A> {
+    pub(crate) fn take_home(&self) -> Guard<'a, A> {
         take(&self.home).expect("the framework gives the aggregate back, unless it was committed")
     }
 
@@ -112,7 +125,7 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
     /// Submits what was decided and waits for its commit. The guard is let go in between.
     pub(crate) async fn submit(
         &self,
-        mut guard: Guard<A>,
+        mut guard: Guard<'a, A>,
         events: Vec<NewEvent>,
         refusal: Option<String>,
         answer: Option<Answer>,
@@ -123,7 +136,7 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
             aggregate_type: A::TYPE,
             aggregate_id: (*aggregate_id).to_owned(),
             events,
-            metadata_json: metadata_json.clone(),
+            metadata_json: Arc::clone(metadata_json),
             metadata: envelope.metadata(),
             fingerprint: envelope.fingerprint,
             refusal,
@@ -131,16 +144,20 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
             answer: answer.clone(),
         };
         let (reply, outcome) = oneshot::channel();
-        let decided_in = Some((self.epoch.clone(), self.decided_in));
+        let decided_in = Some((self.slot.epoch().clone(), self.decided_in));
         let room = take(&self.room).expect("an attempt is submitted once");
         room.send(Submission { entry, decided_in, reply });
         // Only now does the state in memory count: what the queue never got never happened.
         guard.epoch = Some(self.decided_in);
+        let Inner { states, snapshots, .. } = &*self.journal.inner;
+        states.weigh(aggregate_id, self.slot, &mut guard);
+        let is_snapshot_due = snapshots.is_due(&mut guard);
+        let is_settled = guard.state.is_settled();
         drop(guard);
         let committed = outcome.await.unwrap_or_else(|_| {
             Err(Failure::Unavailable("the journal was closed during the commit".to_owned()))
         });
-        Done { committed, version, answer }
+        Done { committed, version, answer, is_snapshot_due, is_settled }
     }
 }
 
@@ -148,11 +165,19 @@ fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
     place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// The framework owns its store, so it gets a reference to the attempt.
-pub(crate) struct AttemptRef<'a, 'b, A: Kept, W>(pub(crate) &'a Attempt<'b, A, W>);
+/// Writes an event down, in one piece of memory that its readers share.
+fn written<E: Serialize>(event: &E, buffer: &mut Vec<u8>) -> Result<Arc<str>, String> {
+    buffer.clear();
+    serde_json::to_writer(&mut *buffer, event).map_err(|error| error.to_string())?;
+    let text = str::from_utf8(buffer).map_err(|error| error.to_string())?;
+    Ok(text.into())
+}
 
-impl<A: Kept, W: Wording<A>> EventStore<A> for AttemptRef<'_, '_, A, W> {
-    type AC = Loan<A>;
+/// The framework owns its store, so it gets a reference to the attempt.
+pub(crate) struct AttemptRef<'t, 'a, A: Kept, W>(pub(crate) &'t Attempt<'a, A, W>);
+
+impl<'t, 'a, A: Kept, W: Wording<A>> EventStore<A> for AttemptRef<'t, 'a, A, W> {
+    type AC = Loan<'t, 'a, A>;
 
     async fn load_events(
         &self,
@@ -165,34 +190,37 @@ impl<A: Kept, W: Wording<A>> EventStore<A> for AttemptRef<'_, '_, A, W> {
     async fn load_aggregate(
         &self,
         _aggregate_id: &str,
-    ) -> Result<Loan<A>, AggregateError<A::Error>> {
-        Ok(Loan { guard: Some(self.0.take_home()), home: Arc::clone(&self.0.home) })
+    ) -> Result<Loan<'t, 'a, A>, AggregateError<A::Error>> {
+        Ok(Loan { guard: Some(self.0.take_home()), home: &self.0.home })
     }
 
     async fn commit(
         &self,
         events: Vec<A::Event>,
-        mut loan: Loan<A>,
+        mut loan: Loan<'t, 'a, A>,
         _metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let unexpected = |text: String| AggregateError::UnexpectedError(text.into());
         let mut guard = loan.guard.take().expect("a loan is committed once");
-        let mut new_events = Vec::with_capacity(events.len());
+        let mut payloads = Vec::with_capacity(events.len());
+        let mut buffer = Vec::with_capacity(EVENT_BYTES_USUAL);
         for event in &events {
             guard.version += 1;
-            let payload =
-                serde_json::to_string(event).map_err(|error| unexpected(error.to_string()))?;
-            new_events.push(NewEvent {
-                event_id: Uuid::now_v7(),
-                sequence: guard.version,
-                event_type: event.event_type(),
-                event_version: event.event_version(),
-                payload: payload.into(),
-            });
+            let payload = written(event, &mut buffer)
+                .map_err(|error| AggregateError::UnexpectedError(error.into()))?;
+            payloads.push((guard.version, payload));
         }
         let decided =
             Decided::Accepted { state: &guard.state, version: guard.version, events: &events };
         let answer = (self.0.request.wording)(decided);
+        let new_event = |(event, (sequence, payload)): (A::Event, _)| NewEvent {
+            event_id: Uuid::now_v7(),
+            sequence,
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload,
+            event: event.into(),
+        };
+        let new_events = events.into_iter().zip(payloads).map(new_event).collect();
         let done = self.0.submit(guard, new_events, None, answer).await;
         *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         // No queries hang on the framework, so nobody needs the envelopes.

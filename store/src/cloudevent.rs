@@ -18,100 +18,101 @@ const SPEC_VERSION: &str = "1.0";
 /// Who sends it.
 const SOURCE: &str = "/daybook";
 
-/// The envelope.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct CloudEvent<'a> {
-    #[serde(borrow)]
-    pub(crate) specversion: Cow<'a, str>,
-    pub(crate) id: Uuid,
-    #[serde(borrow)]
-    pub(crate) source: Cow<'a, str>,
+/// The envelope, as it is read.
+#[derive(Deserialize)]
+struct CloudEvent<'a> {
+    id: Uuid,
     /// Stored event name.
     #[serde(rename = "type", borrow)]
-    pub(crate) event_type: Cow<'a, str>,
+    event_type: Cow<'a, str>,
     /// Aggregate id.
     #[serde(borrow)]
-    pub(crate) subject: Cow<'a, str>,
-    pub(crate) time: DateTime<Utc>,
+    subject: Cow<'a, str>,
+    time: DateTime<Utc>,
+    position: i64,
     #[serde(borrow)]
-    pub(crate) datacontenttype: Cow<'a, str>,
-    pub(crate) position: i64,
+    aggregate: Cow<'a, str>,
+    sequence: i64,
     #[serde(borrow)]
-    pub(crate) aggregate: Cow<'a, str>,
-    pub(crate) sequence: i64,
+    schemaversion: Cow<'a, str>,
+    commandid: Uuid,
+    correlationid: Uuid,
+    #[serde(default)]
+    causationid: Option<Uuid>,
     #[serde(borrow)]
-    pub(crate) schemaversion: Cow<'a, str>,
-    pub(crate) commandid: Uuid,
-    pub(crate) correlationid: Uuid,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) causationid: Option<Uuid>,
+    actor: Cow<'a, str>,
+    #[serde(default)]
+    requestid: Option<Cow<'a, str>>,
+    #[serde(default)]
+    traceparent: Option<Cow<'a, str>>,
+    #[serde(default)]
+    reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(crate) actor: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) requestid: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) traceparent: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(crate) data: &'a RawValue,
+    data: &'a RawValue,
 }
 
-/// What an envelope is made of.
-pub(crate) struct Parts<'a> {
-    pub(crate) position: i64,
-    pub(crate) event_id: Uuid,
-    pub(crate) aggregate_type: &'a str,
-    pub(crate) aggregate_id: &'a str,
-    pub(crate) sequence: i64,
-    pub(crate) event_type: &'a str,
-    pub(crate) event_version: &'a str,
-    pub(crate) payload: &'a str,
-    pub(crate) metadata: &'a Metadata,
-    pub(crate) recorded_at: DateTime<Utc>,
+/// Bytes of everything but the payload, usually; a longer envelope grows.
+const ATTRIBUTES_BYTES: usize = 800;
+
+/// Writes an envelope. Text by text, because the payload was checked when it entered the log, and
+/// nobody should check it again for every reader.
+pub(crate) fn write(event: &RecordedEvent) -> Vec<u8> {
+    let mut text = attributes(event);
+    text.extend_from_slice(b",\"data\":");
+    text.extend_from_slice(event.payload.as_bytes());
+    text.push(b'}');
+    text
 }
 
-impl<'a> From<&'a RecordedEvent> for Parts<'a> {
-    fn from(event: &'a RecordedEvent) -> Self {
-        Self {
-            position: event.position,
-            event_id: event.event_id,
-            aggregate_type: &event.aggregate_type,
-            aggregate_id: &event.aggregate_id,
-            sequence: event.sequence,
-            event_type: &event.event_type,
-            event_version: &event.event_version,
-            payload: &event.payload,
-            metadata: &event.metadata,
-            recorded_at: event.recorded_at,
-        }
+/// Writes the envelope of an event whose payload the server would not take. It keeps the event's
+/// place on the stream; readers find no data in it, and the event in Postgres.
+pub(crate) fn write_without_data(event: &RecordedEvent) -> Vec<u8> {
+    let mut text = attributes(event);
+    text.push(b'}');
+    text
+}
+
+fn attributes(event: &RecordedEvent) -> Vec<u8> {
+    let metadata = &event.metadata;
+    let mut text = Vec::with_capacity(ATTRIBUTES_BYTES + event.payload.len());
+    text.push(b'{');
+    attribute(&mut text, "specversion", SPEC_VERSION);
+    attribute(&mut text, "id", event.event_id);
+    attribute(&mut text, "source", SOURCE);
+    attribute(&mut text, "type", &event.event_type);
+    attribute(&mut text, "subject", &event.aggregate_id);
+    attribute(&mut text, "time", event.recorded_at);
+    attribute(&mut text, "datacontenttype", "application/json");
+    attribute(&mut text, "position", event.position);
+    attribute(&mut text, "aggregate", &event.aggregate_type);
+    attribute(&mut text, "sequence", event.sequence);
+    attribute(&mut text, "schemaversion", &event.event_version);
+    attribute(&mut text, "commandid", metadata.command_id);
+    attribute(&mut text, "correlationid", metadata.correlation_id);
+    if let Some(causation_id) = metadata.causation_id {
+        attribute(&mut text, "causationid", causation_id);
     }
+    attribute(&mut text, "actor", &metadata.actor);
+    if let Some(request_id) = &metadata.request_id {
+        attribute(&mut text, "requestid", request_id);
+    }
+    if let Some(traceparent) = &metadata.traceparent {
+        attribute(&mut text, "traceparent", traceparent);
+    }
+    if let Some(reason) = &metadata.reason {
+        attribute(&mut text, "reason", reason);
+    }
+    text
 }
 
-/// Writes an envelope.
-pub(crate) fn write(parts: &Parts<'_>) -> serde_json::Result<Vec<u8>> {
-    let metadata = parts.metadata;
-    serde_json::to_vec(&CloudEvent {
-        specversion: SPEC_VERSION.into(),
-        id: parts.event_id,
-        source: SOURCE.into(),
-        event_type: parts.event_type.into(),
-        subject: parts.aggregate_id.into(),
-        time: parts.recorded_at,
-        datacontenttype: "application/json".into(),
-        position: parts.position,
-        aggregate: parts.aggregate_type.into(),
-        sequence: parts.sequence,
-        schemaversion: parts.event_version.into(),
-        commandid: metadata.command_id,
-        correlationid: metadata.correlation_id,
-        causationid: metadata.causation_id,
-        actor: metadata.actor.as_str().into(),
-        requestid: metadata.request_id.as_deref().map(Into::into),
-        traceparent: metadata.traceparent.as_deref().map(Into::into),
-        reason: metadata.reason.as_deref().map(Into::into),
-        data: serde_json::from_str(parts.payload)?,
-    })
+fn attribute(text: &mut Vec<u8>, name: &str, value: impl Serialize) {
+    if text.last() != Some(&b'{') {
+        text.push(b',');
+    }
+    text.push(b'"');
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b"\":");
+    serde_json::to_writer(text, &value).expect("texts, numbers, ids and times are JSON");
 }
 
 /// Why a message is not one of our events.
@@ -152,48 +153,85 @@ pub(crate) fn read(bytes: &[u8]) -> Result<RecordedEvent, Unreadable> {
     })
 }
 
+/// Which event an envelope is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) id: Uuid,
+    pub(crate) position: i64,
+}
+
+/// Reads no more of an envelope than that.
+pub(crate) fn identity(bytes: &[u8]) -> Option<Identity> {
+    serde_json::from_slice(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorded::tests::received;
 
     #[test]
     fn an_event_comes_out_of_its_envelope_as_it_went_in() {
         let payload = r#"{ "type" : "inventory.received","quantity":3, "reference":"note \"7\"" }"#;
-        let metadata = Metadata {
-            command_id: Uuid::from_u128(1),
-            correlation_id: Uuid::from_u128(2),
-            causation_id: Some(Uuid::from_u128(3)),
-            actor: "staff".to_owned(),
-            request_id: Some("r\"1".to_owned()),
-            traceparent: None,
-            reason: Some("délivered".to_owned()),
-        };
-        let parts = Parts {
-            position: 7,
-            event_id: Uuid::from_u128(4),
-            aggregate_type: "inventory",
-            aggregate_id: "gift 0001",
-            sequence: 2,
-            event_type: "inventory.received",
-            event_version: "1",
-            payload,
-            metadata: &metadata,
-            recorded_at: "2026-03-01T12:00:00.123456Z".parse().unwrap(),
+        let event = RecordedEvent {
+            aggregate_id: "gift \"0001\"\n".to_owned(),
+            payload: payload.into(),
+            event: Event::read("inventory", "inventory.received", "1", payload).unwrap(),
+            ..received(7, "")
         };
 
-        let read = read(&write(&parts).unwrap()).unwrap();
+        let read = read(&write(&event)).unwrap();
 
         assert_eq!(&*read.payload, payload, "byte for byte");
-        assert_eq!(read.metadata, metadata);
-        assert_eq!((read.position, read.sequence), (7, 2));
-        assert_eq!(read.aggregate_id, "gift 0001");
-        assert_eq!(read.recorded_at, parts.recorded_at);
+        assert_eq!(read.metadata, event.metadata);
+        assert_eq!((read.position, read.sequence), (event.position, event.sequence));
+        assert_eq!((read.event_id, read.recorded_at), (event.event_id, event.recorded_at));
+        assert_eq!(read.aggregate_id, event.aggregate_id);
+        assert_eq!(read.event, event.event);
+    }
+
+    #[test]
+    fn an_envelope_is_cloudevents_json() {
+        let event = received(7, "note 7");
+        let envelope: serde_json::Value = serde_json::from_slice(&write(&event)).unwrap();
+        let expected = serde_json::json!({
+            "specversion": "1.0",
+            "id": event.event_id,
+            "source": "/daybook",
+            "type": "inventory.received",
+            "subject": "cup",
+            "time": "2026-03-01T12:00:00.123456Z",
+            "datacontenttype": "application/json",
+            "position": 7,
+            "aggregate": "inventory",
+            "sequence": 7,
+            "schemaversion": "1",
+            "commandid": "00000000-0000-0000-0000-000000000001",
+            "correlationid": "00000000-0000-0000-0000-000000000002",
+            "causationid": "00000000-0000-0000-0000-000000000003",
+            "actor": "staff",
+            "requestid": "r\"1",
+            "reason": "délivered",
+            "data": { "type": "inventory.received", "quantity": 1, "reference": "note 7" },
+        });
+        assert_eq!(envelope, expected);
+    }
+
+    #[test]
+    fn an_envelope_without_data_says_which_event_it_stands_for_and_is_none_itself() {
+        let event = received(7, "note 7");
+        let text = write_without_data(&event);
+        let expected = Identity { id: event.event_id, position: 7 };
+        assert_eq!(identity(&text), Some(expected));
+        assert_eq!(identity(&write(&event)), Some(expected));
+        assert!(read(&text).is_err());
     }
 
     #[test]
     fn garbage_is_no_event() {
         for garbage in ["", "{}", "[1]", "\u{0}", r#"{"specversion":"1.0"}"#] {
             assert!(read(garbage.as_bytes()).is_err(), "{garbage:?}");
+            assert_eq!(identity(garbage.as_bytes()), None, "{garbage:?}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The feed: the log, in order and without holes, for whoever projects it or acts on it.
 //!
-//! One task per process reads the stream and parses each event once; every reader gets the same
-//! batch. A reader that is new, too slow, or that missed something reads Postgres until it has
-//! caught up, so that a purged stream or an absent NATS costs time and never an event.
+//! What has arrived on the stream is kept in memory once per process ([`crate::arrivals`]), and
+//! every reader takes it from there. Where the relay of the same process carries the log, it brings
+//! what the stream has acknowledged; elsewhere one task reads the stream and parses each event once.
+//! A reader that is new, too slow, or that missed something reads Postgres until it has caught up,
+//! so that a purged stream or an absent NATS costs time and never an event.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,19 +13,18 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures::StreamExt as _;
 use sqlx::PgPool;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::arrivals::{Arrivals, Next};
 use crate::cloudevent;
 use crate::log;
+use crate::pace::Pace;
 use crate::recorded::RecordedEvent;
 use crate::stream::{Error, Stream};
 
-/// Batches that a slow reader may be behind before it reads Postgres instead.
-const BATCHES_BEHIND_MAX: usize = 128;
-/// Most events of one batch from the stream.
-const BATCH_MAX: usize = 500;
+/// Most events that are taken from the stream at a time.
+const RUN_MAX: usize = 500;
 /// How often an idle reader makes sure that it has missed nothing.
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause before the stream is opened again.
@@ -32,49 +33,71 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// can be lost together with the stream that it reads.
 const QUIET: Duration = Duration::from_secs(5);
 
-type Batch = Arc<[Arc<RecordedEvent>]>;
-
-/// Hands out feeds; clones share one reader of the stream.
+/// Hands out feeds; clones share what has arrived.
 #[derive(Clone)]
 pub struct Feeds {
     pool: PgPool,
-    sender: broadcast::Sender<Batch>,
+    arrivals: Arc<Arrivals>,
+    pace: Pace,
 }
 
 impl Feeds {
-    /// Starts reading the stream in the background, until told to stop.
-    pub fn start(pool: PgPool, stream: Stream, mut stop: watch::Receiver<bool>) -> Self {
-        let (sender, _) = broadcast::channel(BATCHES_BEHIND_MAX);
-        let feeds = Self { pool, sender: sender.clone() };
+    /// Starts reading the stream in the background, until told to stop. Readers give way to the
+    /// commands that are counted in `pace`.
+    pub fn start(
+        pool: PgPool,
+        stream: Stream,
+        pace: Pace,
+        mut stop: watch::Receiver<bool>,
+    ) -> Self {
+        let arrivals = Arc::clone(stream.arrivals());
         tokio::spawn(async move {
-            loop {
-                let result = tokio::select! {
-                    result = read(&stream, &sender) => result,
-                    // Whoever could tell us to stop may also just go away.
-                    _ = stop.wait_for(|stop| *stop) => return,
-                };
-                let Err(error) = result;
-                tracing::debug!(%error, "the stream is opened again");
-                tokio::time::sleep(RETRY_PAUSE).await;
+            let reading = read_for_ever(&stream);
+            tokio::select! {
+                () = reading => {}
+                // Whoever could tell us to stop may also just go away.
+                _ = stop.wait_for(|stop| *stop) => {}
             }
         });
-        feeds
+        Self { pool, arrivals, pace }
     }
 
-    /// A feed of its own for one reader.
+    /// A feed of its own for one reader, which gives way to clients' commands.
     pub fn subscribe(&self) -> Feed {
+        Feed { pace: self.pace.clone(), ..self.subscribe_promptly() }
+    }
+
+    /// The same for a reader that does next to nothing with an event and wants it at once.
+    pub fn subscribe_promptly(&self) -> Feed {
         Feed {
             pool: self.pool.clone(),
-            receiver: self.sender.subscribe(),
-            waiting: None,
+            pace: Pace::default(),
+            give_way_until: None,
+            news: self.arrivals.news(),
+            arrivals: Arc::clone(&self.arrivals),
             behind: true,
             look_at: Instant::now() + IDLE,
         }
     }
 }
 
-/// Reads new events from the stream and hands them to every feed. Older ones are in Postgres.
-async fn read(stream: &Stream, feeds: &broadcast::Sender<Batch>) -> Result<Infallible, Error> {
+/// Reads the stream whenever nobody in this process brings what arrives on it.
+async fn read_for_ever(stream: &Stream) {
+    let mut carried_here = stream.arrivals().carried_here();
+    loop {
+        // The sender is the stream's own and lives as long as the stream.
+        drop(carried_here.wait_for(|carried_here| !carried_here).await);
+        let Err(error) = tokio::select! {
+            result = read(stream) => result,
+            _ = carried_here.wait_for(|carried_here| *carried_here) => continue,
+        };
+        tracing::debug!(%error, "the stream is opened again");
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// Reads new events from the stream. Older ones are in Postgres.
+async fn read(stream: &Stream) -> Result<Infallible, Error> {
     let config = pull::OrderedConfig {
         deliver_policy: DeliverPolicy::New,
         ..pull::OrderedConfig::default()
@@ -88,19 +111,19 @@ async fn read(stream: &Stream, feeds: &broadcast::Sender<Batch>) -> Result<Infal
         .messages()
         .await
         .map_err(|error| Error::jetstream("deliver messages", error))?;
-    let mut batches = messages.ready_chunks(BATCH_MAX);
+    let mut runs = messages.ready_chunks(RUN_MAX);
     let mut seen = None;
     loop {
-        let Ok(batch) = tokio::time::timeout(QUIET, batches.next()).await else {
+        let Ok(messages) = tokio::time::timeout(QUIET, runs.next()).await else {
             let last = stream.last_sequence().await?;
             if *seen.get_or_insert(last) == last {
                 continue;
             }
             return Err(Error::jetstream("deliver", "it holds other messages than it delivers"));
         };
-        let batch = batch.ok_or_else(|| Error::jetstream("deliver", "the stream ended"))?;
-        let mut events = Vec::with_capacity(batch.len());
-        for message in batch {
+        let messages = messages.ok_or_else(|| Error::jetstream("deliver", "the stream ended"))?;
+        let mut events = Vec::with_capacity(messages.len());
+        for message in messages {
             let message = message.map_err(|error| Error::jetstream("deliver", error))?;
             let sequence = message.info().map(|info| info.stream_sequence);
             let sequence = sequence.map_err(|error| Error::jetstream("deliver", error))?;
@@ -116,17 +139,22 @@ async fn read(stream: &Stream, feeds: &broadcast::Sender<Batch>) -> Result<Infal
                 Err(error) => tracing::warn!(sequence, %error, "skipped: not an event"),
             }
         }
-        // Nobody listens while nothing is projected.
-        let _nobody = feeds.send(events.into());
+        for run in events.chunk_by(|one, next| one.position + 1 == next.position) {
+            stream.arrivals().take(run);
+        }
     }
 }
 
 /// The log from a mark on, for one reader.
 pub struct Feed {
     pool: PgPool,
-    receiver: broadcast::Receiver<Batch>,
-    /// What the stream has brought and is not taken yet.
-    waiting: Option<Batch>,
+    /// Whom it gives way to.
+    pace: Pace,
+    /// When it has done so for long enough. Kept here for the same reason as `look_at`.
+    give_way_until: Option<Instant>,
+    arrivals: Arc<Arrivals>,
+    /// Wakes when something arrives.
+    news: watch::Receiver<i64>,
     /// Whether Postgres has more than this reader has seen.
     behind: bool,
     /// When an idle reader looks into Postgres. Kept here, because callers that also wait for
@@ -143,69 +171,35 @@ impl Feed {
     ) -> Result<Vec<Arc<RecordedEvent>>, log::Error> {
         // At least one: a reader that takes none would never get on.
         let max = max.max(1);
+        let behind = self.arrivals.last().saturating_sub(mark);
+        self.pace.give_way(behind, &mut self.give_way_until).await;
         loop {
-            if let Some(events) = self.brought_by_stream(mark, max) {
-                return Ok(events);
+            // Before the look, so that what arrives after it wakes us.
+            self.news.mark_unchanged();
+            match self.arrivals.after(mark, max) {
+                Next::Events(events) => {
+                    self.look_at = Instant::now() + IDLE;
+                    self.give_way_until = None;
+                    return Ok(events);
+                }
+                Next::Beyond => self.behind = true,
+                Next::Nothing => {}
             }
-            if self.behind || self.waiting.is_some() {
+            if self.behind {
                 let limit = i64::try_from(max)
                     .unwrap_or(log::PAGE_MAX)
                     .min(log::PAGE_MAX);
-                let events = log::after(&self.pool, mark, limit).await?;
+                let page = log::page_after(&self.pool, mark, limit).await?;
                 self.look_at = Instant::now() + IDLE;
-                self.behind = i64::try_from(events.len()) == Ok(limit);
-                if !events.is_empty() {
-                    return Ok(events);
-                }
-                // What the stream holds beyond the log is not ours.
-                self.waiting = None;
-            }
-            match tokio::time::timeout_at(self.look_at, self.receiver.recv()).await {
-                Ok(Ok(batch)) => {
-                    self.look_at = Instant::now() + IDLE;
-                    self.waiting = Some(batch);
-                }
-                Ok(Err(RecvError::Lagged(_))) | Err(_) => self.behind = true,
-                Ok(Err(RecvError::Closed)) => {
-                    self.behind = true;
-                    tokio::time::sleep(IDLE).await;
+                self.behind = page.more;
+                if !page.events.is_empty() {
+                    self.give_way_until = None;
+                    return Ok(page.events);
                 }
             }
-        }
-    }
-
-    /// What the stream has brought, if it continues at the mark.
-    fn brought_by_stream(&mut self, mark: i64, max: usize) -> Option<Vec<Arc<RecordedEvent>>> {
-        let mut events: Vec<Arc<RecordedEvent>> = Vec::new();
-        // One at a time: what is not taken now stays in the channel, which is bounded.
-        while events.len() < max
-            && let Some(batch) = self.waiting.take().or_else(|| self.receive())
-        {
-            let next = mark + 1 + i64::try_from(events.len()).unwrap_or(i64::MAX);
-            let start = batch.partition_point(|event| event.position < next);
-            let run = batch[start..]
-                .iter()
-                .zip(next..)
-                .take_while(|(event, position)| event.position == *position)
-                .take(max - events.len());
-            events.extend(run.map(|(event, _)| Arc::clone(event)));
-            let next = mark + 1 + i64::try_from(events.len()).unwrap_or(i64::MAX);
-            if batch.last().is_some_and(|last| next <= last.position) {
-                // Beyond a hole, or beyond what was asked for.
-                self.waiting = Some(batch);
-                break;
-            }
-        }
-        (!events.is_empty()).then_some(events)
-    }
-
-    fn receive(&mut self) -> Option<Batch> {
-        loop {
-            match self.receiver.try_recv() {
-                Ok(batch) => return Some(batch),
-                Err(TryRecvError::Lagged(_)) => self.behind = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
-            }
+            let news = tokio::time::timeout_at(self.look_at, self.news.changed());
+            // The sender lives in what this feed holds, so only the time can end this.
+            self.behind = news.await.is_err();
         }
     }
 }

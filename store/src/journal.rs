@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cqrs_es::{AggregateError, CqrsFramework};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -19,20 +18,18 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::append::Entry;
-use crate::attempt::{Attempt, AttemptRef, Done, Request, Room, Wording};
+use crate::attempt::{Request, Room};
 use crate::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt, Verdict};
+use crate::deciding::{Presumed, unavailable};
 use crate::loading;
+use crate::pace::Pace;
 use crate::receipts;
-use crate::states::{Guard, Kept, Slot, States};
+use crate::recent::Recent;
+use crate::snapshots::{self, Snapshots};
+use crate::states::{Kept, STATES_BYTES_MAX, States};
+use crate::streams::Streams;
 use crate::writer::{self, CommittedBatch, Failure, Submission};
 
-/// Five tries outlast a burst on one stream; beyond that the client should know.
-const CONFLICT_RETRIES_MAX: u32 = 5;
-/// Pause before the first of them; each next one is twice as long, so that together they outlast
-/// the burst of another process that has the next batch ready whenever ours has failed.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
-/// Times a command is decided anew because something else that shared its state failed.
-const OUTDATED_RETRIES_MAX: u32 = 50;
 /// Commands that may wait for their aggregate or the writer; each waits in memory.
 const QUEUE_MAX: usize = 20_000;
 /// The writer commits one batch at a time, and needs a second connection when one was lost.
@@ -40,28 +37,54 @@ const WRITER_CONNECTIONS_MAX: u32 = 2;
 /// How long a batch waits for a connection before its callers are told to try again.
 const WRITER_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The head's row lock stops every writer, so nobody may hold it or wait for it without a bound:
-/// the largest batch takes a second, and a client that has vanished does not come back.
-const WRITER_SETTINGS: &str =
-    "set statement_timeout = '15s'; set idle_in_transaction_session_timeout = '10s'";
+/// the largest batch takes a second, and a client that has vanished does not come back. And there
+/// is one plan for a batch, whatever is in it: making it anew took as long as thirty rows.
+const WRITER_SETTINGS: &str = "set statement_timeout = '15s'; \
+    set idle_in_transaction_session_timeout = '10s'; \
+    set plan_cache_mode = force_generic_plan";
 
 /// Handle to the journal; clones share it.
 #[derive(Clone)]
 pub struct Journal {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     pool: PgPool,
-    states: States,
+    pub(crate) states: States,
+    pub(crate) streams: Streams,
+    pub(crate) snapshots: Snapshots,
+    recent: Recent,
+    pace: Pace,
     queue: mpsc::Sender<Submission>,
 }
 
+/// How much the journal keeps in memory, and how often it writes down what a stream adds up to.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Of all states of aggregates together.
+    pub states_bytes_max: usize,
+    /// Events of one stream between two snapshots.
+    pub snapshot_events_min: i64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { states_bytes_max: STATES_BYTES_MAX, snapshot_events_min: snapshots::EVENTS_MIN }
+    }
+}
+
 /// What the relay is fed with.
-pub struct Committed(pub(crate) mpsc::Receiver<Arc<CommittedBatch>>);
+pub struct Committed(pub(crate) mpsc::Receiver<CommittedBatch>);
 
 impl Journal {
     /// Starts the writer. The second part goes to the relay; without one it may be dropped.
     pub fn start(pool: &PgPool) -> (Self, Committed) {
+        Self::start_within(pool, &Bounds::default())
+    }
+
+    /// The same with other bounds than the usual ones.
+    pub fn start_within(pool: &PgPool, bounds: &Bounds) -> (Self, Committed) {
         // Of its own, so that no crowd of readers keeps the writer from the database.
         let writers = PgPoolOptions::new()
             .max_connections(WRITER_CONNECTIONS_MAX)
@@ -70,12 +93,24 @@ impl Journal {
                 Box::pin(async { connection.execute(WRITER_SETTINGS).await.map(|_| ()) })
             })
             .connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
-        let (queue, committed) = writer::start(writers, QUEUE_MAX);
-        let inner = Inner { pool: pool.clone(), states: States::default(), queue };
+        let pace = Pace::default();
+        let (queue, committed) = writer::start(writers, QUEUE_MAX, pace.clone());
+        let streams = Streams::start(pool);
+        let events_min = bounds.snapshot_events_min;
+        let inner = Inner {
+            pool: pool.clone(),
+            states: States::new(bounds.states_bytes_max),
+            snapshots: Snapshots::start(pool, &streams, pace.clone(), events_min),
+            streams,
+            recent: Recent::default(),
+            pace,
+            queue,
+        };
         (Self { inner: Arc::new(inner) }, Committed(committed))
     }
 
-    /// Executes a client's command, which may be a repetition: its receipt is looked for first.
+    /// Executes a client's command. A repetition gets the receipt of the first, whether it is known
+    /// as one at once or found by the log's constraint.
     ///
     /// A full queue is reported at once as [`ExecuteError::Overloaded`].
     pub async fn execute<A: Kept>(
@@ -85,10 +120,8 @@ impl Journal {
         envelope: Envelope,
         wording: impl Fn(Decided<'_, A>) -> Option<Answer> + Send + Sync,
     ) -> Result<Receipt<A::Error>, ExecuteError> {
-        let known = self
-            .receipt(envelope.command_id, &envelope.fingerprint)
-            .await?;
-        if let Some(receipt) = known {
+        let _under_way = self.inner.pace.enter();
+        if let Some(receipt) = self.receipt_of_repetition(&envelope).await? {
             return Ok(receipt);
         }
         let room = self
@@ -99,14 +132,15 @@ impl Journal {
                 TrySendError::Full(()) => ExecuteError::Overloaded,
                 TrySendError::Closed(()) => closed(),
             })?;
-        let metadata_json = to_json(&envelope.metadata())?;
+        let metadata_json = to_json(&envelope.metadata())?.into();
         let envelope = &envelope;
         let request = Request { aggregate_id, envelope, metadata_json, wording: &wording };
         self.decide(request, command, room).await
     }
 
     /// Executes a command whose id was derived from its cause, as workers do. Repetitions are rare
-    /// (after a crash), so they are found by the log's constraint instead of being looked for.
+    /// (after a crash), so they are found by the log's constraint alone. Waits while the queue is
+    /// full.
     pub async fn execute_derived<A: Kept>(
         &self,
         aggregate_id: &str,
@@ -114,10 +148,19 @@ impl Journal {
         envelope: Envelope,
     ) -> Result<Receipt<A::Error>, ExecuteError> {
         let room = self.room().await?;
-        let metadata_json = to_json(&envelope.metadata())?;
+        let metadata_json = to_json(&envelope.metadata())?.into();
         let (envelope, wording) = (&envelope, &|_: Decided<'_, A>| None);
         let request = Request { aggregate_id, envelope, metadata_json, wording };
         self.decide(request, command, room).await
+    }
+
+    /// State and version of one aggregate as far as it has been decided, which may be ahead of the
+    /// commit: for who will command it next, because the journal has the last word then.
+    pub async fn decided<A: Kept>(&self, aggregate_id: &str) -> Result<(A, i64), ExecuteError> {
+        let slot = self.inner.states.slot::<A>(aggregate_id);
+        let (mut guard, epoch) = self.lock(&slot, aggregate_id, Presumed::Anything).await?;
+        guard.epoch = Some(epoch);
+        Ok((guard.state.clone(), guard.version))
     }
 
     /// Remembers an answer that no aggregate was asked for.
@@ -126,10 +169,8 @@ impl Journal {
         envelope: Envelope,
         answer: Answer,
     ) -> Result<Receipt<()>, ExecuteError> {
-        let known = self
-            .receipt(envelope.command_id, &envelope.fingerprint)
-            .await?;
-        if let Some(receipt) = known {
+        let _under_way = self.inner.pace.enter();
+        if let Some(receipt) = self.receipt_of_repetition(&envelope).await? {
             return Ok(receipt);
         }
         let (command_id, fingerprint) = (envelope.command_id, envelope.fingerprint);
@@ -138,7 +179,7 @@ impl Journal {
             aggregate_id: command_id.to_string(),
             events: Vec::new(),
             metadata: envelope.metadata(),
-            metadata_json: String::new(),
+            metadata_json: "".into(),
             fingerprint,
             refusal: Some(to_json(&Verdict::<()>::TurnedAway)?),
             version: 0,
@@ -184,124 +225,44 @@ impl Journal {
             .map_err(|error| ExecuteError::Unavailable(error.to_string()))
     }
 
-    /// State and version of one aggregate, read from the log: committed facts only.
+    /// How many of clients' commands are under way.
+    pub fn pace(&self) -> &Pace {
+        &self.inner.pace
+    }
+
+    /// State and version of one aggregate, read from its first event on: committed facts only, and
+    /// for streams that end some day.
     pub async fn load<A: Kept>(&self, aggregate_id: &str) -> Result<(A, i64), ExecuteError> {
         loading::load(&self.inner.pool, aggregate_id).await
     }
 
-    /// States of many small aggregates, read from the log in one query. Unknown ones are absent.
+    /// States and versions of many aggregates, read from the log in few queries: committed facts
+    /// only. Unknown ones are absent.
     pub async fn fold_many<A: Kept>(
         &self,
         aggregate_ids: &[String],
-    ) -> Result<HashMap<String, A>, ExecuteError> {
-        loading::fold_many(&self.inner.pool, aggregate_ids).await
+    ) -> Result<HashMap<String, (A, i64)>, ExecuteError> {
+        loading::load_many(&self.inner.streams, aggregate_ids).await
     }
 
-    /// Decides and commits, again if the state it was decided on turns out to be wrong.
-    async fn decide<A: Kept, W: Wording<A>>(
+    /// The receipt of a command that this process has seen before.
+    async fn receipt_of_repetition<R: DeserializeOwned>(
         &self,
-        request: Request<'_, W>,
-        command: A::Command,
-        mut room: Room<'_>,
-    ) -> Result<Receipt<A::Error>, ExecuteError> {
-        let slot = self.inner.states.slot::<A>(request.aggregate_id);
-        let (mut conflicts, mut outdated) = (0, 0);
-        loop {
-            let failure = match self
-                .try_once(&slot, &request, command.clone(), room)
-                .await?
-            {
-                Ok(receipt) => return Ok(receipt),
-                Err(failure) => failure,
-            };
-            let command_id = request.envelope.command_id;
-            match failure {
-                Failure::Duplicate => {
-                    let fingerprint = &request.envelope.fingerprint;
-                    return self.receipt_of_duplicate(command_id, fingerprint).await;
-                }
-                Failure::Conflict { .. } if conflicts < CONFLICT_RETRIES_MAX => {
-                    tokio::time::sleep(conflict_pause(conflicts, command_id)).await;
-                    conflicts += 1;
-                }
-                Failure::Conflict { expected, actual } => {
-                    let stream = format!("{} {}", A::TYPE, request.aggregate_id);
-                    return Err(ExecuteError::Conflict { stream, expected, actual });
-                }
-                Failure::Outdated if outdated < OUTDATED_RETRIES_MAX => outdated += 1,
-                Failure::Outdated | Failure::Unavailable(_) => return Err(unavailable(failure)),
-            }
-            room = self.room().await?;
+        envelope: &Envelope,
+    ) -> Result<Option<Receipt<R>>, ExecuteError> {
+        if self.inner.recent.has_seen(envelope.command_id) {
+            self.receipt(envelope.command_id, &envelope.fingerprint)
+                .await
+        } else {
+            Ok(None)
         }
     }
 
-    async fn try_once<A: Kept, W: Wording<A>>(
-        &self,
-        slot: &Slot<A>,
-        request: &Request<'_, W>,
-        command: A::Command,
-        room: Room<'_>,
-    ) -> Result<Result<Receipt<A::Error>, Failure>, ExecuteError> {
-        let (guard, decided_in) = self.lock(slot, request.aggregate_id).await?;
-        let version = guard.version;
-        let attempt = Attempt::new(request, room, slot.epoch(), (guard, decided_in));
-        let receipt = |verdict, done: Done| {
-            done.committed.map(|committed| Receipt {
-                verdict,
-                aggregate_type: A::TYPE.to_owned(),
-                aggregate_id: request.aggregate_id.to_owned(),
-                version: done.version,
-                first_position: committed.first_position,
-                last_position: committed.last_position,
-                answer: done.answer,
-                replayed: false,
-            })
-        };
-        let refuse = async |decided: Decided<'_, A>, verdict: Verdict<A::Error>| {
-            let answer = (request.wording)(decided);
-            let remembered = Some(to_json(&verdict)?);
-            let guard = attempt.take_home();
-            let done = attempt.submit(guard, Vec::new(), remembered, answer).await;
-            Ok(receipt(verdict, done))
-        };
-        if let Some(expected) = request.envelope.expected_version
-            && expected != version
-        {
-            let decided = Decided::VersionMismatch { expected, actual: version };
-            let verdict = Verdict::VersionMismatch { expected, actual: version };
-            return refuse(decided, verdict).await;
-        }
-        let framework = CqrsFramework::new(AttemptRef(&attempt), Vec::new(), ());
-        match framework.execute(request.aggregate_id, command).await {
-            Ok(()) => Ok(receipt(Verdict::Accepted, attempt.take_result())),
-            Err(AggregateError::UserError(refusal)) => {
-                refuse(Decided::Refused(&refusal), Verdict::Refused(refusal.clone())).await
-            }
-            Err(other) => Err(ExecuteError::Corrupt(other.to_string())),
-        }
-    }
-
-    /// Locks an aggregate and makes sure that its state belongs to the current epoch, which comes
-    /// with it; the state counts again once what is decided on it has been submitted.
-    async fn lock<A: Kept>(
-        &self,
-        slot: &Slot<A>,
-        aggregate_id: &str,
-    ) -> Result<(Guard<A>, u64), ExecuteError> {
-        let mut guard = slot.lock().await;
-        // Read before the log is: what fails meanwhile ends this epoch, and the decision with it.
-        let epoch = slot.epoch().now();
-        if guard.epoch.take() != Some(epoch) {
-            loading::reload(&self.inner.pool, aggregate_id, &mut guard).await?;
-        }
-        Ok((guard, epoch))
-    }
-
-    async fn room(&self) -> Result<Room<'_>, ExecuteError> {
+    pub(crate) async fn room(&self) -> Result<Room<'_>, ExecuteError> {
         self.inner.queue.reserve().await.map_err(|_| closed())
     }
 
-    async fn receipt_of_duplicate<R: DeserializeOwned>(
+    pub(crate) async fn receipt_of_duplicate<R: DeserializeOwned>(
         &self,
         command_id: Uuid,
         fingerprint: &Fingerprint,
@@ -312,26 +273,10 @@ impl Journal {
     }
 }
 
-/// Twice as long each time, and not the same for all who met the same conflict.
-fn conflict_pause(conflicts: u32, command_id: Uuid) -> Duration {
-    let pause = CONFLICT_PAUSE * 2_u32.pow(conflicts);
-    let share = u32::from(command_id.as_bytes()[15]);
-    pause + pause * share / u32::from(u8::MAX)
-}
-
 fn closed() -> ExecuteError {
     ExecuteError::Unavailable("the journal has been closed".to_owned())
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String, ExecuteError> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, ExecuteError> {
     serde_json::to_string(value).map_err(|error| ExecuteError::Corrupt(error.to_string()))
-}
-
-fn unavailable(failure: Failure) -> ExecuteError {
-    ExecuteError::Unavailable(match failure {
-        Failure::Unavailable(cause) => cause,
-        Failure::Duplicate | Failure::Conflict { .. } | Failure::Outdated => {
-            "other commands on the same aggregate kept failing".to_owned()
-        }
-    })
 }

@@ -3,21 +3,30 @@
 //! The only writer of `events`. Knows nothing of HTTP or read models.
 
 mod append;
+mod arrivals;
 mod attempt;
 mod cloudevent;
 pub mod command;
+pub mod comparing;
 mod culprits;
+mod deciding;
 pub mod feed;
 pub mod journal;
+mod kept;
 pub mod leader;
 mod loading;
 pub mod log;
 mod lost;
+pub mod pace;
+mod publish;
 mod receipts;
+mod recent;
 pub mod recorded;
 pub mod relay;
+mod snapshots;
 pub mod states;
 pub mod stream;
+mod streams;
 mod tail;
 mod writer;
 

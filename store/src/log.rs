@@ -3,20 +3,29 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use cqrs_es::persist::SerializedEvent;
-use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
 use crate::recorded::{BadRecord, RecordedEvent, Row};
 
 /// Most events of one page: bounds memory and the time a page takes.
 pub const PAGE_MAX: i64 = 5_000;
+/// Bytes after which a page ends, whatever it was asked for.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rows that are fetched at a time: a page exceeds its bytes by at most so many events of half a
+/// megabyte.
+const ROWS_MAX: i64 = 250;
 
 /// Every column of `events`, with json as the text it was stored as.
-pub(crate) const SELECT: &str = "select position, event_id, aggregate_type, aggregate_id, sequence, \
-    event_type, event_version, payload::text as payload, metadata::text as metadata, recorded_at \
-    from events";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select position, event_id, aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload::text as payload, metadata::text as metadata, recorded_at \
+             from events ",
+            $rest
+        )
+    };
+}
 
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,25 +66,97 @@ pub async fn head(pool: &PgPool) -> sqlx::Result<i64> {
         .await
 }
 
-/// The events after a position, in order, at most `limit` and at most [`PAGE_MAX`].
+/// Events in order of position.
+#[derive(Debug)]
+pub struct Page {
+    /// As many as were asked for, or fewer where they are large; at least one if there is one.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// Whether there may be more behind them.
+    pub more: bool,
+}
+
+/// The events after a position, in order, at most `limit` and at most [`PAGE_MAX`]; fewer where
+/// they are large, but at least one if there is one.
 pub async fn after(
     pool: &PgPool,
     position: i64,
     limit: i64,
 ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-    let slice = Slice { from: Some(position.saturating_add(1)), ..Slice::default() };
-    page(pool, &slice, limit).await
+    Ok(page_after(pool, position, limit).await?.events)
+}
+
+/// As [`after`]. One statement for all pages, because this is how readers catch up.
+pub(crate) async fn page_after(pool: &PgPool, position: i64, limit: i64) -> Result<Page, Error> {
+    let mut reading = Reading::of(limit.clamp(0, PAGE_MAX));
+    while let Some(rows_max) = reading.rows_max() {
+        let rows = sqlx::query_as(select!("where $1 < position order by position limit $2"))
+            .bind(reading.last().unwrap_or(position))
+            .bind(rows_max)
+            .fetch_all(pool)
+            .await?;
+        reading.take(rows, rows_max)?;
+    }
+    Ok(reading.page)
 }
 
 /// The first events of a slice, in order, at most `limit` and at most [`PAGE_MAX`].
-pub async fn page(
-    pool: &PgPool,
-    slice: &Slice,
-    limit: i64,
-) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
-    sql.push(" where position between ")
-        .push_bind(slice.from.unwrap_or(1));
+pub async fn page(pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, Error> {
+    let limit = limit.clamp(0, PAGE_MAX);
+    // One more than asked for tells whether there is more.
+    let mut reading = Reading::of(limit + 1);
+    while let Some(rows_max) = reading.rows_max() {
+        let next = reading.last().map(|last| last.saturating_add(1));
+        let mut sql = of_slice(slice, next.or(slice.from).unwrap_or(1));
+        sql.push(" order by position limit ").push_bind(rows_max);
+        let rows = sql.build_query_as().fetch_all(pool).await?;
+        reading.take(rows, rows_max)?;
+    }
+    let mut page = reading.page;
+    if usize::try_from(limit).is_ok_and(|limit| limit < page.events.len()) {
+        page.events.pop();
+    }
+    Ok(page)
+}
+
+/// A page that is being read, some rows at a time.
+struct Reading {
+    page: Page,
+    /// How many events are wanted yet.
+    left: i64,
+    bytes: usize,
+}
+
+impl Reading {
+    fn of(limit: i64) -> Self {
+        Self { page: Page { events: Vec::new(), more: true }, left: limit, bytes: 0 }
+    }
+
+    fn last(&self) -> Option<i64> {
+        self.page.events.last().map(|last| last.position)
+    }
+
+    /// How many rows to fetch next, if any.
+    fn rows_max(&self) -> Option<i64> {
+        let goes_on = self.page.more && 0 < self.left && self.bytes < PAGE_BYTES_MAX;
+        goes_on.then(|| self.left.min(ROWS_MAX))
+    }
+
+    fn take(&mut self, rows: Vec<Row>, rows_max: i64) -> Result<(), BadRecord> {
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        self.left -= count;
+        self.page.more = count == rows_max;
+        for row in rows {
+            let event = RecordedEvent::try_from(row)?;
+            self.bytes += event.payload.len();
+            self.page.events.push(Arc::new(event));
+        }
+        Ok(())
+    }
+}
+
+fn of_slice(slice: &Slice, from: i64) -> QueryBuilder<'_, Postgres> {
+    let mut sql = QueryBuilder::new(select!("where position between "));
+    sql.push_bind(from);
     sql.push(" and ").push_bind(slice.to.unwrap_or(i64::MAX));
     if let Some(since) = slice.since {
         sql.push(" and recorded_at >= ").push_bind(since);
@@ -97,12 +178,7 @@ pub async fn page(
             .push_bind(positions)
             .push(")");
     }
-    sql.push(" order by position limit ")
-        .push_bind(limit.clamp(0, PAGE_MAX));
-    let rows: Vec<Row> = sql.build_query_as().fetch_all(pool).await?;
-    rows.into_iter()
-        .map(|row| Ok(Arc::new(row.try_into()?)))
-        .collect()
+    sql
 }
 
 /// All events of one stream, in order of sequence.
@@ -111,70 +187,14 @@ pub async fn of_aggregate(
     aggregate_type: &str,
     aggregate_id: &str,
 ) -> Result<Vec<Arc<RecordedEvent>>, Error> {
-    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
-    sql.push(" where aggregate_type = ")
-        .push_bind(aggregate_type);
-    sql.push(" and aggregate_id = ").push_bind(aggregate_id);
-    sql.push(" order by sequence");
-    let rows: Vec<Row> = sql.build_query_as().fetch_all(pool).await?;
-    rows.into_iter()
-        .map(|row| Ok(Arc::new(row.try_into()?)))
-        .collect()
-}
-
-/// All events of some streams of one type, in order of sequence within each.
-pub(crate) async fn of_aggregates(
-    pool: &PgPool,
-    aggregate_type: &str,
-    aggregate_ids: &[String],
-) -> Result<Vec<SerializedEvent>, sqlx::Error> {
-    let rows: Vec<Columns> = sqlx::query_as(
-        "select aggregate_id, sequence, event_type, event_version, payload, metadata \
-         from events where aggregate_type = $1 and aggregate_id = any($2) \
-         order by aggregate_id, sequence",
-    )
-    .bind(aggregate_type)
-    .bind(aggregate_ids)
-    .fetch_all(pool)
-    .await?;
-    Ok(serialized(aggregate_type, rows))
-}
-
-/// The events of one stream after a sequence, in order of sequence.
-pub(crate) async fn of_aggregate_after(
-    pool: &PgPool,
-    aggregate_type: &str,
-    aggregate_id: &str,
-    sequence: i64,
-) -> Result<Vec<SerializedEvent>, sqlx::Error> {
-    let rows: Vec<Columns> = sqlx::query_as(
-        "select aggregate_id, sequence, event_type, event_version, payload, metadata \
-         from events where aggregate_type = $1 and aggregate_id = $2 and $3 < sequence \
-         order by sequence",
-    )
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where aggregate_type = $1 and aggregate_id = $2 order by sequence"
+    ))
     .bind(aggregate_type)
     .bind(aggregate_id)
-    .bind(sequence)
     .fetch_all(pool)
     .await?;
-    Ok(serialized(aggregate_type, rows))
-}
-
-/// What cqrs-es wants to know of an event, but for the type of its aggregate.
-type Columns = (String, i64, String, String, Json<Value>, Json<Value>);
-
-fn serialized(aggregate_type: &str, rows: Vec<Columns>) -> Vec<SerializedEvent> {
     rows.into_iter()
-        .map(|(aggregate_id, sequence, event_type, event_version, payload, metadata)| {
-            SerializedEvent::new(
-                aggregate_id,
-                usize::try_from(sequence).unwrap_or(usize::MAX),
-                aggregate_type.to_owned(),
-                event_type,
-                event_version,
-                payload.0,
-                metadata.0,
-            )
-        })
+        .map(|row| Ok(Arc::new(row.try_into()?)))
         .collect()
 }

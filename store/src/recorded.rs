@@ -58,6 +58,16 @@ pub struct RecordedEvent {
     pub event: Event,
 }
 
+/// Bytes of an event in memory beside its payload, roughly.
+const EVENT_BYTES: usize = 1_000;
+
+impl RecordedEvent {
+    /// Rough size in memory, where the payload is kept as text and once more as what it says.
+    pub(crate) fn bytes(&self) -> usize {
+        EVENT_BYTES + 2 * self.payload.len()
+    }
+}
+
 /// Why a row of the log cannot be understood. Our fault or an older program's, never the client's.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRecord {
@@ -116,5 +126,41 @@ impl TryFrom<Row> for RecordedEvent {
             recorded_at: row.recorded_at,
             event,
         })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Stock that came in, with a reference as long as it takes.
+    pub(crate) fn received(position: i64, reference: &str) -> RecordedEvent {
+        let payload = serde_json::json!({
+            "type": "inventory.received",
+            "quantity": 1,
+            "reference": reference,
+        });
+        let payload = payload.to_string();
+        RecordedEvent {
+            position,
+            event_id: Uuid::now_v7(),
+            aggregate_type: "inventory".to_owned(),
+            aggregate_id: "cup".to_owned(),
+            sequence: position,
+            event_type: "inventory.received".to_owned(),
+            event_version: "1".to_owned(),
+            event: Event::read("inventory", "inventory.received", "1", &payload).unwrap(),
+            payload: payload.into(),
+            metadata: Metadata {
+                command_id: Uuid::from_u128(1),
+                correlation_id: Uuid::from_u128(2),
+                causation_id: Some(Uuid::from_u128(3)),
+                actor: "staff".to_owned(),
+                request_id: Some("r\"1".to_owned()),
+                traceparent: None,
+                reason: Some("délivered".to_owned()),
+            },
+            recorded_at: "2026-03-01T12:00:00.123456Z".parse().unwrap(),
+        }
     }
 }

@@ -1,26 +1,27 @@
 //! The relay: carries the log to the stream, each event exactly at its own sequence.
 //!
-//! Every publish names the sequence that must come before it, so that two relays can race and
-//! neither doubles nor reorders. Where the stream stands is the relay's only checkpoint.
+//! Where the stream stands is the relay's only checkpoint. What the stream has stored, the relay
+//! also hands to the feeds of its own process, which need not read and parse it again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::message::PublishMessage;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
 
-use crate::cloudevent::{self, Parts};
 use crate::journal::Committed;
 use crate::leader::{self, Lead, Office};
 use crate::log;
+use crate::publish::{Publisher, RUN_BYTES_MAX, RUN_MAX};
+use crate::recorded::RecordedEvent;
 use crate::stream::{Error, Stream};
-use crate::tail::WINDOW;
 use crate::writer::CommittedBatch;
 
 /// Events read from Postgres at a time while the stream is behind.
 const PAGE: i64 = 1_000;
+/// Committed batches taken at a time: what was committed while the last run was on its way.
+const BATCHES_MAX: usize = 16;
 /// How often an idle relay looks whether another process has written.
 const IDLE: Duration = Duration::from_millis(200);
 /// How often an idle relay looks whether the stream is still what it was: deleted, restored or
@@ -48,7 +49,7 @@ pub async fn run(
     standing: watch::Sender<Standing>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut relay = Relay { pool, stream, committed: committed.0, standing, last: 0 };
+    let mut relay = Relay { pool, stream, committed: committed.0, standing };
     loop {
         let result = tokio::select! {
             result = relay.lead() => result,
@@ -68,19 +69,20 @@ pub async fn run(
 struct Relay {
     pool: PgPool,
     stream: Stream,
-    committed: mpsc::Receiver<Arc<CommittedBatch>>,
+    committed: mpsc::Receiver<CommittedBatch>,
     standing: watch::Sender<Standing>,
-    /// The stream's last sequence.
-    last: i64,
 }
 
 impl Relay {
     /// Becomes the active relay of this database and publishes until something fails.
     async fn lead(&mut self) -> Result<Infallible, Error> {
         let mut lead = self.become_active().await?;
-        self.last = self.stream.open(&self.pool).await?.last_sequence;
-        tracing::info!(last_sequence = self.last, "the relay is active");
-        self.publish_for_ever(&mut lead).await
+        let opened = self.stream.open(&self.pool).await?;
+        let publisher = Publisher::open(&self.stream, opened.takes_batches).await?;
+        tracing::info!(last_sequence = opened.last_sequence, "the relay is active");
+        let _carrying = self.stream.arrivals().carry();
+        let mut active = Active { relay: self, publisher, last: opened.last_sequence };
+        active.publish_for_ever(&mut lead).await
     }
 
     /// Until it is our turn, nothing is kept of what is committed: it is read from Postgres then.
@@ -96,20 +98,31 @@ impl Relay {
         while self.committed.try_recv().is_ok() {}
         Ok(lead)
     }
+}
 
+struct Active<'a> {
+    relay: &'a mut Relay,
+    publisher: Publisher,
+    /// The stream's last sequence.
+    last: i64,
+}
+
+impl Active<'_> {
     async fn publish_for_ever(&mut self, lead: &mut Lead) -> Result<Infallible, Error> {
-        self.catch_up(log::head(&self.pool).await?).await?;
+        self.catch_up(log::head(&self.relay.pool).await?).await?;
         let mut checked = Instant::now();
+        let mut batches = Vec::with_capacity(BATCHES_MAX);
         loop {
-            match tokio::time::timeout(IDLE, self.committed.recv()).await {
-                Ok(Some(batch)) => {
-                    self.pass_on(&batch).await?;
+            let committed = self.relay.committed.recv_many(&mut batches, BATCHES_MAX);
+            match tokio::time::timeout(IDLE, committed).await {
+                // The journal is gone; other processes may still write.
+                Ok(0) => tokio::time::sleep(IDLE).await,
+                Ok(_) => {
+                    self.pass_on(&mut batches).await?;
                     // What was acknowledged is there.
                     checked = Instant::now();
                     continue;
                 }
-                // The journal is gone; other processes may still write.
-                Ok(None) => tokio::time::sleep(IDLE).await,
                 Err(_idle) => {}
             }
             lead.still_ours().await?;
@@ -117,13 +130,13 @@ impl Relay {
                 self.check().await?;
                 checked = Instant::now();
             }
-            self.catch_up(log::head(&self.pool).await?).await?;
+            self.catch_up(log::head(&self.relay.pool).await?).await?;
         }
     }
 
     /// Fails if the stream's end is not ours any more; opening it again finds out why.
     async fn check(&self) -> Result<(), Error> {
-        let found = self.stream.last_sequence().await?;
+        let found = self.relay.stream.last_sequence().await?;
         if found == self.last {
             return Ok(());
         }
@@ -131,102 +144,93 @@ impl Relay {
         Err(Error::jetstream("keep the stream", cause))
     }
 
-    /// Publishes a batch from memory, after whatever is missing before it.
-    async fn pass_on(&mut self, batch: &CommittedBatch) -> Result<(), Error> {
-        self.catch_up(batch.base).await?;
-        let mut position = batch.base;
-        let mut messages = Vec::with_capacity(batch.entries.len());
-        for entry in &batch.entries {
-            for event in &entry.events {
-                position += 1;
-                let parts = Parts {
-                    position,
-                    event_id: event.event_id,
-                    aggregate_type: entry.aggregate_type,
-                    aggregate_id: &entry.aggregate_id,
-                    sequence: event.sequence,
-                    event_type: &event.event_type,
-                    event_version: &event.event_version,
-                    payload: &event.payload,
-                    metadata: &entry.metadata,
-                    recorded_at: batch.recorded_at,
-                };
-                messages.push(self.message(&parts)?);
+    /// Publishes batches from memory, and whatever is missing before and between them.
+    async fn pass_on(&mut self, batches: &mut Vec<CommittedBatch>) -> Result<(), Error> {
+        let mut events: Vec<Arc<RecordedEvent>> = Vec::new();
+        for batch in batches.drain(..) {
+            let reached = events.last().map_or(self.last, |last| last.position);
+            if reached < batch.base {
+                self.publish(&std::mem::take(&mut events)).await?;
+                self.catch_up(batch.base).await?;
             }
+            events.extend(recorded(batch));
         }
-        self.publish(messages).await
+        self.publish(&events).await
     }
 
     /// Publishes from Postgres up to a position.
     async fn catch_up(&mut self, until: i64) -> Result<(), Error> {
         while self.last < until {
-            let events = log::after(&self.pool, self.last, PAGE.min(until - self.last)).await?;
+            let limit = PAGE.min(until - self.last);
+            let events = log::after(&self.relay.pool, self.last, limit).await?;
             if events.is_empty() {
                 break;
             }
-            let messages: Result<Vec<_>, _> = events
-                .iter()
-                .map(|event| self.message(&event.as_ref().into()))
-                .collect();
-            self.publish(messages?).await?;
+            self.publish(&events).await?;
         }
-        self.standing.send_if_modified(|standing| {
+        self.tell();
+        Ok(())
+    }
+
+    /// Publishes events that follow one another, and believes nothing that is not acknowledged.
+    async fn publish(&mut self, events: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+        let stored = events.partition_point(|event| event.position <= self.last);
+        let mut rest = &events[stored..];
+        while !rest.is_empty() {
+            let (run, behind) = rest.split_at(run_len(rest));
+            self.publisher.put(run).await?;
+            self.last = run.last().map_or(self.last, |last| last.position);
+            self.relay.stream.arrivals().take(run);
+            self.tell();
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        self.relay.standing.send_if_modified(|standing| {
             let moved = *standing != Standing::At(self.last);
             *standing = Standing::At(self.last);
             moved
         });
-        Ok(())
-    }
-
-    fn message(&self, parts: &Parts<'_>) -> Result<Message, Error> {
-        let payload = cloudevent::write(parts)
-            .map_err(|error| Error::jetstream("take an event that is no JSON", error))?;
-        let publish = PublishMessage::build()
-            .payload(payload.into())
-            .message_id(parts.event_id.to_string())
-            .expected_last_sequence(u64::try_from(parts.position - 1).unwrap_or(0));
-        Ok(Message {
-            position: parts.position,
-            subject: self.stream.subject(parts.event_type, parts.aggregate_id),
-            publish,
-        })
-    }
-
-    /// Publishes in order, many at a time, and believes nothing that is not acknowledged.
-    async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Error> {
-        let refused = |error: String| Error::jetstream("store an event", error);
-        let stored = self.last;
-        let mut waiting = messages
-            .into_iter()
-            .filter(|message| stored < message.position);
-        loop {
-            let mut acknowledgements = Vec::with_capacity(WINDOW);
-            for Message { position, subject, publish } in waiting.by_ref().take(WINDOW) {
-                let sent = self.stream.context().send_publish(subject, publish).await;
-                acknowledgements
-                    .push((position, sent.map_err(|error| refused(error.to_string()))?));
-            }
-            if acknowledgements.is_empty() {
-                break;
-            }
-            for (position, acknowledgement) in acknowledgements {
-                let acknowledged = acknowledgement.await;
-                let stored = acknowledged
-                    .map_err(|error| refused(error.to_string()))?
-                    .sequence;
-                if i64::try_from(stored) != Ok(position) {
-                    return Err(refused(format!("position {position} became sequence {stored}")));
-                }
-                self.last = position;
-            }
-        }
-        self.standing.send_replace(Standing::At(self.last));
-        Ok(())
     }
 }
 
-struct Message {
-    position: i64,
-    subject: String,
-    publish: PublishMessage,
+/// How many events make one run: at least one.
+fn run_len(events: &[Arc<RecordedEvent>]) -> usize {
+    let mut bytes = 0;
+    events
+        .iter()
+        .take(RUN_MAX)
+        .take_while(|event| {
+            let fits = bytes < RUN_BYTES_MAX;
+            bytes += event.payload.len();
+            fits
+        })
+        .count()
+}
+
+/// The events of a batch that was just committed.
+fn recorded(batch: CommittedBatch) -> Vec<Arc<RecordedEvent>> {
+    let mut events = Vec::new();
+    let mut position = batch.base;
+    for entry in batch.entries {
+        for new in entry.events {
+            position += 1;
+            events.push(Arc::new(RecordedEvent {
+                position,
+                event_id: new.event_id,
+                aggregate_type: entry.aggregate_type.to_owned(),
+                aggregate_id: entry.aggregate_id.clone(),
+                sequence: new.sequence,
+                event_type: new.event_type,
+                event_version: new.event_version,
+                payload: new.payload,
+                metadata: entry.metadata.clone(),
+                recorded_at: batch.recorded_at,
+                event: new.event,
+            }));
+        }
+    }
+    events
 }

@@ -1,14 +1,16 @@
 //! The JetStream stream: sequence k holds the event at position k, as a CloudEvents envelope.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_nats::jetstream;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType,
+};
 use async_nats::{ConnectOptions, ServerAddr};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::arrivals::Arrivals;
 use crate::log;
 use crate::tail;
 
@@ -17,8 +19,13 @@ pub const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 12, 0);
 /// Bytes that a stream keeps unless told otherwise: about five million events, and half of what
 /// our `nats.conf` lets all streams reserve together. Readers further behind read Postgres.
 pub const STREAM_BYTES_DEFAULT: i64 = 4 * 1024 * 1024 * 1024;
-/// How long a message id is remembered; positions protect against doubles for ever.
-const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+/// Oldest nats-server that takes batches; older ones get events one by one.
+const BATCHES_SINCE: (i64, i64, i64) = (2, 14, 0);
+/// Bytes of a usual event on the stream.
+const EVENT_BYTES: i64 = 1_000;
+/// Most events that a stream is filled with: a few seconds of work. Readers have the log for what is
+/// older, and new events should not wait until ten million old ones are carried.
+const REFILL_MAX: i64 = 200_000;
 /// Where the stream's metadata names the log that it carries.
 const LOG_ID: &str = "daybook-log-id";
 
@@ -83,45 +90,55 @@ pub async fn connect(url: &str) -> Result<async_nats::Client, Error> {
     }
 }
 
-/// A stream's name and place in NATS.
+/// A stream's name and place in NATS. Clones share what has arrived on it: the relay of a process
+/// tells its feeds, if both have the same stream.
 #[derive(Clone)]
 pub struct Stream {
     context: jetstream::Context,
     name: String,
     bytes_max: i64,
+    arrivals: Arc<Arrivals>,
 }
 
-/// What a stream holds.
+/// A stream that carries our log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
+pub(crate) struct Opened {
     pub(crate) last_sequence: i64,
+    pub(crate) takes_batches: bool,
 }
 
 impl Stream {
     /// The stream of this name (letters, digits, `-`, `_`); its subjects begin with the name.
     /// `JetStream` reserves `bytes_max` of its disk when the stream is made.
     pub fn new(client: async_nats::Client, name: impl Into<String>, bytes_max: i64) -> Self {
-        Self { context: jetstream::new(client), name: name.into(), bytes_max }
+        let (context, arrivals) = (jetstream::new(client), Arc::default());
+        Self { context, name: name.into(), bytes_max, arrivals }
     }
 
     pub(crate) fn context(&self) -> &jetstream::Context {
         &self.context
     }
 
-    /// The NATS subject of an event: `daybook.events.<aggregate>.<event>.<aggregate id>`.
-    pub fn subject(&self, event_type: &str, aggregate_id: &str) -> String {
-        format!("{}.events.{event_type}.{}", self.name, token(aggregate_id))
+    pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
+        &self.arrivals
+    }
+
+    /// The NATS subject of an event: `daybook.events.<aggregate>.<event>`. The aggregate's id is in
+    /// the envelope: the server keeps every subject that it has in memory, and looks into all of
+    /// them for every event.
+    pub fn subject(&self, event_type: &str) -> String {
+        format!("{}.events.{event_type}", self.name)
     }
 
     /// Makes the stream if it is not there, and makes it anew if it does not carry our log: another
     /// one's events, more than ours holds, or messages that somebody else has put between ours.
-    /// Postgres is the truth: it is refilled from there.
-    pub(crate) async fn open(&self, pool: &PgPool) -> Result<Extent, Error> {
+    /// Postgres is the truth: the newest events are filled in from there.
+    pub(crate) async fn open(&self, pool: &PgPool) -> Result<Opened, Error> {
         let refused = |cause| Error::jetstream("open the stream", cause);
         let log_id: Uuid = sqlx::query_scalar("select log_id from log_head")
             .fetch_one(pool)
             .await?;
-        let config = self.config(log_id);
+        let config = self.config(log_id, log::head(pool).await?);
         let mut stream = self
             .context
             .get_or_create_stream(config.clone())
@@ -136,11 +153,11 @@ impl Stream {
         let head = log::head(pool).await?;
         let last_sequence = i64::try_from(info.state.last_sequence).unwrap_or(i64::MAX);
         let ours = info.config.metadata.get(LOG_ID) == config.metadata.get(LOG_ID);
+        let takes_batches = config.allow_batch_publish;
         if ours && last_sequence <= head && tail::is_the_logs(pool, &stream, &info.state).await? {
-            if info.config.max_bytes != config.max_bytes {
-                self.resize(&config).await?;
-            }
-            return Ok(Extent { last_sequence });
+            self.update(&info.config).await?;
+            let last_sequence = self.move_on(&stream, last_sequence, head).await?;
+            return Ok(Opened { last_sequence, takes_batches });
         }
         if info.config.subjects != config.subjects {
             return Err(refused(format!(
@@ -158,11 +175,12 @@ impl Stream {
             .delete_stream(&self.name)
             .await
             .map_err(|error| Error::jetstream("delete the stream", error))?;
+        let last_sequence = self.refilled_from(head).map_or(0, |first| first - 1);
         self.context
-            .create_stream(config)
+            .create_stream(self.config(log_id, head))
             .await
             .map_err(|error| Error::jetstream("create the stream", error))?;
-        Ok(Extent { last_sequence: 0 })
+        Ok(Opened { last_sequence, takes_batches })
     }
 
     /// The stream's last sequence, without making it.
@@ -171,11 +189,58 @@ impl Stream {
         Ok(i64::try_from(info).unwrap_or(i64::MAX))
     }
 
-    async fn resize(&self, config: &Config) -> Result<(), Error> {
-        let updated = self.context.update_stream(config).await;
+    /// Gives a stream that an earlier Daybook has made what is asked for today. How it persists
+    /// cannot be changed.
+    async fn update(&self, found: &Config) -> Result<(), Error> {
+        let allow_batch_publish = self.takes_batches();
+        let wanted = Config { max_bytes: self.bytes_max, allow_batch_publish, ..found.clone() };
+        if wanted == *found {
+            return Ok(());
+        }
+        let updated = self.context.update_stream(&wanted).await;
         updated
             .map(|_info| ())
-            .map_err(|error| Error::jetstream("change the stream's size", error))
+            .map_err(|error| Error::jetstream("change the stream", error))
+    }
+
+    /// Lets a stream that is too far behind go on with the newest events, and tells its last
+    /// sequence. A purge up to a sequence that it has not reached moves it there.
+    async fn move_on(
+        &self,
+        stream: &jetstream::stream::Stream,
+        last_sequence: i64,
+        head: i64,
+    ) -> Result<i64, Error> {
+        let first = self.refilled_from(head);
+        let Some(first) = first.filter(|first| last_sequence + 1 < *first) else {
+            return Ok(last_sequence);
+        };
+        tracing::info!(
+            last_sequence,
+            first,
+            "the stream is far behind: it goes on with the newest"
+        );
+        let purge = stream.purge().sequence(first.unsigned_abs());
+        let purged = purge.await;
+        purged.map_err(|error| Error::jetstream("move the stream on", error))?;
+        Ok(first - 1)
+    }
+
+    /// The first event that a stream without events is filled with, unless that is the log's first.
+    fn refilled_from(&self, head: i64) -> Option<i64> {
+        // Not positive: without a bound.
+        let fits = if self.bytes_max <= 0 {
+            REFILL_MAX
+        } else {
+            self.bytes_max / EVENT_BYTES
+        };
+        Some(head - fits.min(REFILL_MAX) + 1).filter(|first| 1 < *first)
+    }
+
+    fn takes_batches(&self) -> bool {
+        let (major, minor, patch) = BATCHES_SINCE;
+        let client = self.context.client();
+        client.is_server_compatible(major, minor, patch)
     }
 
     /// The stream as it is, without making it.
@@ -184,7 +249,7 @@ impl Stream {
         found.map_err(|error| Error::jetstream("find the stream", error))
     }
 
-    fn config(&self, log_id: Uuid) -> Config {
+    pub(crate) fn config(&self, log_id: Uuid, head: i64) -> Config {
         Config {
             name: self.name.clone(),
             description: Some("Daybook's log: sequence k holds the event at position k".to_owned()),
@@ -193,37 +258,13 @@ impl Stream {
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,
             max_bytes: self.bytes_max,
-            duplicate_window: DUPLICATE_WINDOW,
+            first_sequence: self.refilled_from(head).map(i64::unsigned_abs),
+            // Acknowledged before it is written: what a killed server loses is filled in again.
+            persist_mode: Some(PersistenceMode::Async),
+            allow_batch_publish: self.takes_batches(),
             allow_direct: true,
             metadata: [(LOG_ID.to_owned(), log_id.to_string())].into(),
             ..Config::default()
         }
-    }
-}
-
-/// An id as one token of a subject: NATS gives meaning to dots, stars, angle brackets and blanks,
-/// so everything but letters, digits, `-` and `_` is percent-encoded.
-fn token(id: &str) -> String {
-    let mut token = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
-            token.push(char::from(byte));
-        } else {
-            write!(token, "%{byte:02X}").expect("a String takes everything");
-        }
-    }
-    token
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_one_token_of_a_subject_whatever_it_holds() {
-        assert_eq!(token("85123A"), "85123A");
-        assert_eq!(token("gift 0001_20"), "gift%200001_20");
-        assert_eq!(token("a.b*>"), "a%2Eb%2A%3E");
-        assert_eq!(token("é"), "%C3%A9");
     }
 }

@@ -1,34 +1,34 @@
 //! Whether the end of a stream is the log: somebody may have put a message of his own there.
 //!
-//! Such a message takes the sequence of an event. The event's own publish is refused then, but those
-//! that were under way behind it are accepted; so a stranger hides at most one window of publishes
-//! below the stream's end by the time the relay has noticed.
+//! Such a message takes the sequence of an event. The event's own publish is refused then, and in a
+//! batch so is everything behind it. Where messages go one by one, those that were under way behind
+//! it are accepted; so a stranger hides at most one run below the stream's end by the time the relay
+//! has noticed.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::stream::{State, Stream};
 use futures::StreamExt as _;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::cloudevent;
+use crate::publish::RUN_MAX;
 use crate::stream::Error;
 
-/// Publishes that the relay has under way at a time.
-pub(crate) const WINDOW: usize = 512;
-/// How long reading one window may take.
+/// How long reading one run may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether the last window of messages is what the log holds at these positions.
+/// Whether the last run of messages is what the log holds at these positions.
 pub(crate) async fn is_the_logs(
     pool: &PgPool,
     stream: &Stream,
     state: &State,
 ) -> Result<bool, Error> {
     let last = state.last_sequence;
-    let first = (last + 1).saturating_sub(WINDOW as u64);
+    let first = (last + 1).saturating_sub(RUN_MAX as u64);
     let first = first.max(state.first_sequence).max(1);
     if state.messages == 0 || last < first {
         return Ok(true);
@@ -37,7 +37,6 @@ pub(crate) async fn is_the_logs(
     let matching = async {
         let config = pull::OrderedConfig {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: first },
-            headers_only: true,
             ..pull::OrderedConfig::default()
         };
         let consumer = stream.create_consumer(config).await.map_err(unread)?;
@@ -54,11 +53,7 @@ pub(crate) async fn is_the_logs(
                 break;
             }
             pending = info.pending;
-            let id = message
-                .headers
-                .as_ref()
-                .and_then(|headers| headers.get(NATS_MESSAGE_ID))
-                .and_then(|id| id.as_str().parse::<Uuid>().ok());
+            let id = cloudevent::identity(&message.payload).map(|identity| identity.id);
             if id.is_none() || id.as_ref() != event_ids.get(&sequence) {
                 tracing::warn!(sequence, subject = %message.subject, "not an event of the log");
                 return Ok(false);

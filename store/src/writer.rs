@@ -14,7 +14,6 @@
 //! Whatever was decided on the state of a failed command fails with it: see [`crate::states`].
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -24,10 +23,13 @@ use uuid::Uuid;
 use crate::append::{Appended, Entry, append, offsets};
 use crate::culprits;
 use crate::lost;
+use crate::pace::Pace;
 use crate::states::Epoch;
 
 /// Most commands in one batch. Beyond this a larger batch no longer commits more per second.
 const BATCH_COMMANDS_MAX: usize = 1_000;
+/// Times that others are let run before a batch is closed.
+const GATHERINGS_MAX: usize = 4;
 /// Most bytes in one batch: bounds the statement and the memory behind it.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most times a batch is tried: each round but those of a lost connection removes a command.
@@ -95,17 +97,14 @@ pub(crate) struct CommittedBatch {
 pub(crate) fn start(
     pool: PgPool,
     queue_max: usize,
-) -> (mpsc::Sender<Submission>, mpsc::Receiver<Arc<CommittedBatch>>) {
+    pace: Pace,
+) -> (mpsc::Sender<Submission>, mpsc::Receiver<CommittedBatch>) {
     let (submit, mut submissions) = mpsc::channel::<Submission>(queue_max);
     let (to_relay, committed) = mpsc::channel(RELAY_QUEUE_MAX);
     tokio::spawn(async move {
         let writer = Writer { pool, to_relay };
         let mut waiting = Vec::new();
-        while submissions
-            .recv_many(&mut waiting, BATCH_COMMANDS_MAX)
-            .await
-            != 0
-        {
+        while gather(&mut submissions, &mut waiting, &pace).await {
             while !waiting.is_empty() {
                 let rest = waiting.split_off(batch_len(&waiting));
                 writer.commit(std::mem::replace(&mut waiting, rest)).await;
@@ -113,6 +112,31 @@ pub(crate) fn start(
         }
     });
     (submit, committed)
+}
+
+/// Takes what waits, and whatever else is about to be submitted: others are let run before the
+/// batch is closed, because a batch costs the database as much as thirty of its commands. Nobody is
+/// waited for: where nothing else is to be done, no time passes. False when there are no more.
+async fn gather(
+    submissions: &mut mpsc::Receiver<Submission>,
+    waiting: &mut Vec<Submission>,
+    pace: &Pace,
+) -> bool {
+    if submissions.recv_many(waiting, BATCH_COMMANDS_MAX).await == 0 {
+        return false;
+    }
+    for _ in 0..GATHERINGS_MAX {
+        if pace.under_way() <= waiting.len() || BATCH_COMMANDS_MAX <= waiting.len() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        while waiting.len() < BATCH_COMMANDS_MAX
+            && let Ok(submission) = submissions.try_recv()
+        {
+            waiting.push(submission);
+        }
+    }
+    true
 }
 
 /// How many of the waiting commands make one batch: at least one. No id twice, so that the second
@@ -141,7 +165,7 @@ enum Tried {
 
 struct Writer {
     pool: PgPool,
-    to_relay: mpsc::Sender<Arc<CommittedBatch>>,
+    to_relay: mpsc::Sender<CommittedBatch>,
 }
 
 impl Writer {
@@ -224,7 +248,7 @@ impl Writer {
             let batch =
                 CommittedBatch { base: appended.base, recorded_at: appended.recorded_at, entries };
             // A full or absent relay reads Postgres instead.
-            let _behind = self.to_relay.try_send(Arc::new(batch));
+            let _behind = self.to_relay.try_send(batch);
         }
         if !outdated.is_empty() {
             culprits::fail_as_conflicts(&self.pool, outdated).await;

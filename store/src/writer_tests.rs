@@ -1,5 +1,6 @@
 //! What makes a batch, and what is left out of it before the database is asked.
 
+use domain::inventory;
 use uuid::Uuid;
 
 use super::*;
@@ -60,6 +61,7 @@ fn decided(command_id: u128, version: i64, events: i64) -> Decision {
         event_type: "inventory.received".to_owned(),
         event_version: "1".to_owned(),
         payload: "{}".into(),
+        event: inventory::Event::Received { quantity: 1, reference: String::new() }.into(),
     };
     let entry = Entry {
         aggregate_type: "inventory",
@@ -74,7 +76,7 @@ fn decided(command_id: u128, version: i64, events: i64) -> Decision {
             traceparent: None,
             reason: None,
         },
-        metadata_json: "{}".to_owned(),
+        metadata_json: "{}".into(),
         fingerprint: [0; 32],
         refusal: None,
         version: version + events,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 9] = [
+const LEVELS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("gateways", &["domain"]),
@@ -15,6 +15,7 @@ const LEVELS: [(&str, &[&str]); 9] = [
     ("workers", &["domain", "store", "gateways", "projections"]),
     ("client", &[]),
     ("stack", &[]),
+    ("bench", &["stack"]),
     (
         "api",
         &[
@@ -25,6 +26,7 @@ const LEVELS: [(&str, &[&str]); 9] = [
             "workers",
             "client",
             "stack",
+            "bench",
         ],
     ),
     (

@@ -11,7 +11,7 @@ use tests::{Answer, World};
 use tokio::time::Instant;
 
 /// Every query, with an order's id and a payment's id for `{order}` and `{payment}`.
-const QUERIES: [&str; 13] = [
+const QUERIES: [&str; 14] = [
     "/orders",
     "/orders/{order}",
     "/orders/{order}?as_of=2999-01-01",
@@ -20,6 +20,7 @@ const QUERIES: [&str; 13] = [
     "/payments/{payment}",
     "/products",
     "/products/cup",
+    "/products/cup/availability",
     "/inventory",
     "/inventory/cup",
     "/events",

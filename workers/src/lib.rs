@@ -8,6 +8,8 @@ pub mod checkout;
 pub mod parked;
 pub mod providers;
 
+mod bells;
 mod derived;
 mod marks;
 mod polls;
+mod reading;

@@ -1,30 +1,22 @@
 //! How far each worker has read the log.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgPool};
 
-/// The position up to which a worker has acted; 0 for a new one.
-pub(crate) async fn of(pool: &PgPool, worker: &str) -> sqlx::Result<i64> {
-    let mark: Option<i64> =
-        sqlx::query_scalar("select position from worker_marks where worker = $1")
+/// Where a worker stands.
+#[derive(Debug, Default, FromRow)]
+pub(crate) struct Mark {
+    /// The position up to which it has acted.
+    pub(crate) position: i64,
+    /// See [`crate::derived`]; 0 in a log that no older build has written to.
+    pub(crate) version_5_to: i64,
+}
+
+/// Where a worker stands; at the beginning if it is new.
+pub(crate) async fn of(pool: &PgPool, worker: &str) -> sqlx::Result<Mark> {
+    let mark: Option<Mark> =
+        sqlx::query_as("select position, version_5_to from worker_marks where worker = $1")
             .bind(worker)
             .fetch_optional(pool)
             .await?;
-    Ok(mark.unwrap_or(0))
-}
-
-/// Moves a worker's mark, in the transaction that keeps what it did.
-pub(crate) async fn set(
-    connection: &mut PgConnection,
-    worker: &str,
-    position: i64,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into worker_marks (worker, position) values ($1, $2) \
-         on conflict (worker) do update set position = excluded.position",
-    )
-    .bind(worker)
-    .bind(position)
-    .execute(connection)
-    .await?;
-    Ok(())
+    Ok(mark.unwrap_or_default())
 }

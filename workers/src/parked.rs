@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 /// A parked fact, as staff see it.
@@ -41,23 +41,8 @@ pub async fn list(
     .await
 }
 
-/// Parks facts. A repetition finds them parked already.
-pub(crate) async fn keep(connection: &mut PgConnection, facts: &[ParkedFact]) -> sqlx::Result<()> {
-    for fact in facts {
-        tracing::warn!(order.id = %fact.order_id, reason = fact.reason, "a fact is parked");
-        metrics::counter!("daybook_parked_facts_total").increment(1);
-        sqlx::query(
-            "insert into parked_facts (parked_id, order_id, position, fact, reason, parked_at) \
-             values ($1, $2, $3, $4, $5, $6) on conflict (parked_id) do nothing",
-        )
-        .bind(fact.parked_id)
-        .bind(fact.order_id)
-        .bind(fact.position)
-        .bind(&fact.fact)
-        .bind(&fact.reason)
-        .bind(fact.parked_at)
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+/// Says that a fact is parked.
+pub(crate) fn tell(fact: &ParkedFact) {
+    tracing::warn!(order.id = %fact.order_id, reason = fact.reason, "a fact is parked");
+    metrics::counter!("daybook_parked_facts_total").increment(1);
 }

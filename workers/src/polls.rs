@@ -1,14 +1,18 @@
-//! Which attempts and refunds are still to be asked for, and when.
+//! Which attempts and refunds are still to be asked for, and when: those that a provider has left
+//! without an answer for longer than answers usually take. See [`crate::providers`].
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{PaymentId, RefundId};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-/// Most questions asked at a time; some providers allow ten a second.
-const DUE_MAX: i64 = 100;
+use crate::providers::NAME;
+
+/// Most questions taken up at a time.
+const DUE_MAX: usize = 1_000;
 
 /// When a provider that has said nothing is asked: after these pauses, the last one for ever.
 #[derive(Debug, Clone)]
@@ -58,12 +62,23 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    fn key(&self) -> (Uuid, String, &'static str) {
+    fn payment_id(&self) -> Uuid {
         match self {
-            Self::Attempt { payment_id, reference } => (payment_id.0, reference.clone(), "attempt"),
-            Self::Refund { payment_id, refund_id } => {
-                (payment_id.0, refund_id.to_string(), "refund")
-            }
+            Self::Attempt { payment_id, .. } | Self::Refund { payment_id, .. } => payment_id.0,
+        }
+    }
+
+    fn reference(&self) -> String {
+        match self {
+            Self::Attempt { reference, .. } => reference.clone(),
+            Self::Refund { refund_id, .. } => refund_id.to_string(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Attempt { .. } => "attempt",
+            Self::Refund { .. } => "refund",
         }
     }
 }
@@ -71,6 +86,10 @@ impl Subject {
 /// A question whose time has come.
 pub(crate) struct Poll {
     pub(crate) subject: Subject,
+    /// Unknown for those that older builds planned.
+    pub(crate) gateway: Option<String>,
+    /// Whether the provider has been called; if not, the call itself is due.
+    pub(crate) called: bool,
     pub(crate) asked: i32,
 }
 
@@ -79,95 +98,127 @@ struct Row {
     payment_id: Uuid,
     reference: String,
     kind: String,
+    gateway: Option<String>,
+    called: bool,
     asked: i32,
 }
 
 impl From<Row> for Poll {
     fn from(row: Row) -> Self {
+        let Row { gateway, called, asked, .. } = row;
         let payment_id = PaymentId(row.payment_id);
         let subject = match (row.kind.as_str(), row.reference.parse()) {
             ("refund", Ok(refund_id)) => Subject::Refund { payment_id, refund_id },
             _ => Subject::Attempt { payment_id, reference: row.reference },
         };
-        Self { subject, asked: row.asked }
+        Self { subject, gateway, called, asked }
     }
 }
 
-/// Plans first questions.
-pub(crate) async fn plan(
-    connection: &mut PgConnection,
-    subjects: &[Subject],
-    due_at: DateTime<Utc>,
+/// What is to be written about a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// It will have to be asked.
+    Plan { gateway: String, called: bool },
+    /// It has been asked in vain, this often by now.
+    PutOff { asked: i32 },
+    /// It has been answered.
+    Forget,
+}
+
+/// Writes down what is known about questions, at most one note about each, and the mark.
+pub(crate) async fn keep(
+    pool: &PgPool,
+    notes: &HashMap<Subject, Note>,
+    pauses: &Pauses,
+    mark: i64,
 ) -> sqlx::Result<()> {
-    let keys: Vec<_> = subjects.iter().map(Subject::key).collect();
-    sqlx::query(
-        "insert into provider_polls (payment_id, reference, kind, due_at) \
-         select payment_id, reference, kind, $4 \
-         from unnest($1::uuid[], $2::text[], $3::text[]) as p (payment_id, reference, kind) \
-         on conflict (payment_id, reference) do nothing",
-    )
-    .bind(keys.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
-    .bind(
-        keys.iter()
-            .map(|(_, reference, _)| reference.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(keys.iter().map(|(.., kind)| *kind).collect::<Vec<_>>())
-    .bind(due_at)
-    .execute(connection)
-    .await?;
+    let (mut planned, mut put_off, mut forgotten) =
+        (Rows::default(), Rows::default(), Rows::default());
+    let now = Utc::now();
+    for (subject, note) in notes {
+        match note {
+            Note::Plan { gateway, called } => {
+                planned.gateways.push(gateway);
+                planned.called.push(*called);
+                let due_at = if *called { pauses.due_at(0) } else { now };
+                planned.push(subject, due_at);
+            }
+            Note::PutOff { asked } => {
+                put_off.asked.push(*asked);
+                put_off.push(subject, pauses.due_at(*asked));
+            }
+            Note::Forget => forgotten.push(subject, now),
+        }
+    }
+    sqlx::query(include_str!("polls.sql"))
+        .bind(planned.payment_ids)
+        .bind(planned.references)
+        .bind(planned.kinds)
+        .bind(planned.gateways)
+        .bind(planned.called)
+        .bind(planned.due_at)
+        .bind(put_off.payment_ids)
+        .bind(put_off.references)
+        .bind(put_off.asked)
+        .bind(put_off.due_at)
+        .bind(forgotten.payment_ids)
+        .bind(forgotten.references)
+        .bind(NAME)
+        .bind(mark)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
-/// Forgets questions that have been answered.
-pub(crate) async fn forget(
-    connection: &mut PgConnection,
-    subjects: &[Subject],
-) -> sqlx::Result<()> {
-    let keys: Vec<_> = subjects.iter().map(Subject::key).collect();
-    sqlx::query(
-        "delete from provider_polls using unnest($1::uuid[], $2::text[]) as a (id, name) \
-         where payment_id = a.id and reference = a.name",
-    )
-    .bind(keys.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
-    .bind(
-        keys.iter()
-            .map(|(_, reference, _)| reference.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Rows, a column each, as `unnest` takes them.
+#[derive(Default)]
+struct Rows<'a> {
+    payment_ids: Vec<Uuid>,
+    references: Vec<String>,
+    kinds: Vec<&'static str>,
+    due_at: Vec<DateTime<Utc>>,
+    gateways: Vec<&'a str>,
+    called: Vec<bool>,
+    asked: Vec<i32>,
 }
 
-/// The questions whose time has come.
-pub(crate) async fn due(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<Vec<Poll>> {
+impl Rows<'_> {
+    fn push(&mut self, subject: &Subject, due_at: DateTime<Utc>) {
+        self.payment_ids.push(subject.payment_id());
+        self.references.push(subject.reference());
+        self.kinds.push(subject.kind());
+        self.due_at.push(due_at);
+    }
+}
+
+/// Which questions are not to be looked for.
+pub(crate) struct Full<'a> {
+    /// Providers that have no room for more calls.
+    pub(crate) of_calls: Vec<&'a str>,
+    /// Providers that have no room for more questions about silence.
+    pub(crate) of_questions: Vec<&'a str>,
+    /// How many questions are being asked already; they may come once more.
+    pub(crate) being_asked: usize,
+}
+
+/// Questions whose time has come, the longest due first.
+pub(crate) async fn due(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    full: &Full<'_>,
+) -> sqlx::Result<Vec<Poll>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select payment_id, reference, kind, asked from provider_polls \
-         where due_at <= $1 order by due_at limit $2",
+        "select payment_id, reference, kind, gateway, called, asked from provider_polls \
+         where due_at <= $1 \
+           and coalesce(gateway, '') <> all(case when called then $2::text[] else $3::text[] end) \
+         order by due_at limit $4",
     )
     .bind(now)
-    .bind(DUE_MAX)
+    .bind(&full.of_questions)
+    .bind(&full.of_calls)
+    .bind(i64::try_from(DUE_MAX + full.being_asked).unwrap_or(i64::MAX))
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(Poll::from).collect())
-}
-
-/// Puts a question off.
-pub(crate) async fn put_off(
-    pool: &PgPool,
-    question: &Poll,
-    due_at: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    let (payment_id, reference, _) = question.subject.key();
-    sqlx::query(
-        "update provider_polls set asked = asked + 1, due_at = $3 \
-         where payment_id = $1 and reference = $2",
-    )
-    .bind(payment_id)
-    .bind(reference)
-    .bind(due_at)
-    .execute(pool)
-    .await?;
-    Ok(())
 }

@@ -3,56 +3,73 @@
 //!
 //! The request is in the log before the call, the answer after it. A call without an answer has
 //! an unknown outcome, and the provider is asked for it by reference (see [`crate::polls`]).
+//!
+//! Whatever the moment of a crash, an attempt that its provider leaves unanswered is asked for. What
+//! is at or below the mark has its answer in the log, or a question in Postgres, written with the
+//! mark or before it. What is above it is read again, and
+//!
+//! * if its answer is in the log by then, it is not called any more;
+//! * if not, it is called once more, which acts once by its reference, whether the first call was
+//!   not made, not answered, or its answer not taken down;
+//! * if its question was planned already, it keeps it. A question whose answer has been heard
+//!   without a look into Postgres is forgotten when it comes due.
 
-use std::collections::HashSet;
+mod calls;
+mod lanes;
+#[cfg(test)]
+#[path = "providers/lanes_tests.rs"]
+mod lanes_tests;
+
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, RefundId};
-use domain::money::Money;
-use domain::payment::{self, AttemptState, Outcome, Payment};
+use domain::ids::PaymentId;
+use domain::payment::{self, Payment};
 use futures::StreamExt as _;
-use gateways::gateway::{CALL_TIMEOUT, Callback, Charge, Gateway, Payback, PaybackOutcome};
+use gateways::gateway::Callback;
 use gateways::registry::Registry;
 use sqlx::PgPool;
-use store::command::ExecuteError;
 use store::feed::Feeds;
 use store::journal::Journal;
-use store::leader::{self, Office};
+use store::leader::{self, Lead, Office};
 use store::recorded::RecordedEvent;
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
-use crate::derived::{self, Cause};
-use crate::marks;
+use self::lanes::{Call, Lanes, Why};
+use crate::bells::{every, told_to_stop};
+use crate::derived::Cause;
+use crate::marks::{self, Mark};
 pub use crate::polls::Pauses;
-use crate::polls::{self, Poll, Subject};
+use crate::polls::{self, Full, Note, Poll, Subject};
+use crate::reading;
 
 /// Its name among the workers.
 pub const NAME: &str = "providers";
-/// Most events of one batch.
-const BATCH_MAX: usize = 2_000;
-/// Calls to providers under way at once.
-const CALLS_AT_ONCE: usize = 128;
 /// Callbacks taken down at once.
 const CALLBACKS_AT_ONCE: usize = 256;
+/// How often questions and the mark are written down.
+const KEEP_EVERY: Duration = Duration::from_millis(50);
 /// How often silent providers are looked for.
 const TICK: Duration = Duration::from_millis(500);
 /// Pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// Times a callback is taken down again while the journal is away; polling finds it after that.
-const CALLBACK_TRIES_MAX: u32 = 20;
 
-/// Why a batch could not be carried through. It is tried again.
+/// Why the calls have to begin again from the mark.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("the database does not answer: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Log(#[from] store::log::Error),
-    #[error(transparent)]
-    Journal(#[from] ExecuteError),
+    #[error("the log has come to an end")]
+    NoMoreLog,
+    #[error("a call was broken off: {0}")]
+    BrokenOff(#[from] JoinError),
 }
 
 /// Everything that calling providers needs.
@@ -71,345 +88,184 @@ pub struct Providers {
 impl Providers {
     /// Runs until told to stop. Failures are logged and tried again for ever.
     pub async fn run(self, feeds: Feeds, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            let failed = tokio::select! {
-                result = self.lead(&feeds) => result.err(),
-                _ = stop.changed() => None,
+        let providers = Arc::new(self);
+        loop {
+            let lead = tokio::select! {
+                lead = leader::lead(&providers.pool, Office::Providers) => lead,
+                () = told_to_stop(&mut stop) => return,
             };
-            if let Some(error) = failed {
-                tracing::warn!(%error, "calls to providers are tried again");
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
+            let done = match lead {
+                Ok(lead) => act(&providers, &feeds, lead, &mut stop).await,
+                Err(error) => Err(error.into()),
+            };
+            let Err(error) = done else { return };
+            tracing::warn!(%error, "calls to providers are tried again");
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
     /// Takes down callbacks until there are no more.
     pub async fn take_callbacks(self, callbacks: mpsc::Receiver<Callback>) {
-        tokio_stream(callbacks)
+        let callbacks = futures::stream::unfold(callbacks, async |mut callbacks| {
+            let callback = callbacks.recv().await?;
+            Some((callback, callbacks))
+        });
+        callbacks
             .for_each_concurrent(CALLBACKS_AT_ONCE, |callback| self.take_callback(callback))
             .await;
     }
+}
 
-    async fn take_callback(&self, callback: Callback) {
-        let Callback { callback_id, payment_id, reference, outcome } = callback;
-        let cause = Cause::named(derived::id(payment_id.0, &callback_id));
-        for _ in 0..CALLBACK_TRIES_MAX {
-            let recorded = self
-                .record(payment_id, &cause, "callback", &reference, &outcome)
-                .await;
-            match recorded {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(payment.id = %payment_id, %error, "a callback waits"),
-            }
-            tokio::time::sleep(RETRY_PAUSE).await;
+async fn act(
+    providers: &Arc<Providers>,
+    feeds: &Feeds,
+    mut lead: Lead,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let mark = marks::of(&providers.pool, NAME).await?;
+    let mut desk = Desk::new(Arc::clone(providers), &mark);
+    let mut batches = pin!(reading::batches(feeds.subscribe(), mark.position));
+    let mut calls = JoinSet::new();
+    let (mut keep, mut tick) = (every(KEEP_EVERY), every(TICK));
+    loop {
+        while let Some(call) = desk.lanes.next() {
+            calls.spawn(Arc::clone(providers).make(call));
         }
-    }
-
-    async fn lead(&self, feeds: &Feeds) -> Result<(), Error> {
-        let mut lead = leader::lead(&self.pool, Office::Providers).await?;
-        let mut feed = feeds.subscribe();
-        let mut mark = marks::of(&self.pool, NAME).await?;
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                batch = feed.next(mark, BATCH_MAX) => {
-                    mark = self.act_on(&batch?).await?;
-                }
-                _ = tick.tick() => {
-                    lead.still_ours().await?;
-                    self.ask_the_silent().await?;
+        tokio::select! {
+            Some(ended) = calls.join_next() => desk.lanes.ended(ended?, Instant::now()),
+            batch = batches.next() => desk.read(&batch.ok_or(Error::NoMoreLog)??).await,
+            _ = keep.tick(), if desk.has_news() => {
+                let notes = desk.lanes.notes(Instant::now());
+                desk.keep(&notes).await?;
+                if desk.lanes.are_hungry() {
+                    desk.look_for_the_silent().await?;
                 }
             }
-        }
-    }
-
-    /// Makes the calls that a batch of events asks for, then keeps mark and polls together.
-    async fn act_on(&self, batch: &[Arc<RecordedEvent>]) -> Result<i64, Error> {
-        let mark = batch.last().map_or(0, |event| event.position);
-        let calls: Vec<_> = batch.iter().filter_map(|event| call(event)).collect();
-        let made: Vec<Result<(), Error>> =
-            futures::stream::iter(calls.iter().map(|call| self.make(call)).collect::<Vec<_>>())
-                .buffer_unordered(CALLS_AT_ONCE)
-                .collect()
-                .await;
-        made.into_iter().collect::<Result<(), _>>()?;
-
-        let answered: HashSet<Subject> = batch.iter().filter_map(|event| answered(event)).collect();
-        let asked = calls.iter().map(|call| call.subject.clone());
-        let open: Vec<Subject> = asked
-            .filter(|subject| !answered.contains(subject))
-            .collect();
-        let mut transaction = self.pool.begin().await?;
-        if !open.is_empty() {
-            polls::plan(&mut transaction, &open, self.pauses.due_at(0)).await?;
-        }
-        if !answered.is_empty() {
-            let answered: Vec<Subject> = answered.into_iter().collect();
-            polls::forget(&mut transaction, &answered).await?;
-        }
-        marks::set(&mut transaction, NAME, mark).await?;
-        transaction.commit().await?;
-        Ok(mark)
-    }
-
-    async fn make(&self, call: &Call) -> Result<(), Error> {
-        match &call.subject {
-            Subject::Attempt { payment_id, reference } => {
-                let Some((gateway, charge)) = self.charge(*payment_id, reference).await? else {
-                    return Ok(());
-                };
-                let answer = in_time(gateway.initialize(&charge)).await;
-                self.note(*payment_id, &call.cause, "initialized", reference, answer)
-                    .await
+            _ = tick.tick() => {
+                lead.still_ours().await?;
+                desk.look_for_the_silent().await?;
             }
-            Subject::Refund { payment_id, refund_id } => {
-                let Some((gateway, payback)) = self.payback(*payment_id, *refund_id).await? else {
-                    return Ok(());
-                };
-                let answer = in_time(gateway.refund(&payback)).await;
-                self.note_payback(&payback, &call.cause, "refunded", answer)
-                    .await
+            () = told_to_stop(stop) => {
+                // What is under way is called once more at the next start.
+                let notes = desk.lanes.all_notes();
+                return desk.keep(&notes).await;
             }
         }
     }
+}
 
-    async fn ask_the_silent(&self) -> Result<(), Error> {
-        for poll in polls::due(&self.pool, Utc::now()).await? {
-            let step = format!("poll {}", poll.asked);
-            if self.ask(&poll, &step).await? {
-                polls::put_off(&self.pool, &poll, self.pauses.due_at(poll.asked + 1)).await?;
-            } else {
-                let mut connection = self.pool.acquire().await?;
-                polls::forget(&mut connection, std::slice::from_ref(&poll.subject)).await?;
-            }
-        }
-        Ok(())
+/// Where calls come in and notes go out.
+struct Desk {
+    providers: Arc<Providers>,
+    lanes: Lanes,
+    /// The mark that is kept.
+    mark: i64,
+    version_5_to: i64,
+}
+
+impl Desk {
+    fn new(providers: Arc<Providers>, mark: &Mark) -> Self {
+        let lanes = Lanes::after(mark.position);
+        Self { providers, lanes, mark: mark.position, version_5_to: mark.version_5_to }
     }
 
-    /// Asks once; whether to ask again.
-    async fn ask(&self, poll: &Poll, step: &str) -> Result<bool, Error> {
-        match &poll.subject {
-            Subject::Attempt { payment_id, reference } => {
-                let Some((gateway, charge)) = self.charge(*payment_id, reference).await? else {
-                    return Ok(false);
-                };
-                let answer = in_time(gateway.verify(&charge)).await;
-                let cause = Cause::named(derived::id(payment_id.0, reference));
-                self.note(*payment_id, &cause, step, reference, answer)
-                    .await?;
-                Ok(self.charge(*payment_id, reference).await?.is_some())
+    async fn read(&mut self, batch: &[Arc<RecordedEvent>]) {
+        for event in batch {
+            let Some((payment_id, payment_event)) = of_payment(event) else {
+                continue;
+            };
+            if let Some(subject) = asked_for(payment_id, payment_event) {
+                let gateway = self.gateway(payment_id, payment_event).await;
+                let cause = Cause::event(event, self.version_5_to);
+                let call = Call { subject, gateway, why: Why::Event { cause } };
+                self.lanes.hear(call, event.position);
+            } else if let Some(subject) = answered(payment_id, payment_event) {
+                self.lanes.hear_answer(subject);
             }
-            Subject::Refund { payment_id, refund_id } => {
-                let Some((gateway, payback)) = self.payback(*payment_id, *refund_id).await? else {
-                    return Ok(false);
-                };
-                let answer = in_time(gateway.refund_status(&payback)).await;
-                self.note_payback(&payback, &Cause::named(refund_id.0), step, answer)
-                    .await?;
-                Ok(self.payback(*payment_id, *refund_id).await?.is_some())
-            }
+        }
+        if let Some(last) = batch.last() {
+            self.lanes.have_read_to(last.position);
         }
     }
 
-    /// The attempt as its provider knows it; `None` if nothing is to be asked any more.
-    async fn charge(
-        &self,
-        payment_id: PaymentId,
-        reference: &str,
-    ) -> Result<Option<(Arc<dyn Gateway>, Charge)>, Error> {
-        let (payment, _) = self
-            .journal
-            .load::<Payment>(&payment_id.to_string())
-            .await?;
-        let Some((attempt, AttemptState::Awaited | AttemptState::Accepted)) =
-            payment.attempt(reference)
-        else {
-            return Ok(None);
-        };
-        Ok(self.charge_of(payment_id, &payment, &attempt.reference))
-    }
-
-    fn charge_of(
-        &self,
-        payment_id: PaymentId,
-        payment: &Payment,
-        reference: &str,
-    ) -> Option<(Arc<dyn Gateway>, Charge)> {
-        let (attempt, _) = payment.attempt(reference)?;
-        let terms = payment.terms()?;
-        let name = &attempt.choice.gateway;
-        let Some(gateway) = self.registry.get(name) else {
-            tracing::error!(payment.id = %payment_id, gateway = name, "no such gateway is switched on");
-            return None;
-        };
-        let charge = Charge {
-            payment_id,
-            reference: attempt.reference.clone(),
-            amount: terms.amount,
-            method: attempt.choice.method,
-            token: attempt.choice.token.clone(),
-            pay_by: terms.pay_by,
-        };
-        Some((Arc::clone(gateway), charge))
-    }
-
-    /// A pending refund as its provider knows it; `None` if it is not pending any more.
-    async fn payback(
-        &self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-    ) -> Result<Option<(Arc<dyn Gateway>, Payback)>, Error> {
-        let (payment, _) = self
-            .journal
-            .load::<Payment>(&payment_id.to_string())
-            .await?;
-        let Some(minor) = payment.pending_refund_minor(refund_id) else {
-            return Ok(None);
-        };
-        let paying = payment
-            .paying_attempt()
-            .map(|attempt| attempt.reference.clone());
-        let charge = paying.and_then(|reference| self.charge_of(payment_id, &payment, &reference));
-        Ok(charge.map(|(gateway, charge)| {
-            let amount = Money { minor, currency: charge.amount.currency };
-            (gateway, Payback { refund_id, charge, amount })
-        }))
-    }
-
-    /// Takes down an answer; no answer leaves the attempt as it is, to be asked for again.
-    async fn note(
-        &self,
-        payment_id: PaymentId,
-        cause: &Cause,
-        step: &str,
-        reference: &str,
-        answer: Option<Outcome>,
-    ) -> Result<(), Error> {
-        match answer {
-            Some(outcome) => Ok(self
-                .record(payment_id, cause, step, reference, &outcome)
-                .await?),
-            None => Ok(()),
+    /// Whose lane an event's call takes.
+    async fn gateway(&self, payment_id: PaymentId, event: &payment::Event) -> String {
+        if let payment::Event::AttemptStarted(attempt) = event {
+            return attempt.choice.gateway.clone();
         }
-    }
-
-    async fn record(
-        &self,
-        payment_id: PaymentId,
-        cause: &Cause,
-        step: &str,
-        reference: &str,
-        outcome: &Outcome,
-    ) -> Result<(), ExecuteError> {
-        let command = payment::Command::RecordOutcome {
-            reference: reference.to_owned(),
-            outcome: outcome.clone(),
-        };
-        self.tell(payment_id, cause, step, command).await
-    }
-
-    async fn note_payback(
-        &self,
-        payback: &Payback,
-        cause: &Cause,
-        step: &str,
-        answer: Option<PaybackOutcome>,
-    ) -> Result<(), Error> {
-        let refund_id = payback.refund_id;
-        let command = match answer {
-            None | Some(PaybackOutcome::Pending) => return Ok(()),
-            Some(PaybackOutcome::Settled { provider_reference }) => {
-                payment::Command::SettleRefund { refund_id, provider_reference }
-            }
-            Some(PaybackOutcome::Failed { reason }) => {
-                payment::Command::FailRefund { refund_id, reason }
-            }
-        };
-        Ok(self
-            .tell(payback.charge.payment_id, cause, step, command)
-            .await?)
-    }
-
-    async fn tell(
-        &self,
-        payment_id: PaymentId,
-        cause: &Cause,
-        step: &str,
-        command: payment::Command,
-    ) -> Result<(), ExecuteError> {
         let payment = payment_id.to_string();
-        let order_id = self.order_of(&payment).await?;
-        let envelope = derived::envelope("gateway", order_id, cause, step, None);
-        let receipt = self
-            .journal
-            .execute_derived::<Payment>(&payment, command, envelope)
-            .await?;
-        if let store::command::Verdict::Refused(refusal) = receipt.verdict {
-            tracing::warn!(payment.id = payment, %refusal, "a provider's word was refused");
+        match self.providers.journal.decided::<Payment>(&payment).await {
+            Ok((payment, _)) => payment
+                .paying_attempt()
+                .map_or_else(String::new, |attempt| attempt.choice.gateway.clone()),
+            Err(error) => {
+                tracing::warn!(payment.id = payment, %error, "whose refund this is will be seen");
+                String::new()
+            }
         }
+    }
+
+    async fn look_for_the_silent(&mut self) -> Result<(), Error> {
+        let Self { providers, lanes, .. } = self;
+        let full = Full {
+            of_calls: lanes.full(),
+            of_questions: lanes.full_of_questions(),
+            being_asked: lanes.being_asked(),
+        };
+        let due = polls::due(&providers.pool, Utc::now(), &full).await?;
+        lanes.ask(
+            due.into_iter()
+                .map(|Poll { subject, gateway, called, asked }| {
+                    let why = if called {
+                        Why::Silence { asked }
+                    } else {
+                        Why::Late
+                    };
+                    Call { subject, gateway: gateway.unwrap_or_default(), why }
+                }),
+        );
         Ok(())
     }
 
-    async fn order_of(&self, payment: &str) -> Result<OrderId, ExecuteError> {
-        let (state, _) = self.journal.load::<Payment>(payment).await?;
-        state.terms().map(|terms| terms.order_id).ok_or_else(|| {
-            ExecuteError::Corrupt(format!(
-                "a provider speaks of payment {payment}, which is not open"
-            ))
-        })
+    fn has_news(&self) -> bool {
+        self.lanes.have_news() || self.mark != self.lanes.mark()
+    }
+
+    async fn keep(&mut self, notes: &HashMap<Subject, Note>) -> Result<(), Error> {
+        let mark = self.lanes.mark();
+        if notes.is_empty() && mark == self.mark {
+            return Ok(());
+        }
+        polls::keep(&self.providers.pool, notes, &self.providers.pauses, mark).await?;
+        self.mark = mark;
+        Ok(())
     }
 }
 
-/// A provider's answer, if it comes in time.
-async fn in_time<T>(
-    call: impl Future<Output = Result<T, gateways::gateway::CallError>>,
-) -> Option<T> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the outcome is unknown and will be asked for");
-            None
-        }
-        Err(_elapsed) => {
-            tracing::warn!("a provider did not answer in time; it will be asked again");
-            None
-        }
+fn of_payment(event: &RecordedEvent) -> Option<(PaymentId, &payment::Event)> {
+    match &event.event {
+        Event::Payment(payment_event) => Some((event.aggregate_id.parse().ok()?, payment_event)),
+        Event::Order(_) | Event::Inventory(_) | Event::Product(_) => None,
     }
 }
 
-/// A call that an event asks for.
-struct Call {
-    /// The event.
-    cause: Cause,
-    subject: Subject,
-}
-
-fn call(event: &RecordedEvent) -> Option<Call> {
-    let Event::Payment(payment_event) = &event.event else {
-        return None;
-    };
-    let payment_id = event.aggregate_id.parse().ok()?;
-    let subject = match payment_event {
+/// What a provider is to be called for.
+fn asked_for(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
+    match event {
         payment::Event::AttemptStarted(attempt) => {
-            Subject::Attempt { payment_id, reference: attempt.reference.clone() }
+            Some(Subject::Attempt { payment_id, reference: attempt.reference.clone() })
         }
         payment::Event::RefundRequested { refund_id, .. } => {
-            Subject::Refund { payment_id, refund_id: *refund_id }
+            Some(Subject::Refund { payment_id, refund_id: *refund_id })
         }
-        _ => return None,
-    };
-    Some(Call { cause: event.into(), subject })
+        _ => None,
+    }
 }
 
 /// What an event answers for good.
-fn answered(event: &RecordedEvent) -> Option<Subject> {
+fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
     use payment::Event as E;
-    let Event::Payment(payment_event) = &event.event else {
-        return None;
-    };
-    let payment_id = event.aggregate_id.parse().ok()?;
-    match payment_event {
+    match event {
         E::Captured { reference, .. }
         | E::CapturedAgain { reference, .. }
         | E::Mismatched { reference, .. }
@@ -425,10 +281,4 @@ fn answered(event: &RecordedEvent) -> Option<Subject> {
         | E::Voided
         | E::RefundRequested { .. } => None,
     }
-}
-
-fn tokio_stream(receiver: mpsc::Receiver<Callback>) -> impl futures::Stream<Item = Callback> {
-    futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|callback| (callback, receiver))
-    })
 }

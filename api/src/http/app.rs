@@ -1,20 +1,40 @@
-//! What handlers work with. Cheap to clone; every request has its own.
+//! What handlers work with. Cheap to clone: every request does so several times.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
+use projections::availability::Availability;
 use sqlx::PgPool;
 use store::journal::Journal;
 
 use super::health::Readiness;
+use super::offers::Offers;
 use super::outcomes::Outcomes;
 use super::turns::Turns;
 
-/// The parts of a running Daybook that HTTP needs.
+/// The parts of a running Daybook that HTTP needs, shared by all requests.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
     /// Where commands go.
     pub journal: Journal,
     /// Where queries go.
@@ -22,13 +42,17 @@ pub struct App {
     /// For the log itself.
     pub pool: PgPool,
     /// What can be set.
-    pub settings: Arc<HttpSettings>,
+    pub settings: HttpSettings,
     /// What was counted.
     pub metrics: PrometheusHandle,
     /// What has to be well.
     pub readiness: Readiness,
     /// Who waits for orders; whoever follows the read model `orders` has to tell it.
     pub outcomes: Outcomes,
+    /// How many pieces of articles there are.
+    pub availability: Availability,
+    /// What articles are called and cost.
+    pub offers: Offers,
     /// Which commands are running.
     pub turns: Turns,
 }

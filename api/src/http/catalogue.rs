@@ -1,12 +1,11 @@
-//! What the ordered articles are called and cost, at this moment: read from the log, so that every
-//! process quotes the same price.
+//! What the ordered articles are called and cost, at this moment.
 
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
 use domain::money::Currency;
 use domain::placing::Line;
-use domain::product::{Description, Product};
+use domain::product::Description;
 
 use super::App;
 use super::order_body::{Item, OrderBody};
@@ -18,15 +17,11 @@ pub(crate) async fn price(
     order: &OrderBody,
 ) -> Result<Result<Vec<Line>, Problem>, Problem> {
     let unknown = order.items.iter().filter(|item| !item.is_priced());
-    let mut skus: Vec<String> = unknown.map(|item| item.sku.to_string()).collect();
+    let mut skus: Vec<&str> = unknown.map(|item| item.sku.as_str()).collect();
     skus.sort_unstable();
     skus.dedup();
-    let products = if skus.is_empty() {
-        HashMap::new()
-    } else {
-        app.journal.fold_many::<Product>(&skus).await?
-    };
-    Ok(lines(&order.items, order.currency, &products))
+    let offers = app.offers.of(&app.journal, &skus).await?;
+    Ok(lines(&order.items, order.currency, &offers))
 }
 
 impl Item {
@@ -47,11 +42,11 @@ enum Unsellable {
 fn lines(
     items: &[Item],
     currency: Currency,
-    products: &HashMap<String, Product>,
+    offers: &HashMap<String, Description>,
 ) -> Result<Vec<Line>, Problem> {
     let priced: Vec<Result<Line, Unsellable>> = items
         .iter()
-        .map(|item| line(item, currency, products))
+        .map(|item| line(item, currency, offers))
         .collect();
     let worst = priced
         .iter()
@@ -73,12 +68,12 @@ fn lines(
 fn line(
     item: &Item,
     currency: Currency,
-    products: &HashMap<String, Product>,
+    offers: &HashMap<String, Description>,
 ) -> Result<Line, Unsellable> {
     let (name, price) = match (&item.name, item.unit_price) {
         (Some(name), Some(price)) => (name.clone(), price),
         (name, price) => {
-            let offer = offer(item, products)?;
+            let offer = offer(item, offers)?;
             (name.as_ref().unwrap_or(&offer.name).clone(), price.unwrap_or(offer.price))
         }
     };
@@ -91,12 +86,10 @@ fn line(
 
 fn offer<'p>(
     item: &Item,
-    products: &'p HashMap<String, Product>,
+    offers: &'p HashMap<String, Description>,
 ) -> Result<&'p Description, Unsellable> {
-    let product = products
-        .get(item.sku.as_str())
-        .and_then(Product::description);
-    let offer = product.ok_or(Unsellable::Unknown)?;
+    let offer = offers.get(item.sku.as_str());
+    let offer = offer.ok_or(Unsellable::Unknown)?;
     if offer.active {
         Ok(offer)
     } else {
@@ -119,22 +112,19 @@ fn unsellable(why: Unsellable, indices: Vec<usize>) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use domain::aggregate::Decider as _;
-    use domain::product::Event;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::http::fields;
 
-    fn product(price: &str, currency: &str, active: bool) -> Product {
+    fn offered(price: &str, currency: &str, active: bool) -> Description {
         let currency = currency.parse().unwrap();
         let price = domain::money::Money::parse(price, currency).unwrap();
-        let description = Description { name: "Cup".into(), price, active };
-        Product::replay(&[Event::Described(description)])
+        Description { name: "Cup".into(), price, active }
     }
 
     fn priced(items: &Value) -> Result<Vec<Line>, Problem> {
-        let order: OrderBody = fields::read(
+        let order: OrderBody = fields::read_value(
             &json!({
                 "customer": {"name": "Ada", "email": "ada@example.org"},
                 "shipping_address": {"line1": "1 High Street", "country": "GB"},
@@ -145,12 +135,12 @@ mod tests {
             &["sandbox".to_owned()],
         )
         .unwrap();
-        let products = HashMap::from([
-            ("cup".to_owned(), product("4.50", "GBP", true)),
-            ("old".to_owned(), product("4.50", "GBP", false)),
-            ("yen".to_owned(), product("450", "JPY", true)),
+        let offers = HashMap::from([
+            ("cup".to_owned(), offered("4.50", "GBP", true)),
+            ("old".to_owned(), offered("4.50", "GBP", false)),
+            ("yen".to_owned(), offered("450", "JPY", true)),
         ]);
-        lines(&order.items, order.currency, &products)
+        lines(&order.items, order.currency, &offers)
     }
 
     #[test]

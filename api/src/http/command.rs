@@ -5,11 +5,12 @@
 
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use domain::ids::OrderId;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt};
 use store::states::Kept;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::fields::{self, Body};
 use super::identity::Caller;
+use super::json::{Json, Members};
 use super::occurrence::Occurrence;
 use super::parameters::Parameters;
 use super::problem::{MEDIA_TYPE, Problem};
@@ -50,21 +52,18 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
         let expected_version = expected_version(&parts.headers)?;
         // No command has any: what one might mean by it must not go unheard.
         Parameters::of(parts.uri.query().unwrap_or_default()).finish()?;
-        let value = parse::<B>(&parts.headers, body).await?;
+        let bytes = read(body, B::BYTES_MAX).await?;
+        let value = parse::<B>(&parts.headers, &bytes)?;
         let body = fields::read(&value, &app.settings.gateways)?;
-        let about = [
-            parts.method.as_str(),
-            parts.uri.path(),
-            &expected_version.map_or_else(String::new, |version| version.to_string()),
-            &json::canonical(&value),
-        ];
+        let fingerprint = fingerprint(&parts, expected_version, &value);
+        drop(value);
         Ok(Self {
             body,
             caller,
             command_id,
             occurrence,
             wait: preferring::wait(&parts.headers),
-            fingerprint: Sha256::digest(about.join("\n")).into(),
+            fingerprint,
             expected_version,
             _turn: app.turns.take(command_id).await?,
         })
@@ -85,8 +84,8 @@ impl<B> Asked<B> {
             correlation_id: self.command_id,
             causation_id: None,
             actor: self.caller.to_string(),
-            request_id: Some(self.occurrence.request_id.clone()),
-            traceparent: Some(self.occurrence.traceparent.clone()),
+            request_id: Some(self.occurrence.request_id.to_string()),
+            traceparent: Some(self.occurrence.traceparent.to_string()),
             reason: None,
             expected_version: self.expected_version,
         }
@@ -208,10 +207,13 @@ pub(crate) fn etag(version: i64) -> Option<HeaderValue> {
 }
 
 fn version_of(body: &str) -> Option<i64> {
-    serde_json::from_str::<Value>(body)
-        .ok()?
-        .get("version")?
-        .as_i64()
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: i64,
+    }
+    serde_json::from_str::<Versioned>(body)
+        .ok()
+        .map(|view| view.version)
 }
 
 /// `If-Match: "<version>"`; what follows the version in the tag of a view tells of its content,
@@ -231,15 +233,26 @@ fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     }
 }
 
-async fn parse<B: Body>(headers: &HeaderMap, body: HttpBody) -> Result<Value, Problem> {
-    let bytes = read(body, B::BYTES_MAX).await?;
+/// Of all that makes one request another than the next.
+fn fingerprint(parts: &Parts, expected_version: Option<i64>, value: &Json<'_>) -> Fingerprint {
+    let version = expected_version.map_or_else(String::new, |version| version.to_string());
+    let mut digest = Sha256::new();
+    for line in [parts.method.as_str(), parts.uri.path(), &version] {
+        digest.update(line);
+        digest.update("\n");
+    }
+    digest.update(json::canonical(value));
+    digest.finalize().into()
+}
+
+fn parse<'b, B: Body>(headers: &HeaderMap, bytes: &'b [u8]) -> Result<Json<'b>, Problem> {
     if bytes.is_empty() && B::OPTIONAL {
-        return Ok(Value::Object(Map::new()));
+        return Ok(Json::Object(Members::default()));
     }
     if !is_json(headers) {
         return Err(Problem::not_json());
     }
-    json::parse(&bytes).map_err(|error| Problem::malformed_json(error.to_string()))
+    json::parse(bytes).map_err(|error| Problem::malformed_json(error.to_string()))
 }
 
 async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -156,13 +156,11 @@ fn slice(parameters: &mut Parameters) -> Slice {
 }
 
 async fn page(app: &App, slice: &Slice, limit: i64, position: i64) -> Result<Response, Problem> {
-    // One more than asked for tells where the next page begins.
-    let mut events = log::page(&app.pool, slice, limit.saturating_add(1)).await?;
-    let more = usize::try_from(limit).is_ok_and(|limit| limit < events.len());
-    let next_cursor = events
-        .pop_if(|_| more)
-        .map(|next| next.position.to_string());
-    let items = events
+    let page = log::page(&app.pool, slice, limit).await?;
+    let last = page.events.last().filter(|_| page.more);
+    let next_cursor = last.map(|last| last.position.saturating_add(1).to_string());
+    let items = page
+        .events
         .iter()
         .map(|event| view(event))
         .collect::<Result<_, _>>();
@@ -191,10 +189,11 @@ fn lines(
     limit: i64,
 ) -> impl Stream<Item = Result<Bytes, log::Error>> + Send {
     futures::stream::try_unfold((pool, slice, limit), |(pool, mut slice, left)| async move {
-        let events = log::page(&pool, &slice, left.min(STREAM_PAGE_EVENTS)).await;
-        let events = events.inspect_err(|error| {
+        let page = log::page(&pool, &slice, left.min(STREAM_PAGE_EVENTS)).await;
+        let page = page.inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "cannot stream the log");
         })?;
+        let events = page.events;
         let Some(last) = events.last().map(|last| last.position) else {
             return Ok(None);
         };

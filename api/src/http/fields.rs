@@ -9,12 +9,11 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::json::{Json, Members};
+use super::problem::{Flaw, Problem};
 use chrono::{DateTime, Datelike as _, Utc};
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
-use serde_json::{Map, Value};
-
-use super::problem::{Flaw, Problem};
 
 /// Flaws told at once: four on each line of the largest order, and a bound on our answer.
 const FLAWS_MAX: usize = 8_000;
@@ -33,13 +32,23 @@ pub(crate) trait Body: Sized {
 }
 
 /// Reads a whole body; `gateways` are the payment providers that it may name.
-pub(crate) fn read<B: Body>(value: &Value, gateways: &[String]) -> Result<B, Problem> {
+pub(crate) fn read<B: Body>(value: &Json<'_>, gateways: &[String]) -> Result<B, Problem> {
     let notes = Notes { gateways, flaws: RefCell::default() };
     let body = object(value, String::new(), &notes, B::read);
     match (notes.flaws.into_inner(), body) {
         (flaws, Some(body)) if flaws.is_empty() => Ok(body),
         (flaws, _) => Err(Problem::invalid_fields(flaws)),
     }
+}
+
+/// Reads what a test has put together.
+#[cfg(test)]
+pub(crate) fn read_value<B: Body>(
+    value: &serde_json::Value,
+    gateways: &[String],
+) -> Result<B, Problem> {
+    let text = value.to_string();
+    read(&super::json::parse(text.as_bytes()).unwrap(), gateways)
 }
 
 /// What all objects of a body share.
@@ -61,7 +70,7 @@ impl Notes<'_> {
 /// The fields of one object.
 pub(crate) struct Fields<'v> {
     at: String,
-    members: &'v Map<String, Value>,
+    members: &'v Members<'v>,
     asked: Vec<&'static str>,
     notes: &'v Notes<'v>,
 }
@@ -87,12 +96,12 @@ impl<'v> Fields<'v> {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
-    fn optional(&mut self, name: &'static str) -> Option<&'v Value> {
+    fn optional(&mut self, name: &'static str) -> Option<&'v Json<'v>> {
         self.asked.push(name);
         self.members.get(name).filter(|value| !value.is_null())
     }
 
-    fn required(&mut self, name: &'static str) -> Option<&'v Value> {
+    fn required(&mut self, name: &'static str) -> Option<&'v Json<'v>> {
         let value = self.optional(name);
         if value.is_none() {
             self.flaw(name, "is missing");
@@ -103,8 +112,8 @@ impl<'v> Fields<'v> {
     fn parsed<T>(
         &self,
         name: &str,
-        value: Option<&Value>,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        value: Option<&Json<'_>>,
+        parse: impl FnOnce(&Json<'_>) -> Result<T, String>,
     ) -> Option<T> {
         parse(value?).map_err(|detail| self.flaw(name, detail)).ok()
     }
@@ -259,7 +268,7 @@ impl<'v> Fields<'v> {
     ) -> Option<Vec<T>> {
         let value = self.optional(name)?;
         let Some(items) = value
-            .as_array()
+            .as_list()
             .filter(|items| (1..=max).contains(&items.len()))
         else {
             self.flaw(name, format!("must be a list of 1 to {max}"));
@@ -278,7 +287,7 @@ impl<'v> Fields<'v> {
 
 /// Reads one object, and refuses the fields that nobody asked for.
 fn object<T>(
-    value: &Value,
+    value: &Json<'_>,
     at: String,
     notes: &Notes<'_>,
     read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
@@ -289,20 +298,17 @@ fn object<T>(
     };
     let mut fields = Fields { at, members, asked: Vec::new(), notes };
     let whole = read(&mut fields);
-    for name in members
-        .keys()
-        .filter(|name| !fields.asked.contains(&name.as_str()))
-    {
+    for name in members.names().filter(|name| !fields.asked.contains(name)) {
         fields.flaw(name, "is not a known field");
     }
     whole
 }
 
-fn string(value: &Value) -> Result<&str, String> {
-    value.as_str().ok_or_else(|| "must be a text".to_owned())
+fn string<'v>(value: &'v Json<'_>) -> Result<&'v str, String> {
+    value.as_text().ok_or_else(|| "must be a text".to_owned())
 }
 
-fn text(value: &Value, chars_max: usize) -> Result<String, String> {
+fn text(value: &Json<'_>, chars_max: usize) -> Result<String, String> {
     let text = string(value)?;
     if text.trim().is_empty() || chars_max < text.chars().count() {
         return Err(format!("must have 1 to {chars_max} characters, not all of them blank"));

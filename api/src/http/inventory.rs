@@ -154,7 +154,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
-    let position = asking.position(&app, &[stock::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
     let page = stock::list(app.read_models.reads(), limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
@@ -173,7 +173,7 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let position = asking.position(&app, &[stock::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
     let level = stock::by_sku(app.read_models.reads(), &sku).await?;
     let level = level.ok_or_else(|| Problem::not_found("stock").at(position))?;
     Ok(asking.show_versioned(position, level.version, &level))

@@ -22,7 +22,10 @@ async fn asked(method: &str, path: &str) -> Response {
         .uri(path)
         .header("x-request-id", "r-7");
     let request = request.body(Body::empty()).unwrap();
-    layered(router).oneshot(request).await.unwrap()
+    layered(router, &Pace::default())
+        .oneshot(request)
+        .await
+        .unwrap()
 }
 
 async fn problem(response: Response) -> (StatusCode, Value) {

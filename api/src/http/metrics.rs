@@ -1,11 +1,13 @@
 //! What is counted, in Prometheus' text format. Labels are bounded: routes, not paths.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::App;
@@ -61,13 +63,47 @@ pub(crate) fn count(method: &Method, route: &str, status: u16, took: Duration) {
         Method::OPTIONS => "OPTIONS",
         _ => "other",
     };
-    let route = route.to_owned();
-    metrics::counter!(
-        "http_requests_total", "method" => method, "route" => route.clone(),
-        "status" => status.to_string()
-    )
-    .increment(1);
-    metrics::histogram!(SECONDS, "method" => method, "route" => route).record(took.as_secs_f64());
+    KINDS.with_borrow_mut(|kinds| {
+        let known = kinds
+            .iter()
+            .position(|kind| kind.status == status && kind.method == method && kind.route == route);
+        let index = known.unwrap_or_else(|| {
+            kinds.push(Kind::new(method, route, status));
+            kinds.len() - 1
+        });
+        let kind = &kinds[index];
+        kind.requests.increment(1);
+        kind.seconds.record(took.as_secs_f64());
+        // What is asked most stands first.
+        if 0 < index {
+            kinds.swap(index - 1, index);
+        }
+    });
+}
+
+/// Requests of one method, route and status. Kept, because naming them anew costs more than
+/// counting them; there are a few hundred at most, and a handful of them is asked for all the time.
+struct Kind {
+    method: &'static str,
+    route: String,
+    status: u16,
+    requests: Counter,
+    seconds: Histogram,
+}
+
+thread_local! {
+    static KINDS: RefCell<Vec<Kind>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Kind {
+    fn new(method: &'static str, route: &str, status: u16) -> Self {
+        let (labelled, text) = (route.to_owned(), status.to_string());
+        let requests = metrics::counter!(
+            "http_requests_total", "method" => method, "route" => labelled.clone(), "status" => text
+        );
+        let seconds = metrics::histogram!(SECONDS, "method" => method, "route" => labelled);
+        Self { method, route: route.to_owned(), status, requests, seconds }
+    }
 }
 
 /// Metrics

@@ -1,12 +1,12 @@
 //! One request, from its first byte to its answer: it gets an id, is counted and logged, and has
 //! its problem written. The outermost layer, so that nothing leaves without it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -24,18 +24,21 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 /// Which request this is.
 #[derive(Debug, Clone)]
 pub(crate) struct Occurrence {
-    pub(crate) request_id: String,
-    pub(crate) traceparent: String,
-    pub(crate) path: String,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) traceparent: Arc<str>,
+    pub(crate) path: Arc<str>,
 }
 
 /// Wraps every request.
-pub(crate) async fn occur(mut request: Request, next: Next) -> Response {
+pub(crate) async fn occur<F: Future<Output = Response>>(
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let started_at = Instant::now();
     let occurrence = Occurrence {
-        request_id: request_id(request.headers()),
-        traceparent: traceparent(request.headers()),
-        path: request.uri().path().to_owned(),
+        request_id: request_id(request.headers()).into(),
+        traceparent: traceparent(request.headers()).into(),
+        path: request.uri().path().into(),
     };
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -43,7 +46,7 @@ pub(crate) async fn occur(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %id, %trace);
     request.extensions_mut().insert(occurrence.clone());
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next(request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
         response = problem.response(&occurrence);

@@ -133,7 +133,7 @@ mod tests {
     fn with(change: impl Fn(&mut Value)) -> Result<OrderBody, Problem> {
         let mut body = order();
         change(&mut body);
-        fields::read(&body, &["sandbox".to_owned()])
+        fields::read_value(&body, &["sandbox".to_owned()])
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::ids::OrderId;
 use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
 use projections::timeline::{self, Entry};
 use serde::Serialize;
@@ -56,7 +57,7 @@ pub(crate) async fn list(
     };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
-    let position = asking.position(&app, &[orders::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[orders::NAME]).await?;
     let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
@@ -80,11 +81,29 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let as_of = parameters.optional("as_of", str::parse::<AsOf>);
     parameters.finish()?;
-    let position = asking.position(&app, &[orders::NAME]).await?;
-    let order = match as_of {
-        None => orders::by_id(app.read_models.reads(), order_id).await?,
-        Some(as_of) => history::order_at(&app.pool, order_id, as_of).await?,
-    };
+    match as_of {
+        None => show_now(&app, order_id, &asking).await,
+        // Boxed, or every query would carry the room for it along.
+        Some(as_of) => Box::pin(show_as_of(&app, order_id, as_of, &asking)).await,
+    }
+}
+
+async fn show_now(app: &App, order_id: OrderId, asking: &Asking) -> Result<Response, Problem> {
+    let position = asking.position(app, &[orders::NAME]).await?;
+    let order = app.read_models.order(order_id).await?;
+    let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
+    let shown = order.shown()?;
+    Ok(asking.show_text(position, shown.version, shown.json))
+}
+
+async fn show_as_of(
+    app: &App,
+    order_id: OrderId,
+    as_of: AsOf,
+    asking: &Asking,
+) -> Result<Response, Problem> {
+    let (position, _seat) = asking.seat(app, &[orders::NAME]).await?;
+    let order = history::order_at(&app.pool, order_id, as_of).await?;
     let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
     Ok(asking.show_mixed(position, order.version, &order))
 }
@@ -104,7 +123,7 @@ pub(crate) async fn show_timeline(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let position = asking.position(&app, &[timeline::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;
     let items = timeline::of_order(app.read_models.reads(), order_id).await?;
     if items.is_empty() {
         return Err(Problem::not_found("order").at(position));

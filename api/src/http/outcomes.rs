@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ids::OrderId;
-use projections::orders::{self, OrderView, Status};
+use projections::orders::{OrderView, Status};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -104,8 +104,8 @@ impl Waiting {
     ) -> Result<Option<OrderView>, Problem> {
         let mut closing = self.outcomes.closing.subscribe();
         loop {
-            let order = orders::by_id(app.read_models.reads(), OrderId(self.order_id)).await;
-            let order = order.map_err(|error| Problem::accident("look at an order", &error))?;
+            let stored = app.read_models.order(OrderId(self.order_id)).await?;
+            let order = stored.map(|stored| stored.view()).transpose()?;
             let undecided =
                 |order: &OrderView| matches!(order.status, Status::Pending | Status::Processing);
             let decided = order.as_ref().is_some_and(|order| !undecided(order));

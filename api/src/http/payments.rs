@@ -121,7 +121,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
-    let position = asking.position(&app, &[payments::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
     let page = payments::list(app.read_models.reads(), limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
@@ -142,7 +142,7 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let position = asking.position(&app, &[payments::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
     let payment = payments::by_id(app.read_models.reads(), payment_id).await?;
     let payment = payment.ok_or_else(|| Problem::not_found("payment").at(position))?;
     Ok(asking.show_versioned(position, payment.version, &payment))

@@ -20,7 +20,7 @@ use super::App;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
-use super::order_body::{Item, OrderBody};
+use super::order_body::OrderBody;
 use super::outcomes::Waiting;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
@@ -56,19 +56,15 @@ pub(crate) async fn place(
     let now = Utc::now();
     let until = asked.wait.map(|wait| Instant::now() + wait);
     asked.body.permit(asked.caller)?;
-    // A repetition is told what it was told, whatever the catalogue has come to say since.
-    if !asked.body.items.iter().all(Item::is_priced)
-        && let Some(told) = asked.told_before(&app).await?
-    {
-        return Ok(told);
-    }
     let order_id = OrderId(Uuid::now_v7());
+    // Whatever the catalogue says by now, the journal knows a repetition and what it was told.
     let lines = match catalogue::price(&app, &asked.body).await? {
         Ok(lines) => lines,
         Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
     };
     let placing = placing(&asked.body, lines, now, now + app.settings.payment_window);
-    let waiting = app.outcomes.wait_for(order_id);
+    // Before the order can move.
+    let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
     let command = order::Command::Place(Box::new(placing));
     let wording = asked.wording(StatusCode::CREATED, |accepted| placed(order_id, &accepted));
     let envelope = asked.about(order_id);
@@ -76,8 +72,8 @@ pub(crate) async fn place(
         .journal
         .execute::<Order>(&order_id.to_string(), command, envelope, wording)
         .await?;
-    match until {
-        Some(until) if receipt.verdict == Verdict::Accepted && !receipt.replayed => {
+    match waiting {
+        Some((waiting, until)) if receipt.verdict == Verdict::Accepted && !receipt.replayed => {
             with_outcome(&app, &asked, receipt, &waiting, until).await
         }
         Some(_) | None => Ok(respond(receipt)),

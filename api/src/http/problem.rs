@@ -78,9 +78,9 @@ impl Problem {
         body.insert("title".into(), title_of(self.code).into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("detail".into(), self.detail.as_str().into());
-        body.insert("instance".into(), occurrence.path.as_str().into());
+        body.insert("instance".into(), occurrence.path.as_ref().into());
         body.insert("code".into(), self.code.into());
-        body.insert("request_id".into(), occurrence.request_id.as_str().into());
+        body.insert("request_id".into(), occurrence.request_id.as_ref().into());
         if !self.flaws.is_empty() {
             let errors = self
                 .flaws
@@ -209,6 +209,14 @@ impl Problem {
         Self::for_later("still_running", detail)
     }
 
+    pub(crate) fn overloaded(detail: &str) -> Self {
+        Self::for_later("overloaded", detail)
+    }
+
+    pub(crate) fn too_many_commands() -> Self {
+        Self::overloaded("too many commands are under way; try again")
+    }
+
     pub(crate) fn unavailable() -> Self {
         Self::for_later("unavailable", "try again; repeat a command under the same key")
     }
@@ -244,9 +252,7 @@ impl From<ExecuteError> for Problem {
                     .with_member("actual", actual)
                     .with_header(header::RETRY_AFTER, "1")
             }
-            ExecuteError::Overloaded => {
-                Self::for_later("overloaded", "too many commands are waiting; try again")
-            }
+            ExecuteError::Overloaded => Self::too_many_commands(),
             ExecuteError::Unavailable(_) => Self::accident("ask the journal", &error),
             ExecuteError::Corrupt(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the journal is damaged");
@@ -298,8 +304,7 @@ mod tests {
     use super::*;
 
     fn occurrence(request_id: &str, path: &str) -> Occurrence {
-        let (request_id, path) = (request_id.to_owned(), path.to_owned());
-        Occurrence { request_id, traceparent: String::new(), path }
+        Occurrence { request_id: request_id.into(), traceparent: "".into(), path: path.into() }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use projections::MoneyView;
 use projections::products::{self, Filter, ProductView};
 use projections::stock;
 use serde::Serialize;
+use store::command::Verdict;
 use utoipa::ToSchema;
 
 use super::App;
@@ -74,11 +75,14 @@ pub(crate) async fn describe(
         version: accepted.version,
     });
     let envelope = asked.alone();
-    Ok(respond(
-        app.journal
-            .execute::<Product>(sku.as_str(), command, envelope, wording)
-            .await?,
-    ))
+    let receipt = app
+        .journal
+        .execute::<Product>(sku.as_str(), command, envelope, wording)
+        .await?;
+    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+        app.offers.described(sku.as_str(), receipt.version, &offer);
+    }
+    Ok(respond(receipt))
 }
 
 /// List products
@@ -106,9 +110,7 @@ pub(crate) async fn list(
     };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
-    let position = asking
-        .position(&app, &[products::NAME, stock::NAME])
-        .await?;
+    let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
     let page = products::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
@@ -128,9 +130,7 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let position = asking
-        .position(&app, &[products::NAME, stock::NAME])
-        .await?;
+    let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
     let product = products::by_sku(app.read_models.reads(), &sku).await?;
     let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
     Ok(asking.show_mixed(position, product.version, &product))

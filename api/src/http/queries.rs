@@ -1,14 +1,19 @@
 //! A query as it comes in over HTTP, and its answer: at which position, in which version, and
 //! whether the client has it already.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use domain::ids::Sku;
+use projections::availability::AvailabilityView;
+use projections::orders::LookupError;
+use projections::{Overloaded, Seat};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::App;
@@ -20,6 +25,9 @@ const DAYBOOK_MIN_POSITION: HeaderName = HeaderName::from_static("daybook-min-po
 const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 /// Pause between two looks at the head of the log.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Headers of an answer, with those that the layers around it add.
+const HEADERS_COUNT: usize = 8;
 
 /// What a query asks besides its parameters.
 #[derive(Debug, Default)]
@@ -48,6 +56,38 @@ impl Asking {
             .wait_for(names, min_position, CATCH_UP_MAX)
             .await
             .map_err(Problem::from)
+    }
+
+    /// The same with a seat, to be kept while they are read. Whoever waits for a position keeps
+    /// nobody else from a seat.
+    pub(crate) async fn seat(
+        &self,
+        app: &App,
+        names: &[&'static str],
+    ) -> Result<(i64, Seat), Problem> {
+        let position = self.position(app, names).await?;
+        Ok((position, app.read_models.seat().await?))
+    }
+
+    /// An article from memory, once that has heard of the position asked for; `None` if memory
+    /// does not hold it.
+    pub(crate) async fn from_memory(
+        &self,
+        app: &App,
+        sku: &Sku,
+    ) -> Result<Option<AvailabilityView>, Problem> {
+        let min_position = self.min_position.unwrap_or(0);
+        let known = app.availability.of(sku);
+        if known
+            .as_ref()
+            .is_none_or(|known| min_position <= known.as_of_position)
+        {
+            return Ok(known);
+        }
+        app.availability
+            .wait_for(min_position, CATCH_UP_MAX)
+            .await?;
+        Ok(app.availability.of(sku))
     }
 
     /// The position of the log itself, once it is the one asked for: the log has no lag, but what
@@ -85,13 +125,20 @@ impl Asking {
         version: i64,
         view: &impl Serialize,
     ) -> Response {
-        let body = body(view);
-        let digest = Sha256::digest(&body);
-        let content = digest.first_chunk().copied().map_or(0, u32::from_be_bytes);
-        self.show_tagged(position, &format!("\"{version}-{content:08x}\""), body)
+        self.show_text(position, version, body(view))
     }
 
-    fn show_tagged(&self, position: i64, tag: &str, body: String) -> Response {
+    /// The same for what is JSON already.
+    pub(crate) fn show_text(&self, position: i64, version: i64, json: Vec<u8>) -> Response {
+        // Tells the contents of one thing at one version apart, and keeps nothing secret. Should
+        // another release hash differently, what clients have is sent once more.
+        let mut content = DefaultHasher::new();
+        content.write(&json);
+        let tag = format!("\"{version}-{:016x}\"", content.finish());
+        self.show_tagged(position, &tag, json)
+    }
+
+    fn show_tagged(&self, position: i64, tag: &str, body: Vec<u8>) -> Response {
         let known = self
             .known_tags
             .iter()
@@ -111,21 +158,40 @@ pub(crate) fn show(position: i64, view: &impl Serialize) -> Response {
     shown(position, StatusCode::OK, None, body(view))
 }
 
-fn body(view: &impl Serialize) -> String {
-    serde_json::to_string(view).expect("our views have string keys only")
+fn body(view: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(view).expect("our views have string keys only")
 }
 
-fn shown(position: i64, status: StatusCode, tag: Option<HeaderValue>, body: String) -> Response {
-    let mut headers = HeaderMap::new();
+fn shown(position: i64, status: StatusCode, tag: Option<HeaderValue>, body: Vec<u8>) -> Response {
+    let mut headers = HeaderMap::with_capacity(HEADERS_COUNT);
     headers.insert(DAYBOOK_POSITION, position.into());
     headers.extend(tag.map(|tag| (header::ETAG, tag)));
     // What is asked with a token, or asked again after a command, must come from here.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if status == StatusCode::NOT_MODIFIED {
-        return (status, headers).into_response();
+    let mut response = if status == StatusCode::NOT_MODIFIED {
+        Response::default()
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Response::new(Body::from(body))
+    };
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+impl From<LookupError> for Problem {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Overloaded => Overloaded.into(),
+            LookupError::Unavailable => Self::unavailable(),
+        }
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (status, headers, body).into_response()
+}
+
+impl From<Overloaded> for Problem {
+    fn from(_: Overloaded) -> Self {
+        Self::overloaded("too many queries are waiting; try again")
+    }
 }
 
 fn min_position(headers: &HeaderMap) -> Result<Option<i64>, Problem> {

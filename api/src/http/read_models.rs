@@ -79,7 +79,7 @@ pub(crate) async fn list(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let position = asking.position(&app, &projections::NAMES).await?;
+    let (position, _seat) = asking.seat(&app, &projections::NAMES).await?;
     let items = app
         .read_models
         .statuses()

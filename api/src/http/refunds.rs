@@ -155,7 +155,7 @@ mod tests {
 
     fn ask(mut body: Value) -> Ask {
         body["reason"] = "broken".into();
-        fields::read::<Refunding>(&body, &[]).unwrap().ask()
+        fields::read_value::<Refunding>(&body, &[]).unwrap().ask()
     }
 
     #[test]
@@ -177,6 +177,6 @@ mod tests {
     #[test]
     fn whether_pieces_go_back_has_to_be_said() {
         let body = json!({"reason": "broken", "items": [{"sku": "cup", "quantity": 2}]});
-        assert!(fields::read::<Refunding>(&body, &[]).is_err());
+        assert!(fields::read_value::<Refunding>(&body, &[]).is_err());
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn report_sales(
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
     let (from, to) = (day("from"), day("to"));
     parameters.finish()?;
-    let position = asking.position(&app, &[sales::NAME]).await?;
+    let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
     let items = sales::report(app.read_models.reads(), group_by, from, to).await?;
     Ok(queries::show(position, &SalesView { items }))
 }

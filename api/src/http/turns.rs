@@ -32,8 +32,12 @@ impl Turns {
     /// Waits until nobody else runs this command.
     pub(crate) async fn take(&self, command_id: Uuid) -> Result<Turn, Problem> {
         let lock = self.lock_of(command_id);
-        let held = tokio::time::timeout(WAIT_MAX, lock.lock_owned()).await;
-        let held = held.map_err(|_| Problem::still_running())?;
+        let held = match Arc::clone(&lock).try_lock_owned() {
+            Ok(held) => held,
+            Err(_running) => tokio::time::timeout(WAIT_MAX, lock.lock_owned())
+                .await
+                .map_err(|_| Problem::still_running())?,
+        };
         Ok(Turn { command_id, turns: self.clone(), held: Some(held) })
     }
 

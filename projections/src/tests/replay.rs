@@ -4,7 +4,7 @@ use domain::order::Stage;
 
 use super::stories::{ENDINGS, Ending, Tale, busy};
 use super::world::World;
-use crate::orders::{self, OrderView, Status};
+use crate::orders::{OrderView, Status};
 use crate::payments;
 use crate::{PaymentStatus, RefundState, timeline};
 
@@ -129,7 +129,8 @@ async fn a_row_is_what_a_replay_of_the_log_gives() {
     let world = World::projected(&shop.log, 50).await;
     let reads = world.models.reads();
     for id in shop.orders.keys() {
-        let row = orders::by_id(reads, *id).await.unwrap();
+        let stored = world.models.order(*id).await.unwrap().unwrap();
+        let row = Some(stored.view().unwrap());
         let replay = OrderView::at(&timeline::events_of(reads, *id).await.unwrap());
         assert_eq!(row, replay);
         assert_eq!(row, OrderView::at(&shop.of_order(*id)), "live events are no different");

@@ -2,10 +2,12 @@
 
 use chrono::NaiveDate;
 use domain::event::Event;
+use domain::money::Money;
 use domain::order;
 
 use super::stories::{ENDINGS, Ending, SKUS, Tale, busy, stocked, tell_all};
 use super::world::World;
+use crate::money::Decimal;
 use crate::sales::{GroupBy, SalesRow, report};
 
 async fn of(world: &World, group_by: GroupBy) -> Vec<SalesRow> {
@@ -15,10 +17,8 @@ async fn of(world: &World, group_by: GroupBy) -> Vec<SalesRow> {
 }
 
 fn row(key: &str, counts: [i64; 2], amounts: [&str; 3], currency: &str) -> SalesRow {
-    let money = |amount: &str| crate::MoneyView {
-        amount: amount.to_owned(),
-        currency: currency.to_owned(),
-    };
+    let currency = currency.parse().unwrap();
+    let money = |amount: &str| Money::parse(amount, currency).unwrap().into();
     SalesRow {
         key: key.to_owned(),
         orders: counts[0],
@@ -29,8 +29,8 @@ fn row(key: &str, counts: [i64; 2], amounts: [&str; 3], currency: &str) -> Sales
     }
 }
 
-fn minor(amount: &str) -> i64 {
-    amount.replace('.', "").parse().unwrap()
+fn minor(amount: Decimal) -> i64 {
+    amount.to_string().replace('.', "").parse().unwrap()
 }
 
 /// The orders of `busy(1)` by hand. Paid are 1, 4, 5, 6, 7 and 10 to 13, in order of
@@ -68,14 +68,14 @@ async fn every_grouping_adds_up_to_the_same_and_is_ordered_bytewise() {
     let shop = busy(4);
     let world = World::projected(&shop.log, 100).await;
     let sums = |rows: &[SalesRow]| {
-        let mut sums = std::collections::BTreeMap::<String, [i64; 4]>::new();
+        let mut sums = std::collections::BTreeMap::<&str, [i64; 4]>::new();
         for row in rows {
-            let sum = sums.entry(row.gross.currency.clone()).or_default();
+            let sum = sums.entry(row.gross.currency).or_default();
             let amounts = [
                 row.units,
-                minor(&row.gross.amount),
-                minor(&row.refunded.amount),
-                minor(&row.net.amount),
+                minor(row.gross.amount),
+                minor(row.refunded.amount),
+                minor(row.net.amount),
             ];
             for (sum, amount) in sum.iter_mut().zip(amounts) {
                 *sum += amount;
@@ -88,7 +88,7 @@ async fn every_grouping_adds_up_to_the_same_and_is_ordered_bytewise() {
     for group_by in groupings {
         let rows = of(&world, group_by).await;
         assert_eq!(sums(&rows), expected, "{group_by:?}");
-        let keys = |row: &SalesRow| (row.key.clone(), row.gross.currency.clone());
+        let keys = |row: &SalesRow| (row.key.clone(), row.gross.currency);
         assert!(rows.is_sorted_by_key(keys), "{group_by:?}");
     }
 }
@@ -154,7 +154,7 @@ async fn any_days_by_sku_are_the_sum_of_those_days() {
         .unwrap();
         let rows: Vec<_> = rows
             .into_iter()
-            .map(|row| (row.key, row.net.currency, row.orders, minor(&row.net.amount)))
+            .map(|row| (row.key, row.net.currency.to_owned(), row.orders, minor(row.net.amount)))
             .collect();
         assert_eq!(rows, of_days, "{from:?} to {to:?}");
     }

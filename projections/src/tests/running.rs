@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use store::feed::Feeds;
+use store::pace::Pace;
 use store::stream::{self, Stream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ async fn run(world: &World) -> (watch::Sender<bool>, JoinSet<()>) {
     let client = stream::connect(&nats_url()).await.unwrap();
     let name = format!("test_{}", Uuid::now_v7().simple());
     let stream = Stream::new(client, name, STREAM_BYTES_MAX);
-    let feeds = Feeds::start(world.pool.clone(), stream, stopped.clone());
+    let feeds = Feeds::start(world.pool.clone(), stream, Pace::default(), stopped.clone());
     (stop, world.models.spawn(&feeds, &stopped))
 }
 

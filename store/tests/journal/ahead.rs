@@ -12,7 +12,7 @@ use crate::audit::Stock;
 use crate::conflicts::{commit, lock_the_head, writers_wait};
 use crate::world::{StockReceipt, World, ask, envelope, eventually, receive, reserve, stock};
 
-type Asked = JoinHandle<Result<StockReceipt, ExecuteError>>;
+pub(crate) type Asked = JoinHandle<Result<StockReceipt, ExecuteError>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_on_one_aggregate_share_a_commit() {
@@ -112,7 +112,7 @@ async fn a_command_id_that_comes_again_before_the_first_has_committed_acts_once(
 }
 
 /// Reserves 100 with which the writer waits; then 100, the 666, 100, and 300 of which 34 are there.
-async fn in_line_with_666(line: &mut Line) {
+pub(crate) async fn in_line_with_666(line: &mut Line) {
     for quantity in [100, 666, 100] {
         line.ask(reserve(quantity));
         line.decided(line.asked.len() - 1).await;
@@ -122,7 +122,7 @@ async fn in_line_with_666(line: &mut Line) {
 }
 
 /// A database that stores no event about 666 pieces.
-async fn refuse_to_store(world: &World, condition: &str) {
+pub(crate) async fn refuse_to_store(world: &World, condition: &str) {
     let trigger = format!(
         "create function refuse_666() returns trigger language plpgsql as $$ \
          begin \
@@ -138,7 +138,7 @@ async fn refuse_to_store(world: &World, condition: &str) {
 }
 
 /// Commands in the order in which they are decided.
-struct Line {
+pub(crate) struct Line {
     journal: Journal,
     asked: Vec<Asked>,
     decided: Arc<AtomicUsize>,
@@ -171,7 +171,7 @@ impl Line {
 }
 
 /// Lets commands queue up behind a first one of 100 pieces that waits for the head's lock.
-async fn while_the_writer_waits(
+pub(crate) async fn while_the_writer_waits(
     world: &World,
     journal: &Journal,
     act: impl AsyncFnOnce(&mut Line),

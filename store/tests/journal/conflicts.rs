@@ -128,7 +128,7 @@ async fn ours_waits<T>(world: &World, ours: &JoinHandle<T>) -> bool {
     !ours.is_finished()
 }
 
-async fn waiting(world: &World) -> i64 {
+pub(crate) async fn waiting(world: &World) -> i64 {
     sqlx::query_scalar(
         "select count(*) from pg_stat_activity \
          where datname = current_database() and wait_event_type = 'Lock' \

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rand::Rng as _;
 use store::feed::{Feed, Feeds};
+use store::log::{self, Slice};
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 
@@ -16,7 +17,8 @@ async fn a_reader_gets_everything_in_order_whenever_it_comes_and_however_slow_it
     let mut chance = chance();
     let (journal, relay) = world.journal_with_a_relay();
     let (_stop, stopped) = watch::channel(false);
-    let feeds = Feeds::start(world.pool.clone(), world.stream(), stopped);
+    let feeds =
+        Feeds::start(world.pool.clone(), world.stream(), store::pace::Pace::default(), stopped);
     let (mut early, mut slow) = (feeds.subscribe(), feeds.subscribe());
     let reading = tokio::spawn(async move { read(&mut early, 0, 260, 7).await });
     // A batch each, and more of them than are kept for a slow reader.
@@ -49,7 +51,8 @@ async fn a_reader_misses_nothing_when_the_stream_is_purged_deleted_or_absent() {
     let world = World::new().await;
     let (journal, committed) = world.journal_and_its_batches();
     let (_stop, stopped) = watch::channel(false);
-    let feeds = Feeds::start(world.pool.clone(), world.stream(), stopped);
+    let feeds =
+        Feeds::start(world.pool.clone(), world.stream(), store::pace::Pace::default(), stopped);
     let mut feed = feeds.subscribe();
     append(&journal, 20).await;
     read(&mut feed, 0, 20, 100).await;
@@ -69,6 +72,126 @@ async fn a_reader_misses_nothing_when_the_stream_is_purged_deleted_or_absent() {
 
     world.stream_becomes_the_log().await;
     relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_relays_own_process_events_arrive_with_their_acknowledgement() {
+    let world = World::new().await;
+    let (_stop, stopped) = watch::channel(false);
+    let (stream, (journal, committed)) = (world.stream(), world.journal_and_its_batches());
+    let feeds =
+        Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped);
+    let relay = world.relay_on(stream, committed);
+    relay.stands_at(0).await;
+    let readers = [feeds.subscribe(), feeds.subscribe()].map(|mut feed| {
+        let jetstream = world.jetstream();
+        let name = world.name.clone();
+        tokio::spawn(async move {
+            let mut told = Vec::new();
+            while told.len() < 200 {
+                let mark = i64::try_from(told.len()).unwrap();
+                told.extend(read(&mut feed, mark, mark + 1, 50).await);
+                // Only what the stream has.
+                let stream = jetstream.get_stream(&name).await.unwrap();
+                assert!(told.len() as u64 <= stream.cached_info().state.last_sequence);
+            }
+            told
+        })
+    });
+    append(&journal, 200).await;
+    let [one, two] = readers;
+    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+
+    for ((one, two), stored) in one.iter().zip(&two).zip(world.log().await) {
+        assert!(Arc::ptr_eq(one, two), "it is in memory once");
+        assert_eq!((one.position, one.event_id), (stored.position, stored.event_id));
+        assert_eq!((&one.payload, &one.event), (&stored.payload, &stored.event));
+        assert_eq!((&one.metadata, one.recorded_at), (&stored.metadata, stored.recorded_at));
+        assert_eq!(
+            (&one.event_type, &one.event_version),
+            (&stored.event_type, &stored.event_version)
+        );
+        assert_eq!(
+            (&one.aggregate_type, &one.aggregate_id),
+            (&stored.aggregate_type, &stored.aggregate_id)
+        );
+        assert_eq!(one.sequence, stored.sequence);
+    }
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_goes_on_when_another_process_takes_over_the_relay_and_when_it_gives_it_back() {
+    let world = World::new().await;
+    let (_stop, stopped) = watch::channel(false);
+    let stream = world.stream();
+    let feeds =
+        Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped);
+    let mut feed = feeds.subscribe();
+    let mut mark = 0;
+    for turn in 0..4 {
+        let (journal, committed) = world.journal_and_its_batches();
+        let relay = if turn % 2 == 0 {
+            world.relay_on(stream.clone(), committed)
+        } else {
+            world.relay(committed)
+        };
+        append(&journal, 30).await;
+        read(&mut feed, mark, mark + 30, 20).await;
+        relay.stands_at(mark + 30).await;
+        append(&journal, 30).await;
+        read(&mut feed, mark + 30, mark + 60, 20).await;
+        mark += 60;
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_lags_behind_all_that_is_kept_in_memory_misses_nothing() {
+    let world = World::new().await;
+    let (_stop, stopped) = watch::channel(false);
+    let (stream, (journal, committed)) = (world.stream(), world.journal_and_its_batches());
+    let feeds =
+        Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped);
+    let relay = world.relay_on(stream, committed);
+    let (mut slow, mut quick) = (feeds.subscribe(), feeds.subscribe());
+    append(&journal, 5).await;
+    read(&mut slow, 0, 5, 10).await;
+    // Twice what is kept.
+    world.append_by_hand(100, 1_000_000).await;
+
+    let kept_up = read(&mut quick, 0, 105, 10).await;
+    relay.stands_at(105).await;
+    let lagged = read(&mut slow, 5, 105, 7).await;
+
+    let ids = |events: &[Arc<RecordedEvent>]| -> Vec<_> {
+        events.iter().map(|event| event.event_id).collect()
+    };
+    assert_eq!(ids(&kept_up), ids(&world.log().await));
+    assert_eq!(ids(&lagged), ids(&kept_up[5..]));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_large_events_is_short_and_the_next_goes_on_behind_it() {
+    let world = World::new().await;
+    world.append_by_hand(300, 100_000).await;
+    let after = log::after(&world.pool, 0, log::PAGE_MAX).await.unwrap();
+    assert!(!after.is_empty() && after.len() < 300);
+    assert_eq!(world.log().await.len(), 300);
+
+    let all = Slice::default();
+    let page = log::page(&world.pool, &all, log::PAGE_MAX).await.unwrap();
+    assert!(page.more && page.events.len() < 300);
+    let from = page.events.last().map(|last| last.position + 1);
+    let rest = Slice { from, ..Slice::default() };
+    let rest = log::page(&world.pool, &rest, log::PAGE_MAX).await.unwrap();
+    assert_eq!((page.events.len() + rest.events.len(), rest.more), (300, false));
+    for (to, more) in [(8, true), (7, false)] {
+        let slice = Slice { to: Some(to), ..Slice::default() };
+        let page = log::page(&world.pool, &slice, 7).await.unwrap();
+        assert_eq!((page.events.len(), page.more), (7, more));
+    }
 }
 
 /// Reads on from a mark; fails at the first hole.

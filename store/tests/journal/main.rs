@@ -10,12 +10,14 @@
 mod ahead;
 mod audit;
 mod callers;
+mod cold;
 mod conflicts;
 mod feeds;
 mod outages;
 mod positions;
 mod receipts;
 mod relaying;
+mod snapshots;
 mod strangers;
 mod table;
 mod world;

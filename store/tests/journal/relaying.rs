@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use async_nats::HeaderMap;
-use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Config;
 use domain::inventory::Inventory;
@@ -12,6 +10,7 @@ use rand::Rng as _;
 use serde_json::Value;
 use store::journal::{Committed, Journal};
 use store::relay::{self, Standing};
+use store::stream::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -120,12 +119,7 @@ async fn a_stream_of_another_log_or_of_a_longer_one_is_made_anew() {
     let metadata = HashMap::from([("daybook-log-id".to_owned(), "another".to_owned())]);
     let anothers = Config { metadata, ..ours.clone() };
     let mut longer = messages.clone();
-    longer.extend(
-        messages[..5]
-            .iter()
-            .cloned()
-            .map(|message| StreamMessage { headers: HeaderMap::new(), ..message }),
-    );
+    longer.extend_from_slice(&messages[..5]);
 
     for (config, messages) in [(anothers, &messages), (ours, &longer)] {
         world.make_stream_anew(&config, messages).await;
@@ -174,6 +168,32 @@ async fn a_stream_takes_the_size_that_is_asked_for_without_losing_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_stream_or_one_far_behind_takes_up_the_log_at_its_newest_events() {
+    let world = World::new().await;
+    // Room for 1,048 usual events.
+    let small = || Stream::new(world.nats.clone(), world.name.clone(), 1024 * 1024);
+    for (appended, first) in [(1_500, 453), (3_000, 3_456)] {
+        world.append_by_hand(appended, 10).await;
+        let (journal, committed) = world.journal_and_its_batches();
+        let relay = world.relay_on(small(), committed);
+        relay.stands_at(world.head().await).await;
+        let stream = world.jetstream().get_stream(&world.name).await.unwrap();
+        assert_eq!(stream.cached_info().state.first_sequence, first);
+        world.stream_becomes_the_log().await;
+
+        append(&journal, 3).await;
+        world.stream_becomes_the_log().await;
+        relay.stop().await;
+    }
+    // It is long, but not behind.
+    let (_journal, relay) = world.journal_with_a_relay();
+    relay.stands_at(world.head().await).await;
+    let stream = world.jetstream().get_stream(&world.name).await.unwrap();
+    assert_eq!(stream.cached_info().state.first_sequence, 3_456);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nats_that_is_killed_delays_the_stream_and_loses_nothing() {
     let world = World::alone().await;
     let (journal, relay) = world.journal_with_a_relay();
@@ -200,6 +220,25 @@ pub(crate) async fn append(journal: &Journal, count: usize) {
     }
 }
 
+impl World {
+    /// Appends events to the log as if somebody had: so many, with a reference of so many bytes.
+    pub(crate) async fn append_by_hand(&self, count: i64, bytes: i32) {
+        let append =
+            "with head as (update log_head set position = position + $1 returning position)
+             insert into events
+             select n, gen_random_uuid(), 'inventory', 'by hand', n, 'inventory.received', '1',
+                 json_build_object(
+                     'type', 'inventory.received', 'quantity', 1, 'reference', repeat('x', $2)),
+                 json_build_object(
+                     'command_id', gen_random_uuid(), 'correlation_id', gen_random_uuid(),
+                     'actor', 'staff'),
+                 now()
+             from head, generate_series(position - $1 + 1, position) as n";
+        let append = sqlx::query(append).bind(count).bind(bytes);
+        append.execute(&self.pool).await.unwrap();
+    }
+}
+
 /// A relay of a process of its own.
 pub(crate) struct Relay {
     pub(crate) standing: watch::Receiver<Standing>,
@@ -208,7 +247,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    async fn stands_at(&self, position: i64) {
+    pub(crate) async fn stands_at(&self, position: i64) {
         let mut standing = self.standing.clone();
         let at = standing.wait_for(|standing| *standing == Standing::At(position));
         tokio::time::timeout(crate::world::PATIENCE, at)
@@ -225,9 +264,14 @@ impl Relay {
 
 impl World {
     pub(crate) fn relay(&self, committed: Committed) -> Relay {
+        self.relay_on(self.stream(), committed)
+    }
+
+    /// A relay that shares its stream with the feeds of its process.
+    pub(crate) fn relay_on(&self, stream: Stream, committed: Committed) -> Relay {
         let (moved, standing) = watch::channel(Standing::Waiting);
         let (stop, stopped) = watch::channel(false);
-        let run = relay::run(self.pool.clone(), self.stream(), committed, moved, stopped);
+        let run = relay::run(self.pool.clone(), stream, committed, moved, stopped);
         Relay { standing, stop, task: tokio::spawn(run) }
     }
 
@@ -254,19 +298,15 @@ impl World {
             let Ok(message) = stream.get_raw_message(sequence).await else {
                 return false;
             };
-            let id = message
-                .headers
-                .get("Nats-Msg-Id")
-                .map(|id| id.as_str().to_owned());
-            if id != Some(event.event_id.to_string()) {
+            let Ok(envelope) = serde_json::from_slice::<Value>(&message.payload) else {
+                return false;
+            };
+            if envelope["id"] != event.event_id.to_string() {
                 return false;
             }
-            let subject = self
-                .stream()
-                .subject(&event.event_type, &event.aggregate_id);
-            assert_eq!(message.subject.as_str(), subject);
-            let envelope: Value = serde_json::from_slice(&message.payload).unwrap();
+            assert_eq!(message.subject.as_str(), self.stream().subject(&event.event_type));
             assert_eq!(envelope["position"], event.position);
+            assert_eq!(envelope["subject"], event.aggregate_id);
             assert_eq!(envelope["specversion"], "1.0");
             let stored: Value = serde_json::from_str(&event.payload).unwrap();
             assert_eq!(envelope["data"], stored);
@@ -291,14 +331,8 @@ impl World {
         jetstream.create_stream(config.clone()).await.unwrap();
         for message in messages {
             // Each at its place again, but for what we demanded of the place.
-            let mut headers = HeaderMap::new();
-            if let Some(id) = message.headers.get(NATS_MESSAGE_ID) {
-                headers.insert(NATS_MESSAGE_ID, id.clone());
-            }
             let (subject, payload) = (message.subject.clone(), message.payload.clone());
-            let stored = jetstream
-                .publish_with_headers(subject, headers, payload)
-                .await;
+            let stored = jetstream.publish(subject, payload).await;
             stored.unwrap().await.unwrap();
         }
     }

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use store::feed::Feeds;
+use store::pace::Pace;
 use tokio::sync::watch;
 
 use crate::feeds::read;
@@ -53,7 +54,7 @@ async fn strangers_messages_in_the_middle_of_a_flow_shift_nothing() {
     let mut chance = chance();
     let (journal, relay) = world.journal_with_a_relay();
     let (_stop, stopped) = watch::channel(false);
-    let feeds = Feeds::start(world.pool.clone(), world.stream(), stopped);
+    let feeds = Feeds::start(world.pool.clone(), world.stream(), Pace::default(), stopped);
     append(&journal, 10).await;
     world.stream_becomes_the_log().await;
 
@@ -85,9 +86,8 @@ async fn a_stranger_behind_whom_our_own_went_on_is_found() {
     world.stream_becomes_the_log().await;
     relay.stop().await;
     let (config, mut messages) = world.stored().await;
-    // The oldest place where one can hide: a whole window was under way behind it.
-    let hidden = messages.len() - 512;
-    messages[hidden].headers = async_nats::HeaderMap::new();
+    // The oldest place where one can hide: a whole run was under way behind it, one by one.
+    let hidden = messages.len() - 500;
     messages[hidden].payload = "garbage".into();
     world.make_stream_anew(&config, &messages).await;
 

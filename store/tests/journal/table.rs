@@ -67,7 +67,7 @@ async fn postgres_es_reads_what_we_write() {
     let ids = ["cup", "pot"].map(ToOwned::to_owned);
     let many = journal.fold_many::<Inventory>(&ids).await.unwrap();
     assert_eq!(many.keys().collect::<Vec<_>>(), ["cup"]);
-    assert_eq!(many["cup"].reserved(), 4);
+    assert_eq!(many["cup"].0.reserved(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +128,12 @@ async fn an_event_of_an_older_schema_reads_as_todays_and_stays_as_it_was_stored(
     .unwrap();
     let (journal, relay) = world.journal_with_a_relay();
     let (_stop, stopped) = watch::channel(false);
-    let feeds = store::feed::Feeds::start(world.pool.clone(), world.stream(), stopped);
+    let feeds = store::feed::Feeds::start(
+        world.pool.clone(),
+        world.stream(),
+        store::pace::Pace::default(),
+        stopped,
+    );
     world.stream_becomes_the_log().await;
 
     let (order, version) = journal.load::<Order>(&id).await.unwrap();
@@ -140,7 +145,7 @@ async fn an_event_of_an_older_schema_reads_as_todays_and_stays_as_it_was_stored(
     let receipt = executed.await.unwrap();
 
     assert_eq!((order.stage(), version), (Stage::Pending, 1));
-    for event in [&page[0], &of_order[0], &fed[0]] {
+    for event in [&page.events[0], &of_order[0], &fed[0]] {
         let Event::Order(order::Event::Placed(placing)) = &event.event else {
             panic!("read as {:?}", event.event)
         };

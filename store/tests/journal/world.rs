@@ -19,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 use stack::{Options, Profile, Stack};
 use store::command::{Answer, Decided, Envelope, ExecuteError, Receipt};
-use store::journal::{Committed, Journal};
+use store::journal::{Bounds, Committed, Journal};
 use store::stream::Stream;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
@@ -177,6 +177,15 @@ impl World {
         self.journal_and_its_batches().0
     }
 
+    /// One that writes a snapshot of every stream after so many events.
+    pub(crate) fn journal_with_snapshots(&self, events_min: i64) -> Journal {
+        self.journal_within(&Bounds { snapshot_events_min: events_min, ..Bounds::default() })
+    }
+
+    pub(crate) fn journal_within(&self, bounds: &Bounds) -> Journal {
+        Journal::start_within(&self.pool, bounds).0
+    }
+
     pub(crate) fn journal_and_its_batches(&self) -> (Journal, Committed) {
         Journal::start(&self.pool)
     }
@@ -303,9 +312,17 @@ pub(crate) async fn insist(
     command: inventory::Command,
     envelope: Envelope,
 ) -> StockReceipt {
+    insist_on(|| ask(journal, sku, command.clone(), envelope.clone())).await
+}
+
+/// Asks again until there is an answer.
+pub(crate) async fn insist_on<R, Asking>(ask: impl Fn() -> Asking) -> Receipt<R>
+where
+    Asking: Future<Output = Result<Receipt<R>, ExecuteError>>,
+{
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match ask(journal, sku, command.clone(), envelope.clone()).await {
+        match ask().await {
             Ok(receipt) => return receipt,
             Err(error @ (ExecuteError::KeyReused | ExecuteError::Corrupt(_))) => {
                 panic!("no answer to insist on: {error}")

@@ -9,9 +9,11 @@ use domain::{order, payment};
 use store::recorded::RecordedEvent;
 
 use super::Heard;
+use crate::derived::Cause;
 
-/// What an event means to the order that it belongs to.
-pub(super) fn heard(event: &RecordedEvent) -> Option<Heard> {
+/// What an event means to the order that it belongs to. Steps that follow from events up to the
+/// given position keep the ids of older builds.
+pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
     let fact = match &event.event {
         Event::Order(event) => of_order(event),
         Event::Payment(event) => of_payment(event),
@@ -19,7 +21,7 @@ pub(super) fn heard(event: &RecordedEvent) -> Option<Heard> {
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),
-        cause: event.into(),
+        cause: Cause::event(event, version_5_to),
         position: Some(event.position),
         fact,
     })

@@ -195,7 +195,7 @@ impl Executor {
     async fn open_payment(&self, step: Step<'_>, brief: Brief) -> Result<Answer, ExecuteError> {
         let terms = Terms { order_id: step.order_id, amount: brief.total, pay_by: brief.pay_by };
         let attempt = Attempt {
-            reference: attempt_reference(derived::id(step.cause.id, "attempt")),
+            reference: attempt_reference(step.cause.leads_to("attempt")),
             choice: brief.payment,
             started_at: Utc::now(),
         };
@@ -230,7 +230,7 @@ impl Executor {
         amount_minor: i64,
         reason: String,
     ) -> Result<Answer, ExecuteError> {
-        let own = RefundId(derived::id(step.cause.id, "own refund"));
+        let own = RefundId(step.cause.leads_to("own refund"));
         let done = refund_id.map_or(Answer::OwnRefund(own), |_| Answer::Done);
         let refund_id = refund_id.unwrap_or(own);
         step.name = format!("refund payment {refund_id}");

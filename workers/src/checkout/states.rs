@@ -1,122 +1,106 @@
-//! Where every checkout stands: in memory for orders of the last minutes, in Postgres for all.
+//! Where every checkout stands, in Postgres.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::checkout::Checkout;
 use domain::ids::OrderId;
+use sqlx::PgPool;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Error, Moved};
+use super::orders::{Kept, Rested};
+use super::{Error, NAME};
+use crate::parked::{self, ParkedFact};
 
-/// Checkouts in memory. When there are more, all are dropped and read again as needed.
-const IN_MEMORY_MAX: usize = 10_000;
 /// Deadlines dealt with at a time.
 const DUE_MAX: i64 = 500;
 
-/// Checkouts in memory, as last kept in Postgres.
-#[derive(Default)]
-pub(super) struct States {
-    known: HashMap<OrderId, Checkout>,
+/// How orders were last kept; new ones are absent.
+pub(super) async fn of(
+    pool: &PgPool,
+    order_ids: &[OrderId],
+) -> Result<HashMap<OrderId, Kept>, Error> {
+    if order_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, Json<Checkout>, i64)> =
+        sqlx::query_as("select order_id, state, position from checkouts where order_id = any($1)")
+            .bind(uuids(order_ids))
+            .fetch_all(pool)
+            .await?;
+    let kept = rows
+        .into_iter()
+        .map(|(id, Json(state), position)| (OrderId(id), Kept { state, position }));
+    Ok(kept.collect())
 }
 
-impl States {
-    /// Takes the states of these orders out. They come back once they are kept; if that fails,
-    /// they are read from Postgres again.
-    pub(super) async fn take(
-        &mut self,
-        pool: &PgPool,
-        order_ids: &[OrderId],
-    ) -> Result<HashMap<OrderId, Checkout>, Error> {
-        let mut states = HashMap::with_capacity(order_ids.len());
-        let mut unknown = Vec::new();
-        for order_id in order_ids {
-            match self.known.remove(order_id) {
-                Some(state) => _ = states.insert(*order_id, state),
-                None => unknown.push(order_id.0),
-            }
-        }
-        if !unknown.is_empty() {
-            let rows: Vec<(Uuid, Json<Checkout>)> =
-                sqlx::query_as("select order_id, state from checkouts where order_id = any($1)")
-                    .bind(unknown)
-                    .fetch_all(pool)
-                    .await?;
-            states.extend(
-                rows.into_iter()
-                    .map(|(id, Json(state))| (OrderId(id), state)),
-            );
-        }
-        Ok(states)
-    }
-
-    pub(super) fn put_back(&mut self, moved: Vec<Moved>) {
-        if IN_MEMORY_MAX < self.known.len() {
-            self.known.clear();
-        }
-        self.known
-            .extend(moved.into_iter().map(|moved| (moved.order_id, moved.state)));
-    }
-}
-
-/// Keeps where the orders of a batch are, with their deadlines.
-pub(super) async fn keep(connection: &mut PgConnection, moved: &[Moved]) -> Result<(), Error> {
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let states = moved
+/// Keeps orders that have come to rest, and the mark.
+pub(super) async fn keep(pool: &PgPool, rested: &[Rested], mark: i64) -> Result<(), Error> {
+    let states = rested
         .iter()
-        .map(|moved| serde_json::to_string(&moved.state))
+        .map(|order| serde_json::to_string(&order.state))
         .collect::<Result<Vec<_>, _>>()?;
-    sqlx::query(
-        "insert into checkouts (order_id, state, due_at) \
-         select order_id, state::jsonb, due_at \
-         from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as m (order_id, state, due_at) \
-         on conflict (order_id) do update \
-         set state = excluded.state, due_at = excluded.due_at, \
-             deadline_heard_at = null, updated_at = now()",
-    )
-    .bind(
-        moved
-            .iter()
-            .map(|moved| moved.order_id.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(states)
-    .bind(
-        moved
-            .iter()
-            .map(|moved| moved.state.deadline())
-            .collect::<Vec<_>>(),
-    )
-    .execute(connection)
-    .await?;
+    let ids: Vec<Uuid> = rested.iter().map(|order| order.order_id.0).collect();
+    let due_at: Vec<_> = rested.iter().map(|order| order.state.deadline()).collect();
+    let positions: Vec<i64> = rested.iter().map(|order| order.position).collect();
+    let facts: Vec<&ParkedFact> = rested.iter().flat_map(|order| &order.parked).collect();
+    for fact in &facts {
+        parked::tell(fact);
+    }
+    let texts: Vec<String> = facts.iter().map(|fact| fact.fact.to_string()).collect();
+    sqlx::query(include_str!("keep.sql"))
+        .bind(ids)
+        .bind(states)
+        .bind(due_at)
+        .bind(positions)
+        .bind(facts.iter().map(|fact| fact.parked_id).collect::<Vec<_>>())
+        .bind(facts.iter().map(|fact| fact.order_id).collect::<Vec<_>>())
+        .bind(facts.iter().map(|fact| fact.position).collect::<Vec<_>>())
+        .bind(texts)
+        .bind(
+            facts
+                .iter()
+                .map(|fact| fact.reason.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(facts.iter().map(|fact| fact.parked_at).collect::<Vec<_>>())
+        .bind(NAME)
+        .bind(mark)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
-/// The orders whose time to pay is over, the longest over first. From here on their deadlines
-/// count as heard, whatever else happens before what follows from them is kept.
-pub(super) async fn hear_due(
-    pool: &PgPool,
-    now: DateTime<Utc>,
-) -> Result<Vec<(OrderId, DateTime<Utc>)>, Error> {
-    let rows: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as(
-        "update checkouts set deadline_heard_at = $1 \
-         where order_id in ( \
-             select order_id from checkouts where due_at <= $1 order by due_at limit $2 \
-         ) \
-         returning order_id, due_at",
+/// The orders whose time to pay is over, the longest over first.
+pub(super) async fn due(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<OrderId>, Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select order_id from checkouts where due_at <= $1 order by due_at limit $2",
     )
     .bind(now)
     .bind(DUE_MAX)
     .fetch_all(pool)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, due_at)| (OrderId(id), due_at))
-        .collect())
+    Ok(ids.into_iter().map(OrderId).collect())
+}
+
+/// From here on the deadlines of these orders count as heard, whatever else happens before what
+/// follows from them is kept.
+pub(super) async fn hear_deadlines(
+    pool: &PgPool,
+    order_ids: &[OrderId],
+    now: DateTime<Utc>,
+) -> Result<Vec<(OrderId, DateTime<Utc>)>, Error> {
+    let rows: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as(
+        "update checkouts set deadline_heard_at = $1 \
+         where order_id = any($2) and due_at <= $1 \
+         returning order_id, due_at",
+    )
+    .bind(now)
+    .bind(uuids(order_ids))
+    .fetch_all(pool)
+    .await?;
+    Ok(named(rows))
 }
 
 /// Deadlines that were heard, and what followed from them was not kept.
@@ -126,8 +110,15 @@ pub(super) async fn heard_before(pool: &PgPool) -> Result<Vec<(OrderId, DateTime
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows
-        .into_iter()
+    Ok(named(rows))
+}
+
+fn uuids(order_ids: &[OrderId]) -> Vec<Uuid> {
+    order_ids.iter().map(|order_id| order_id.0).collect()
+}
+
+fn named(rows: Vec<(Uuid, DateTime<Utc>)>) -> Vec<(OrderId, DateTime<Utc>)> {
+    rows.into_iter()
         .map(|(id, due_at)| (OrderId(id), due_at))
-        .collect())
+        .collect()
 }

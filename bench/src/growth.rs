@@ -1,0 +1,210 @@
+//! `growth-accept`, `growth-lifecycle`, `memory`, `start`: what becomes of all that when the log grows.
+//!
+//! ```text
+//! fill to 1 % ─▶ measure ─▶ fill to 10 % ─▶ start, measure ─▶ fill to 100 % ─▶ measure, memory
+//! ```
+//!
+//! The log is filled with whole orders while Daybook is stopped; then Daybook reads all of it, and is
+//! started once more, so that what it needs is what it needs to serve. The figure is the rate at
+//! the largest size, its reference the rate at the smallest.
+
+use stack::{Options, Servers, Stack};
+
+use crate::error::Error;
+use crate::figure::{Figure, Target};
+use crate::filling::{Filler, Pattern};
+use crate::numbers::{float, median};
+use crate::runner::{Runner, say};
+use crate::scenarios::{Stage, accept, lifecycle};
+use crate::shop;
+
+/// Below the home of the run.
+const GROWN: &str = "grown";
+/// Shares of the largest size: the smallest is big enough that nothing is empty, and `start` is
+/// measured at the middle one.
+const PARTS: [u64; 3] = [100, 10, 1];
+const PART_OF_START: u64 = 10;
+const CONNECTIONS: usize = 64;
+/// Targets, in megabytes, seconds, and shares.
+const MEMORY_MB_MAX: f64 = 250.0;
+const START_SECONDS_MAX: f64 = 2.0;
+const SHARE_MIN: f64 = 0.9;
+
+/// What is found as the log grows.
+struct Found {
+    accept: Figure,
+    lifecycle: Figure,
+    memory: Figure,
+    start: Figure,
+}
+
+impl Runner {
+    /// Scenarios that ask what becomes of it when the log grows.
+    pub(crate) async fn on_a_growing_log(&mut self) -> Result<(), Error> {
+        const NAMES: [&str; 4] = ["growth-accept", "growth-lifecycle", "memory", "start"];
+        if !self.selection.has_any(&NAMES) {
+            return Ok(());
+        }
+        let mut found = Found {
+            accept: Figure::new(NAMES[0], "orders/s"),
+            lifecycle: Figure::new(NAMES[1], "orders/s"),
+            memory: Figure::new(NAMES[2], "MB"),
+            start: Figure::new(NAMES[3], "s"),
+        };
+        let grown = self.grow(&mut found).await;
+        let Found { accept, lifecycle, memory, start } = found;
+        for mut figure in [accept, lifecycle, memory, start] {
+            if self.selection.has(&figure.name) && !figure.values.is_empty() {
+                figure
+                    .notes
+                    .extend(grown.as_ref().err().map(ToString::to_string));
+                self.scenarios.push(figure.told());
+            }
+        }
+        if let Err(error) = grown {
+            if matches!(error, Error::Interrupted) {
+                return Err(error);
+            }
+            self.failed("growth", &error);
+        }
+        Ok(())
+    }
+
+    async fn grow(&mut self, found: &mut Found) -> Result<(), Error> {
+        found.accept.target = Some(Target::RatioMin(SHARE_MIN));
+        found.lifecycle.target = Some(Target::RatioMin(SHARE_MIN));
+        found.memory.target = Some(Target::ValueMax(MEMORY_MB_MAX));
+        found.start.target = Some(Target::ValueMax(START_SECONDS_MAX));
+        let largest = self.settings.growth_max;
+        self.close().await?;
+        self.open(GROWN).await?;
+        let stage = self.stage.as_mut().expect("it was just opened");
+        shop::open(&stage.daybook).await?;
+        let pattern = Pattern::take(&stage.daybook, largest).await?;
+        let growth = self
+            .selection
+            .has_any(&["growth-accept", "growth-lifecycle"]);
+        for part in PARTS {
+            let start = part == PART_OF_START && self.selection.has("start");
+            let memory = part == 1 && self.selection.has("memory");
+            if !growth && !start && !memory {
+                continue;
+            }
+            self.fill(&pattern, largest / part).await?;
+            if start {
+                self.measure_start(&mut found.start, largest / part).await?;
+            }
+            if growth || memory {
+                self.measure_size(found, part).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the log, and lets Daybook read what is new.
+    async fn fill(&mut self, pattern: &Pattern, events: u64) -> Result<(), Error> {
+        say(&format!("growth: filling the log to {events} events ..."));
+        self.offline(pattern, async |filler: &mut Filler| filler.fill_to(events).await)
+            .await?;
+        // What the read models have written is tidied up as well, and the process that has read
+        // all of it is not the one that is measured.
+        self.offline(pattern, async |_: &mut Filler| Ok(())).await
+    }
+
+    /// Works on the database alone, tidies it up, and starts Daybook again.
+    async fn offline(
+        &mut self,
+        pattern: &Pattern,
+        work: impl AsyncFnOnce(&mut Filler) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.close().await?;
+        let data_dir = self.data_dir(GROWN);
+        let options = Options { servers: Servers::OnlyPostgres, ..Options::new(data_dir) };
+        let stack = Stack::start(options).await?;
+        let url = stack.database_url().unwrap_or_default();
+        let worked = async {
+            let mut filler = Filler::new(url, pattern).await?;
+            work(&mut filler).await?;
+            filler.tidy().await
+        };
+        let worked = worked.await;
+        stack.stop().await;
+        worked?;
+        self.open(GROWN).await?;
+        self.at_rest().await
+    }
+
+    async fn at_rest(&self) -> Result<(), Error> {
+        let stage = self.stage.as_ref().expect("it was just opened");
+        stage.daybook.settle().await?;
+        stage.daybook.idle().await
+    }
+
+    /// Starts it again and again on what is there.
+    async fn measure_start(&mut self, figure: &mut Figure, events: u64) -> Result<(), Error> {
+        let mut servers = Vec::new();
+        for _ in 0..self.settings.rounds {
+            self.close().await?;
+            self.open(GROWN).await?;
+            let stage = self.stage.as_ref().expect("it was just opened");
+            let started = stage.daybook.started;
+            servers.push(started.servers.as_secs_f64());
+            figure.values.push(started.ready.as_secs_f64());
+            stage.tell(figure);
+        }
+        figure.detail("events in the log", float(events));
+        let servers = median(&servers).unwrap_or_default();
+        figure.detail("seconds of these until Postgres and NATS answered", servers);
+        self.at_rest().await
+    }
+
+    /// Accepts and carries through at this size.
+    async fn measure_size(&mut self, found: &mut Found, part: u64) -> Result<(), Error> {
+        let stage = self.stage.as_mut().expect("it was just opened");
+        let events = stage.daybook.standing().await?.head.unsigned_abs();
+        say(&format!("growth: at {events} events ..."));
+        let resident = |stage: &Stage| stage.daybook.processes().memory().resident_mb;
+        let at_first = resident(stage);
+        let mut accepted = Figure::new("accept-64", "orders/s");
+        accept::rounds(stage, CONNECTIONS, &mut accepted).await?;
+        let half_way = resident(stage);
+        let mut carried = Figure::new("lifecycle", "orders/s");
+        lifecycle::rounds(stage, &mut carried).await?;
+        let at_last = resident(stage);
+
+        let peaks = [accepted.peak_memory_mb, carried.peak_memory_mb];
+        take(&mut found.accept, accepted, part, events);
+        take(&mut found.lifecycle, carried, part, events);
+        if part == 1 {
+            let memory = &mut found.memory;
+            memory
+                .values
+                .extend(peaks.into_iter().flatten().reduce(f64::max));
+            memory.detail("events in the log", float(events));
+            memory.detail("MB before the load", at_first);
+            memory.detail("MB after half of it", half_way);
+            memory.detail("MB after all of it", at_last);
+        }
+        Ok(())
+    }
+}
+
+/// Takes over what was found at a size: the smallest is the reference, the largest the figure.
+fn take(into: &mut Figure, at_size: Figure, part: u64, events: u64) {
+    let rate = at_size.value().unwrap_or_default();
+    into.detail(format!("orders/s at {events} events"), rate);
+    if let Some(commits) = median(&at_size.references) {
+        into.detail(format!("single-row commits/s at {events} events"), commits);
+    }
+    if part == PARTS[0] {
+        "the rate at the smallest size".clone_into(&mut into.against);
+        into.references.clone_from(&at_size.values);
+    }
+    if part == 1 {
+        into.values = at_size.values;
+        into.latency = at_size.latency;
+        into.spent = at_size.spent;
+        into.operations = at_size.operations;
+        into.peak_memory_mb = at_size.peak_memory_mb;
+    }
+}

@@ -1,0 +1,184 @@
+//! The aggregates that the journal keeps, and what it has to know of each to keep it well.
+
+use cqrs_es::Aggregate;
+use domain::event::Event;
+use domain::inventory::{self, Inventory};
+use domain::order::{self, Order, Stage};
+use domain::payment::{self, Payment};
+use domain::product::{self, Product};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::states::{Slots, States};
+
+/// An aggregate that the journal keeps.
+pub trait Kept:
+    Aggregate<
+        Services = (),
+        Command: Clone + Send,
+        Event: Into<Event> + Send,
+        Error: Serialize + DeserializeOwned + Clone + Send + Sync,
+    > + Clone
+    + PartialEq
+    + 'static
+{
+    /// Names the shape of the stored state and the rules by which it was folded, in snapshots: a
+    /// number for what people know to have changed, and a hash of how an example is stored.
+    ///
+    /// A snapshot of another schema is not read. So the number goes up with every change of how an
+    /// event is applied or upcast; `schema_tests.rs` notices most changes and has the new hash.
+    #[doc(hidden)]
+    const STATE_SCHEMA: &'static str;
+
+    /// What most of them take beside the value itself; who takes much more is weighed again.
+    #[doc(hidden)]
+    const USUAL_HEAP_BYTES: usize;
+
+    /// Where its states are.
+    #[doc(hidden)]
+    fn slots(states: &States) -> &Slots<Self>;
+
+    /// An event read from the log, if it is one of its own.
+    #[doc(hidden)]
+    fn own(event: Event) -> Option<Self::Event>;
+
+    /// Bytes in memory beside the value itself.
+    #[doc(hidden)]
+    fn heap_bytes(&self) -> usize;
+
+    /// Whether a command begins a stream whose id has just been made. It is decided on an empty
+    /// stream without a look at the log, whose primary key objects should it not be empty.
+    #[doc(hidden)]
+    fn begins(command: &Self::Command) -> bool;
+
+    /// Whether little more is expected of it, so that its place in memory is better used by others.
+    /// Whoever asks for it all the same has it loaded again.
+    #[doc(hidden)]
+    fn is_settled(&self) -> bool;
+}
+
+impl Kept for Order {
+    const STATE_SCHEMA: &'static str = "1-05b3f6be";
+    /// Three articles.
+    const USUAL_HEAP_BYTES: usize = 240;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.orders
+    }
+
+    fn own(event: Event) -> Option<order::Event> {
+        match event {
+            Event::Order(event) => Some(event),
+            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    fn begins(command: &order::Command) -> bool {
+        matches!(command, order::Command::Place(_))
+    }
+
+    fn is_settled(&self) -> bool {
+        match self.stage() {
+            Stage::Completed | Stage::Cancelled | Stage::Failed | Stage::Refunded => true,
+            Stage::Unplaced | Stage::Pending | Stage::Processing | Stage::Confirmed => false,
+        }
+    }
+}
+
+impl Kept for Payment {
+    const STATE_SCHEMA: &'static str = "1-00436d1f";
+    /// One attempt.
+    const USUAL_HEAP_BYTES: usize = 250;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.payments
+    }
+
+    fn own(event: Event) -> Option<payment::Event> {
+        match event {
+            Event::Payment(event) => Some(event),
+            Event::Order(_) | Event::Inventory(_) | Event::Product(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    fn begins(command: &payment::Command) -> bool {
+        matches!(command, payment::Command::Open { .. })
+    }
+
+    /// Its money is there, and none of it is on its way back.
+    fn is_settled(&self) -> bool {
+        let left_minor = self.captured_minor().saturating_sub(self.refunded_minor());
+        0 < self.captured_minor() && self.refundable_minor() == left_minor
+    }
+}
+
+impl Kept for Inventory {
+    const STATE_SCHEMA: &'static str = "1-d78a2d15";
+    const USUAL_HEAP_BYTES: usize = 0;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.inventories
+    }
+
+    fn own(event: Event) -> Option<inventory::Event> {
+        match event {
+            Event::Inventory(event) => Some(event),
+            Event::Order(_) | Event::Payment(_) | Event::Product(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A SKU is a name that may have been given before.
+    fn begins(_named_by_people: &inventory::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl Kept for Product {
+    const STATE_SCHEMA: &'static str = "1-9a29a743";
+    /// Its name.
+    const USUAL_HEAP_BYTES: usize = 30;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.products
+    }
+
+    fn own(event: Event) -> Option<product::Event> {
+        match event {
+            Event::Product(event) => Some(event),
+            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A SKU is a name that may have been given before.
+    fn begins(_named_by_people: &product::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod schema_tests;

@@ -1,0 +1,199 @@
+//! What the states in snapshots look like, and what folding leads to: whoever changes either is
+//! told to rename the schema, because what older programs have written down would be wrong.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+
+/// Streams as stored, old versions of events among them: each event once, and the ways on which
+/// the same event leads elsewhere.
+const ORDERS: [&[(&str, &str, &str)]; 3] = [
+    &[
+        ("order.placed", "2", PLACED),
+        ("order.processing", "1", ""),
+        ("order.confirmed", "1", r#""captured_minor": 1850"#),
+        ("order.refund_requested", "1", REFUND),
+        (
+            "order.refund_failed",
+            "1",
+            r#""refund_id": "00000000-0000-0000-0000-000000000001", "amount_minor": 800,
+               "reason": "account closed""#,
+        ),
+        ("order.completed", "1", ""),
+        ("order.refund_requested", "1", REFUND),
+        ("order.refunded", "1", REFUND),
+    ],
+    &[
+        ("order.placed", "1", PLACED_BEFORE_SHIPPING_WAS_CHARGED),
+        ("order.processing", "1", ""),
+        ("order.failed", "1", r#""cause": "payment_timed_out""#),
+        ("order.confirmed", "1", r#""captured_minor": 1500"#),
+        ("order.cancelled", "1", r#""reason": "changed my mind""#),
+    ],
+    &[
+        ("order.placed", "2", PLACED),
+        ("order.failed", "1", r#""cause": "out_of_stock", "skus": ["cup"]"#),
+    ],
+];
+
+const PLACED: &str = r#""shipping_minor": 350,
+    "customer": {"name": "Ada Byron", "email": "ada@example.com"},
+    "shipping_address": {"line1": "12 St James's Square", "country": "GB"},
+    "currency": "GBP",
+    "lines": [{"sku": "cup", "name": "Cup", "quantity": 2, "unit_price_minor": 450},
+              {"sku": "pot", "name": "Pot", "quantity": 1, "unit_price_minor": 600}],
+    "payment_id": "00000000-0000-0000-0000-000000000009",
+    "payment": {"method": "credit_card", "gateway": "sandbox"},
+    "placed_at": "2026-03-01T12:00:00Z", "pay_by": "2026-03-01T12:30:00Z""#;
+
+const PLACED_BEFORE_SHIPPING_WAS_CHARGED: &str = r#"
+    "customer": {"name": "Ada Byron", "email": "ada@example.com"},
+    "shipping_address": {"line1": "12 St James's Square", "country": "GB"},
+    "currency": "GBP",
+    "lines": [{"sku": "pot", "name": "Pot", "quantity": 1, "unit_price_minor": 1500}],
+    "payment_id": "00000000-0000-0000-0000-000000000009",
+    "payment": {"method": "credit_card", "gateway": "sandbox"},
+    "placed_at": "2026-03-01T12:00:00Z", "pay_by": "2026-03-01T12:30:00Z""#;
+
+const REFUND: &str = r#""refund_id": "00000000-0000-0000-0000-000000000001", "amount_minor": 800,
+    "goods": [{"sku": "cup", "amount_minor": 450, "quantity": 1}], "shipping_minor": 350,
+    "restock": [{"sku": "cup", "quantity": 1}], "reason": "broken""#;
+
+const PAYMENTS: [&[(&str, &str, &str)]; 1] = [&[
+    (
+        "payment.opened",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000001",
+           "amount": {"minor": 1850, "currency": "GBP"}, "pay_by": "2026-03-01T12:30:00Z""#,
+    ),
+    ("payment.attempt_started", "1", ATTEMPT),
+    (
+        "payment.attempt_accepted",
+        "1",
+        r#""reference": "A", "provider_reference": "p-1""#,
+    ),
+    ("payment.declined", "1", r#""reference": "A", "reason": "insufficient_funds""#),
+    (
+        "payment.mismatched",
+        "1",
+        r#""reference": "A", "provider_reference": "p-1",
+           "expected": {"minor": 1850, "currency": "GBP"},
+           "received": {"minor": 1849, "currency": "GBP"}"#,
+    ),
+    ("payment.captured", "1", CAPTURED),
+    ("payment.captured_again", "1", CAPTURED),
+    ("payment.voided", "1", ""),
+    (
+        "payment.refund_requested",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000001",
+        "amount_minor": 800, "reason": "broken""#,
+    ),
+    (
+        "payment.refund_failed",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000001",
+        "amount_minor": 800, "reason": "account closed""#,
+    ),
+    (
+        "payment.refund_requested",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000002",
+        "amount_minor": 700, "reason": "broken""#,
+    ),
+    (
+        "payment.refunded",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000002",
+        "amount_minor": 700, "provider_reference": "r-1""#,
+    ),
+]];
+
+const ATTEMPT: &str = r#""reference": "A", "method": "credit_card", "gateway": "sandbox",
+    "started_at": "2026-03-01T12:00:00Z""#;
+
+const CAPTURED: &str = r#""reference": "A", "provider_reference": "p-1",
+    "received": {"minor": 1850, "currency": "GBP"}"#;
+
+const INVENTORIES: [&[(&str, &str, &str)]; 1] = [&[
+    ("inventory.received", "1", r#""quantity": 9, "reference": "note 7""#),
+    ("inventory.adjusted", "1", r#""quantity": -1, "reason": "counted""#),
+    ("inventory.reserved", "1", RESERVED),
+    (
+        "inventory.released",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000001", "quantity": 2"#,
+    ),
+    ("inventory.reserved", "1", RESERVED),
+    (
+        "inventory.issued",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000001", "quantity": 2"#,
+    ),
+    (
+        "inventory.restocked",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000001",
+           "refund_id": "00000000-0000-0000-0000-000000000002", "quantity": 1"#,
+    ),
+]];
+
+const RESERVED: &str = r#""order_id": "00000000-0000-0000-0000-000000000001", "quantity": 2,
+    "expires_at": "2026-03-01T12:30:00Z""#;
+
+const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[(
+    "product.described",
+    "1",
+    r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true"#,
+)]];
+
+#[test]
+fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
+    let changed: Vec<String> = [
+        changed::<Order>(&ORDERS, order::Event::NAMES),
+        changed::<Payment>(&PAYMENTS, payment::Event::NAMES),
+        changed::<Inventory>(&INVENTORIES, inventory::Event::NAMES),
+        changed::<Product>(&PRODUCTS, product::Event::NAMES),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    assert!(
+        changed.is_empty(),
+        "snapshots of older programs would be read as if nothing had changed; \
+         raise the number of the schema and set its hash: {changed:#?}"
+    );
+}
+
+/// What the schema has to be called, if it is not called so.
+fn changed<A: Kept>(streams: &[&[(&str, &str, &str)]], names: &[&str]) -> Option<String> {
+    let told: BTreeSet<&str> = streams
+        .iter()
+        .copied()
+        .flatten()
+        .map(|(name, ..)| *name)
+        .collect();
+    let known: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(told, known, "each event has its example above");
+    let mut hash = Sha256::new();
+    for stream in streams {
+        let mut state = A::default();
+        for (name, version, fields) in *stream {
+            let comma = if fields.is_empty() { "" } else { "," };
+            let payload = format!(r#"{{"type": "{name}"{comma} {fields}}}"#);
+            let event = Event::read(A::TYPE, name, version, &payload).unwrap();
+            state.apply(A::own(event).unwrap());
+            let written = serde_json::to_string(&state).unwrap();
+            let read: A = serde_json::from_str(&written).unwrap();
+            assert!(read == state, "{written} is read back as it was");
+            hash.update(written);
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, c, d, ..] = digest;
+    let hash = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
+    let (number, known) = A::STATE_SCHEMA.split_once('-').unwrap();
+    (known != hash).then(|| format!("{} {number}-{hash}", A::TYPE))
+}

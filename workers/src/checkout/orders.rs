@@ -1,0 +1,238 @@
+//! The orders that are on their way: what each has still to hear, and how far the log may be
+//! forgotten.
+//!
+//! ```text
+//! at rest, in Postgres ── hears ─▶ waiting ──▶ carried ──▶ resting ── kept ─▶ at rest, in Postgres
+//!                                     ▲                      │
+//!                                     └────── hears more ────┘
+//! ```
+//!
+//! Invariants:
+//! 1. One order hears its facts one after another, in the order of the log, and none twice.
+//! 2. No fact at or below the mark is lost: whatever followed from it is kept.
+//! 3. What is kept of an order answers to every fact up to the position kept with it.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use domain::checkout::Checkout;
+use domain::ids::OrderId;
+
+use super::Heard;
+use crate::parked::ParkedFact;
+
+/// Orders carried at once. Each has a command or two with the journal, whose batches of up to a
+/// thousand this fills; more would only wait there, and clients' commands behind them.
+pub(super) const CARRIED_MAX: usize = 256;
+/// Orders that wait to be carried, before no more is read.
+const WAITING_MAX: usize = 2_000;
+/// Orders on their way, before no more is read: some 20 MB.
+const ON_THEIR_WAY_MAX: usize = 20_000;
+/// How long an order that awaits its money is held back from being kept: most are paid by then, and
+/// need to be kept once instead of twice. After a crash they hear again what they heard in it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How an order was last kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) state: Checkout,
+    /// The newest event that it has heard.
+    pub(super) position: i64,
+}
+
+/// An order at rest, with all that has to be kept of it.
+pub(super) struct Rested {
+    pub(super) order_id: OrderId,
+    pub(super) state: Checkout,
+    pub(super) position: i64,
+    pub(super) parked: Vec<ParkedFact>,
+}
+
+/// What became of one order's facts.
+pub(super) struct Moved {
+    pub(super) order_id: OrderId,
+    pub(super) state: Checkout,
+    pub(super) parked: Vec<ParkedFact>,
+}
+
+/// An order to be carried on by these facts.
+pub(super) struct Journey {
+    pub(super) order_id: OrderId,
+    pub(super) state: Checkout,
+    pub(super) heard: Vec<Heard>,
+}
+
+/// Every order that is on its way.
+pub(super) struct Orders {
+    /// Everything up to here has been handed to its order.
+    read_to: i64,
+    on_their_way: HashMap<OrderId, OnItsWay>,
+    waiting: VecDeque<OrderId>,
+    carried: usize,
+    /// Of each order the first event that is not kept; an event belongs to one order.
+    not_kept: BTreeMap<i64, OrderId>,
+}
+
+struct OnItsWay {
+    /// Empty while it is carried.
+    state: Option<Checkout>,
+    has_still_to_hear: Vec<Heard>,
+    position: i64,
+    parked: Vec<ParkedFact>,
+    first_not_kept: Option<i64>,
+    since: Instant,
+}
+
+impl Orders {
+    /// None, and the log read up to here.
+    pub(super) fn after(mark: i64) -> Self {
+        Self {
+            read_to: mark,
+            on_their_way: HashMap::new(),
+            waiting: VecDeque::new(),
+            carried: 0,
+            not_kept: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn read_to(&self) -> i64 {
+        self.read_to
+    }
+
+    /// Whether more may be read.
+    pub(super) fn have_room(&self) -> bool {
+        self.waiting.len() < WAITING_MAX && self.on_their_way.len() < ON_THEIR_WAY_MAX
+    }
+
+    pub(super) fn are_all_at_rest(&self) -> bool {
+        self.on_their_way.is_empty()
+    }
+
+    pub(super) fn is_on_its_way(&self, order_id: OrderId) -> bool {
+        self.on_their_way.contains_key(&order_id)
+    }
+
+    /// Whose state has to be looked up before they can hear this.
+    pub(super) fn unknown(&self, heard: &[Heard]) -> Vec<OrderId> {
+        let unknown: HashSet<OrderId> = heard
+            .iter()
+            .map(|heard| heard.order_id)
+            .filter(|order_id| !self.is_on_its_way(*order_id))
+            .collect();
+        unknown.into_iter().collect()
+    }
+
+    /// Hands facts to their orders; `kept` is what was looked up.
+    pub(super) fn hear(
+        &mut self,
+        heard: Vec<Heard>,
+        mut kept: HashMap<OrderId, Kept>,
+        now: Instant,
+    ) {
+        for heard in heard {
+            let order_id = heard.order_id;
+            let heard_to = match self.on_their_way.get(&order_id) {
+                Some(order) => order.position,
+                None => kept.get(&order_id).map_or(0, |kept| kept.position),
+            };
+            if heard.position.is_some_and(|position| position <= heard_to) {
+                continue;
+            }
+            let order = self.on_their_way.entry(order_id).or_insert_with(|| {
+                let Kept { state, position } = kept.remove(&order_id).unwrap_or_default();
+                OnItsWay {
+                    state: Some(state),
+                    has_still_to_hear: Vec::new(),
+                    position,
+                    parked: Vec::new(),
+                    first_not_kept: None,
+                    since: now,
+                }
+            });
+            if let Some(position) = heard.position {
+                order.position = position;
+                if order.first_not_kept.is_none() {
+                    order.first_not_kept = Some(position);
+                    self.not_kept.insert(position, order_id);
+                }
+            }
+            let is_resting = order.state.is_some() && order.has_still_to_hear.is_empty();
+            order.has_still_to_hear.push(heard);
+            if is_resting {
+                self.waiting.push_back(order_id);
+            }
+        }
+    }
+
+    /// Everything up to here has been handed to its order.
+    pub(super) fn have_read_to(&mut self, position: i64) {
+        self.read_to = position;
+    }
+
+    /// The next order that may be carried on.
+    pub(super) fn next(&mut self) -> Option<Journey> {
+        if CARRIED_MAX <= self.carried {
+            return None;
+        }
+        let order_id = self.waiting.pop_front()?;
+        let order = self.on_their_way.get_mut(&order_id)?;
+        let state = order.state.take()?;
+        self.carried += 1;
+        Some(Journey { order_id, state, heard: std::mem::take(&mut order.has_still_to_hear) })
+    }
+
+    /// An order has come to rest.
+    pub(super) fn moved(&mut self, moved: Moved) {
+        self.carried -= 1;
+        let order = self
+            .on_their_way
+            .get_mut(&moved.order_id)
+            .expect("an order stays until it is kept, and it is not kept while it is carried");
+        order.state = Some(moved.state);
+        order.parked.extend(moved.parked);
+        if !order.has_still_to_hear.is_empty() {
+            self.waiting.push_back(moved.order_id);
+        }
+    }
+
+    /// Takes out the orders at rest that have been held back long enough: those that await nothing
+    /// at once. They have to be kept before anything else is.
+    pub(super) fn rested(&mut self, now: Instant) -> Vec<Rested> {
+        let is_crowded = ON_THEIR_WAY_MAX / 2 < self.on_their_way.len();
+        self.take_rested(|state, since| {
+            is_crowded || state.deadline().is_none() || PATIENCE <= now.duration_since(since)
+        })
+    }
+
+    /// Takes out all orders at rest.
+    pub(super) fn all_rested(&mut self) -> Vec<Rested> {
+        self.take_rested(|_, _| true)
+    }
+
+    fn take_rested(&mut self, is_due: impl Fn(&Checkout, Instant) -> bool) -> Vec<Rested> {
+        let not_kept = &mut self.not_kept;
+        let rested = self.on_their_way.extract_if(|_, order| {
+            order.has_still_to_hear.is_empty()
+                && order
+                    .state
+                    .as_ref()
+                    .is_some_and(|state| is_due(state, order.since))
+        });
+        rested
+            .map(|(order_id, order)| {
+                if let Some(position) = order.first_not_kept {
+                    not_kept.remove(&position);
+                }
+                let state = order.state.expect("only orders with a state were taken");
+                Rested { order_id, state, position: order.position, parked: order.parked }
+            })
+            .collect()
+    }
+
+    /// Up to where everything is kept, once those that were taken out are.
+    pub(super) fn mark(&self) -> i64 {
+        self.not_kept
+            .first_key_value()
+            .map_or(self.read_to, |(position, _)| position - 1)
+    }
+}

@@ -1,0 +1,166 @@
+//! A provider that a test holds in its hand: it says what it is told to, when it is told to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use domain::ids::PaymentId;
+use domain::payment::Outcome;
+use futures::future::{BoxFuture, FutureExt as _, pending, ready};
+use gateways::gateway::{CallError, Callback, Charge, Gateway, Payback, PaybackOutcome};
+use tokio::sync::{Notify, mpsc};
+
+use crate::world::pounds;
+
+/// What a provider does when it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Pays at once.
+    Pays,
+    /// Takes everything on and says no more.
+    TakesOn,
+    /// Does not answer.
+    Hangs,
+    /// Takes on what it is called for once it is let go.
+    Waits,
+}
+
+/// A provider that a test holds in its hand.
+pub(crate) struct Provider {
+    name: &'static str,
+    manner: Mutex<Manner>,
+    gate: Notify,
+    callbacks: Mutex<Option<mpsc::Sender<Callback>>>,
+    /// How often it was called for each reference, and how often asked.
+    called: Mutex<HashMap<String, u32>>,
+    asked: Mutex<HashMap<String, u32>>,
+}
+
+impl Provider {
+    pub(crate) fn new(name: &'static str, manner: Manner) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            manner: Mutex::new(manner),
+            gate: Notify::new(),
+            callbacks: Mutex::default(),
+            called: Mutex::default(),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// From now on its callbacks arrive there.
+    pub(crate) fn is_switched_on(&self, callbacks: mpsc::Sender<Callback>) {
+        *self.callbacks.lock().unwrap() = Some(callbacks);
+    }
+
+    pub(crate) fn behaves(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
+    }
+
+    /// Lets one call go that waits, or the next that will.
+    pub(crate) fn let_go(&self) {
+        self.gate.notify_one();
+    }
+
+    /// Calls to it so far.
+    pub(crate) fn calls(&self) -> usize {
+        let called = self.called.lock().unwrap();
+        called.values().map(|times| *times as usize).sum()
+    }
+
+    pub(crate) fn called(&self, reference: &str) -> u32 {
+        self.called
+            .lock()
+            .unwrap()
+            .get(reference)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn asked(&self, reference: &str) -> u32 {
+        self.asked
+            .lock()
+            .unwrap()
+            .get(reference)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Says of its own accord that it has the money.
+    pub(crate) async fn says_paid(&self, payment_id: PaymentId, reference: &str) {
+        let callbacks = self.callbacks.lock().unwrap().clone().unwrap();
+        let callback = Callback {
+            callback_id: format!("evt_{reference}"),
+            payment_id,
+            reference: reference.to_owned(),
+            outcome: paid(reference),
+        };
+        callbacks.send(callback).await.unwrap();
+    }
+}
+
+fn paid(reference: &str) -> Outcome {
+    Outcome::Captured { received: pounds(900), provider_reference: format!("their {reference}") }
+}
+
+fn taken_on(reference: &str) -> Outcome {
+    Outcome::Accepted { provider_reference: format!("their {reference}") }
+}
+
+impl Gateway for Provider {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn accepts_token(&self, _token: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn initialize<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
+        let reference = charge.reference.clone();
+        *self
+            .called
+            .lock()
+            .unwrap()
+            .entry(reference.clone())
+            .or_default() += 1;
+        match *self.manner.lock().unwrap() {
+            Manner::Pays => ready(Ok(paid(&reference))).boxed(),
+            Manner::TakesOn => ready(Ok(taken_on(&reference))).boxed(),
+            Manner::Hangs => pending().boxed(),
+            Manner::Waits => async move {
+                self.gate.notified().await;
+                Ok(taken_on(&reference))
+            }
+            .boxed(),
+        }
+    }
+
+    fn verify<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
+        let reference = charge.reference.clone();
+        *self
+            .asked
+            .lock()
+            .unwrap()
+            .entry(reference.clone())
+            .or_default() += 1;
+        match *self.manner.lock().unwrap() {
+            Manner::Pays => ready(Ok(paid(&reference))).boxed(),
+            Manner::TakesOn | Manner::Waits => ready(Ok(taken_on(&reference))).boxed(),
+            Manner::Hangs => pending().boxed(),
+        }
+    }
+
+    fn refund<'a>(
+        &'a self,
+        _payback: &'a Payback,
+    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
+        ready(Ok(PaybackOutcome::Pending)).boxed()
+    }
+
+    fn refund_status<'a>(
+        &'a self,
+        _payback: &'a Payback,
+    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
+        ready(Ok(PaybackOutcome::Pending)).boxed()
+    }
+}
