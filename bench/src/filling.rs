@@ -11,6 +11,7 @@
 //!
 //! Read models are not filled: they read what is in the log, as ever.
 
+mod offline;
 mod pattern;
 mod splice;
 

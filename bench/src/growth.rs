@@ -8,15 +8,11 @@
 //! started once more, so that what it needs is what it needs to serve. The figure is the rate at
 //! the largest size, its reference the rate at the smallest.
 
-use stack::{Options, Servers, Stack};
-
 use crate::error::Error;
 use crate::figure::{Figure, Target};
-use crate::filling::{Filler, Pattern};
 use crate::numbers::{float, median};
 use crate::runner::{Runner, say};
 use crate::scenarios::{Stage, accept, lifecycle};
-use crate::shop;
 
 /// Below the home of the run.
 const GROWN: &str = "grown";
@@ -40,10 +36,10 @@ struct Found {
 
 impl Runner {
     /// Scenarios that ask what becomes of it when the log grows.
-    pub(crate) async fn on_a_growing_log(&mut self) -> Result<(), Error> {
+    pub(crate) async fn on_a_growing_log(&mut self) {
         const NAMES: [&str; 4] = ["growth-accept", "growth-lifecycle", "memory", "start"];
         if !self.selection.has_any(&NAMES) {
-            return Ok(());
+            return;
         }
         let mut found = Found {
             accept: Figure::new(NAMES[0], "orders/s"),
@@ -62,12 +58,8 @@ impl Runner {
             }
         }
         if let Err(error) = grown {
-            if matches!(error, Error::Interrupted) {
-                return Err(error);
-            }
             self.failed("growth", &error);
         }
-        Ok(())
     }
 
     async fn grow(&mut self, found: &mut Found) -> Result<(), Error> {
@@ -76,11 +68,7 @@ impl Runner {
         found.memory.target = Some(Target::ValueMax(MEMORY_MB_MAX));
         found.start.target = Some(Target::ValueMax(START_SECONDS_MAX));
         let largest = self.settings.growth_max;
-        self.close().await?;
-        self.open(GROWN).await?;
-        let stage = self.stage.as_mut().expect("it was just opened");
-        shop::open(&stage.daybook).await?;
-        let pattern = Pattern::take(&stage.daybook, largest).await?;
+        let pattern = self.pattern(GROWN, largest).await?;
         let growth = self
             .selection
             .has_any(&["growth-accept", "growth-lifecycle"]);
@@ -90,7 +78,7 @@ impl Runner {
             if !growth && !start && !memory {
                 continue;
             }
-            self.fill(&pattern, largest / part).await?;
+            self.fill(GROWN, &pattern, largest / part).await?;
             if start {
                 self.measure_start(&mut found.start, largest / part).await?;
             }
@@ -99,45 +87,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    /// Fills the log, and lets Daybook read what is new.
-    async fn fill(&mut self, pattern: &Pattern, events: u64) -> Result<(), Error> {
-        say(&format!("growth: filling the log to {events} events ..."));
-        self.offline(pattern, async |filler: &mut Filler| filler.fill_to(events).await)
-            .await?;
-        // What the read models have written is tidied up as well, and the process that has read
-        // all of it is not the one that is measured.
-        self.offline(pattern, async |_: &mut Filler| Ok(())).await
-    }
-
-    /// Works on the database alone, tidies it up, and starts Daybook again.
-    async fn offline(
-        &mut self,
-        pattern: &Pattern,
-        work: impl AsyncFnOnce(&mut Filler) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.close().await?;
-        let data_dir = self.data_dir(GROWN);
-        let options = Options { servers: Servers::OnlyPostgres, ..Options::new(data_dir) };
-        let stack = Stack::start(options).await?;
-        let url = stack.database_url().unwrap_or_default();
-        let worked = async {
-            let mut filler = Filler::new(url, pattern).await?;
-            work(&mut filler).await?;
-            filler.tidy().await
-        };
-        let worked = worked.await;
-        stack.stop().await;
-        worked?;
-        self.open(GROWN).await?;
-        self.at_rest().await
-    }
-
-    async fn at_rest(&self) -> Result<(), Error> {
-        let stage = self.stage.as_ref().expect("it was just opened");
-        stage.daybook.settle().await?;
-        stage.daybook.idle().await
     }
 
     /// Starts it again and again on what is there.

@@ -15,6 +15,11 @@ use crate::{Args, Settings, shop};
 
 /// Below the home of the run.
 const MAIN: &str = "main";
+/// Where read models are rebuilt, and from how many events: so many that a rebuild takes seconds, as
+/// the swap at its end would weigh too much otherwise.
+const REBUILT_IN: &str = "rebuilt";
+const REBUILT: u64 = 300_000;
+const REBUILT_QUICK: u64 = 20_000;
 /// A scenario that begins with an empty log, and so has a data directory of its own.
 const YEAR: &str = "year";
 
@@ -55,14 +60,11 @@ impl Runner {
         let machine = Machine::of(&stage.daybook).await?;
         say(&machine.summary());
         self.on_a_young_log().await;
+        self.rebuilds().await;
         if self.settings.year.is_some() || self.selection.names(YEAR) {
-            self.close().await?;
-            self.open(YEAR).await?;
-            let program = self.program.clone();
-            self.scenario(YEAR, async |stage| scenarios::year::run(stage, &program).await)
-                .await;
+            self.year().await;
         }
-        self.on_a_growing_log().await?;
+        self.on_a_growing_log().await;
         Ok(Report {
             machine,
             settings: self.settings.clone(),
@@ -98,31 +100,51 @@ impl Runner {
         self.scenario("read-list", scenarios::reading::list).await;
         self.scenario("availability", scenarios::reading::availability)
             .await;
-        self.rebuilds().await;
     }
 
-    /// Every read model that is asked for, of those that there are.
+    /// Every read model that is asked for, of those that there are, on a log of a known size.
     async fn rebuilds(&mut self) {
         let wanted = self.selection.read_models();
-        let Some(stage) = self.stage.as_mut().filter(|_| !wanted.is_none()) else {
+        if wanted.is_none() {
             return;
-        };
-        let listed = async {
-            scenarios::rebuild::fill(stage).await?;
-            stage.daybook.read_models().await
-        };
-        let there: Vec<String> = match listed.await {
-            Ok(models) => models.into_iter().map(|model| model.name).collect(),
+        }
+        let models = match self.read_models(wanted).await {
+            Ok(models) => models,
             Err(error) => return self.failed(REBUILD, &error),
-        };
-        let models = match wanted {
-            ReadModels::All => there,
-            ReadModels::These(names) => names,
         };
         for model in models {
             let run = async |stage: &mut Stage| scenarios::rebuild::run(stage, &model).await;
             self.run(&format!("{REBUILD}{model}"), run).await;
         }
+    }
+
+    async fn read_models(&mut self, wanted: ReadModels) -> Result<Vec<String>, Error> {
+        let events = if self.settings.quick {
+            REBUILT_QUICK
+        } else {
+            REBUILT
+        };
+        let pattern = self.pattern(REBUILT_IN, events).await?;
+        self.fill(REBUILT_IN, &pattern, events).await?;
+        let stage = self.stage.as_ref().expect("it was just opened");
+        let there = stage.daybook.read_models().await?;
+        Ok(match wanted {
+            ReadModels::All => there.into_iter().map(|model| model.name).collect(),
+            ReadModels::These(names) => names,
+        })
+    }
+
+    async fn year(&mut self) {
+        let opened = async {
+            self.close().await?;
+            self.open(YEAR).await
+        };
+        if let Err(error) = opened.await {
+            return self.failed(YEAR, &error);
+        }
+        let program = self.program.clone();
+        let run = async |stage: &mut Stage| scenarios::year::run(stage, &program).await;
+        self.scenario(YEAR, run).await;
     }
 
     /// Runs a scenario if it is asked for.

@@ -131,7 +131,7 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
         answer: Option<Answer>,
     ) -> Done {
         let Request { aggregate_id, envelope, metadata_json, .. } = self.request;
-        let version = guard.version;
+        let (version, has_changed) = (guard.version, !events.is_empty());
         let entry = Entry {
             aggregate_type: A::TYPE,
             aggregate_id: (*aggregate_id).to_owned(),
@@ -152,7 +152,8 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
         let Inner { states, snapshots, .. } = &*self.journal.inner;
         states.weigh(aggregate_id, self.slot, &mut guard);
         let is_snapshot_due = snapshots.is_due(&mut guard);
-        let is_settled = guard.state.is_settled();
+        // A refusal stays within reach of the next one who asks in vain.
+        let is_settled = has_changed && guard.state.is_settled();
         drop(guard);
         let committed = outcome.await.unwrap_or_else(|_| {
             Err(Failure::Unavailable("the journal was closed during the commit".to_owned()))

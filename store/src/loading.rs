@@ -32,6 +32,8 @@ pub(crate) struct Folded<A> {
     pub(crate) version: i64,
     /// The version of the snapshot that it began with.
     pub(crate) snapshot: Option<i64>,
+    /// The version of the snapshot that was no use.
+    pub(crate) passed_over: Option<i64>,
 }
 
 impl<A: Kept> Folded<A> {
@@ -63,11 +65,14 @@ impl<A: Kept> Folded<A> {
                 match understood(snapshot, aggregate_id) {
                     Understood::State(state) => {
                         let version = snapshot.version;
-                        *self = Self { state, version, snapshot: Some(version) };
+                        *self = Self { state, version, snapshot: Some(version), passed_over: None };
                     }
-                    // The events that were found are those after it.
-                    Understood::Damaged => continue,
-                    Understood::PassedOver => {}
+                    Understood::PassedOver => self.passed_over = Some(snapshot.version),
+                    Understood::Damaged => {
+                        self.passed_over = Some(snapshot.version);
+                        // The events that were found are those after it.
+                        continue;
+                    }
                 }
             }
             let count = i64::try_from(found.events.len()).unwrap_or(i64::MAX);
@@ -146,11 +151,11 @@ pub(crate) async fn reload<A: Kept>(
         .loaded
         .take()
         .map_or_else(Default::default, |loaded| *loaded);
-    let mut folded = Folded { state, version, snapshot: None };
+    let mut folded = Folded { state, version, ..Folded::default() };
     folded
         .catch_up(streams, aggregate_id, Some(A::STATE_SCHEMA), i64::MAX)
         .await?;
-    let Folded { state, version, snapshot } = folded;
+    let Folded { state, version, snapshot, .. } = folded;
     held.loaded = (LONG_STREAM <= version).then(|| Box::new((state.clone(), version)));
     held.snapshot_version = snapshot.unwrap_or_else(|| held.snapshot_version.min(version));
     (held.state, held.version) = (state, version);

@@ -98,7 +98,7 @@ async fn take<A: Kept>(taker: &Taker, aggregate_id: &str) -> Result<(), ExecuteE
     folded
         .catch_up(&taker.streams, aggregate_id, Some(A::STATE_SCHEMA), i64::MAX)
         .await?;
-    let Folded { state, version, snapshot } = folded;
+    let Folded { state, version, snapshot, passed_over } = folded;
     // Another process may have been quicker.
     if version - snapshot.unwrap_or(0) < taker.events_min {
         return Ok(());
@@ -111,6 +111,7 @@ async fn take<A: Kept>(taker: &Taker, aggregate_id: &str) -> Result<(), ExecuteE
         .bind(version)
         .bind(state)
         .bind(A::STATE_SCHEMA)
+        .bind(passed_over)
         .execute(&taker.pool)
         .await
         .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;

@@ -12,22 +12,6 @@ set version = excluded.version,
     taken_at = excluded.taken_at
 -- Of two processes the slower one comes with the older state.
 where kept.version < excluded.version
-    -- Of another program: the last one that ran is the one that will run again.
-    or (kept.version = excluded.version and kept.state_schema <> excluded.state_schema)
-    -- Of another history: nobody can use it, and it would stay for ever if it were ahead.
-    or not exists (
-        select from events
-        where events.aggregate_type = kept.aggregate_type
-          and events.aggregate_id = kept.aggregate_id
-          and events.sequence = kept.version
-          and events.event_id = kept.event_id
-    )
-    -- But not one that somebody has kept while this statement waited for the row: the statement
-    -- sees the events as they were when it began.
-    and exists (
-        select from snapshots as seen
-        where seen.aggregate_type = kept.aggregate_type
-          and seen.aggregate_id = kept.aggregate_id
-          and seen.version = kept.version
-          and seen.event_id = kept.event_id
-    )
+    -- Passed over when the stream was read: of another program, of another history, or damaged. That
+    -- cannot be found out here: this statement may not see the events that a newer one ends with.
+    or kept.version = $6

@@ -29,7 +29,7 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let view = match asking.from_memory(&app, &sku).await? {
+    let view = match asking.remembered(&app, &sku).await? {
         Some(view) => view,
         None => look_up(&app, &sku, &asking).await?,
     };

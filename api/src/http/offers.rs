@@ -99,7 +99,9 @@ impl Offers {
             match feed.next(mark, BATCH_MAX).await {
                 Ok(batch) => {
                     mark = batch.last().map_or(mark, |event| event.position);
-                    batch.iter().for_each(|event| self.hear(event));
+                    for event in &batch {
+                        self.hear(event);
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "changes of the catalogue are heard late");

@@ -71,7 +71,7 @@ impl Asking {
 
     /// An article from memory, once that has heard of the position asked for; `None` if memory
     /// does not hold it.
-    pub(crate) async fn from_memory(
+    pub(crate) async fn remembered(
         &self,
         app: &App,
         sku: &Sku,

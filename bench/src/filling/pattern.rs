@@ -193,8 +193,8 @@ impl Pattern {
 
     /// An id of the same kind: of its time, or of chance.
     fn another_id(&self, id: &str, index: usize) -> String {
-        // Some time passes between the first and the last id of an order; four of eight digits
-        // are a minute of it.
+        // Some time passes between the first and the last id of an order; the first six of twelve
+        // digits stay the same for hours.
         let time = format!("{:012x}", self.placed_at_ms);
         let is_of_time = id.starts_with(&time[..6]);
         if is_of_time {

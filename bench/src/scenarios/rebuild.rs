@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Stage, lifecycle};
+use super::Stage;
 use crate::daybook::{Daybook, ReadModel};
 use crate::error::Error;
 use crate::figure::{Figure, Target};
@@ -11,31 +11,11 @@ use crate::http::Connection;
 use crate::meter::Meter;
 use crate::numbers::float;
 use crate::requests;
-use crate::shop::{Answered, Basket};
 
-/// So that a rebuild takes seconds; the swap at its end would weigh too much otherwise.
-const EVENTS_MIN: u64 = 200_000;
-/// The least that an order leaves in the log.
-const EVENTS_PER_ORDER: u64 = 8;
 /// As often as a person's client asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// A rebuild that takes longer on a log of this size has come to a halt.
 const REBUILD_MAX: Duration = Duration::from_mins(10);
-const CONNECTIONS: usize = 64;
-
-/// Makes sure that there is something to rebuild from.
-pub(crate) async fn fill(stage: &mut Stage) -> Result<(), Error> {
-    let head = stage.daybook.standing().await?.head.unsigned_abs();
-    let missing = EVENTS_MIN.saturating_sub(head);
-    if stage.settings.quick || missing == 0 {
-        return Ok(());
-    }
-    let placing = stage
-        .placing(Some(missing / EVENTS_PER_ORDER), Basket::TwoOfMany, Answered::Accepted)
-        .await?;
-    lifecycle::confirmed(&stage.daybook, placing, CONNECTIONS).await?;
-    Ok(())
-}
 
 /// Rebuilds one read model, once per round.
 pub(crate) async fn run(stage: &mut Stage, model: &str) -> Result<Figure, Error> {
