@@ -39,6 +39,7 @@ pub struct Feeds {
     pool: PgPool,
     arrivals: Arc<Arrivals>,
     pace: Pace,
+    idle: Duration,
 }
 
 impl Feeds {
@@ -59,7 +60,14 @@ impl Feeds {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
-        Self { pool, arrivals, pace }
+        Self { pool, arrivals, pace, idle: IDLE }
+    }
+
+    /// The same with another interval at which an idle reader makes sure that it has missed
+    /// nothing; it is half a second otherwise.
+    #[must_use]
+    pub fn looking_every(self, idle: Duration) -> Self {
+        Self { idle, ..self }
     }
 
     /// A feed of its own for one reader, which gives way to clients' commands.
@@ -76,7 +84,8 @@ impl Feeds {
             news: self.arrivals.news(),
             arrivals: Arc::clone(&self.arrivals),
             behind: true,
-            look_at: Instant::now() + IDLE,
+            idle: self.idle,
+            look_at: Instant::now() + self.idle,
         }
     }
 }
@@ -157,6 +166,7 @@ pub struct Feed {
     news: watch::Receiver<i64>,
     /// Whether Postgres has more than this reader has seen.
     behind: bool,
+    idle: Duration,
     /// When an idle reader looks into Postgres. Kept here, because callers that also wait for
     /// something else drop [`Feed::next`] and call it again.
     look_at: Instant,
@@ -178,7 +188,8 @@ impl Feed {
             self.news.mark_unchanged();
             match self.arrivals.after(mark, max) {
                 Next::Events(events) => {
-                    self.look_at = Instant::now() + IDLE;
+                    self.behind = false;
+                    self.look_at = Instant::now() + self.idle;
                     self.give_way_until = None;
                     return Ok(events);
                 }
@@ -190,7 +201,7 @@ impl Feed {
                     .unwrap_or(log::PAGE_MAX)
                     .min(log::PAGE_MAX);
                 let page = log::page_after(&self.pool, mark, limit).await?;
-                self.look_at = Instant::now() + IDLE;
+                self.look_at = Instant::now() + self.idle;
                 self.behind = page.more;
                 if !page.events.is_empty() {
                     self.give_way_until = None;
