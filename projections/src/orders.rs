@@ -1,7 +1,7 @@
 //! Orders: what was ordered, how far it is, whether it is paid.
 //!
-//! One row per order: what was fixed when it was placed, what has moved since, and what lists
-//! filter by.
+//! Two rows per order: what was fixed when it was placed, and what has moved since; each with what
+//! lists filter by.
 
 mod fold;
 pub(crate) mod lookup;
@@ -61,24 +61,25 @@ pub async fn list(
     limit: i64,
     after: Option<Cursor>,
 ) -> Result<Page<OrderSummary>, Error> {
-    // Ordered by the columns of whichever index leads: that of the SKU or that of the order.
-    let (from, by) = match filter.sku {
-        Some(_) => ("orders join order_skus using (order_id)", "order_skus.placed_at"),
-        None => ("orders", "orders.placed_at"),
+    // Ordered by the columns of whichever table has the index that leads.
+    let leading = match filter {
+        Filter { sku: Some(_), .. } => "order_skus",
+        // A customer's orders are few, a country's may be most of them.
+        Filter { status: Some(_), customer_email: None, .. } => "order_progress",
+        _ => "orders",
     };
-    let id = if filter.sku.is_some() {
-        "order_skus.order_id"
-    } else {
-        "orders.order_id"
-    };
+    let (by, id) = (format!("{leading}.placed_at"), format!("{leading}.order_id"));
     let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
         "select orders.order_id, status, payment_status, customer_name, customer_email, country, \
-         currency, total_minor, refunded_minor, version, orders.placed_at, updated_at from ",
+         currency, total_minor, refunded_minor, version, orders.placed_at, updated_at \
+         from orders join order_progress using (order_id)",
     );
-    sql.push(from).push(" where true");
-    if let Some(sku) = &filter.sku {
-        sql.push(" and sku = ").push_bind(sku.as_str());
-    }
+    match &filter.sku {
+        Some(sku) => sql
+            .push(" join order_skus using (order_id) where sku = ")
+            .push_bind(sku.as_str()),
+        None => sql.push(" where true"),
+    };
     if let Some(status) = filter.status {
         sql.push(" and status = ").push_bind(status.as_str());
     }
@@ -139,11 +140,11 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["orders", "order_skus"]
+        &["orders", "order_progress", "order_skus"]
     }
 
     fn ddl(&self) -> &'static str {

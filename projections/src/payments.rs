@@ -131,7 +131,7 @@ impl Projection for Payments {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {

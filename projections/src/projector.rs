@@ -10,7 +10,7 @@
 //! 3. An error is a delay: it is shown, and tried again until it is gone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use store::feed::Feed;
@@ -24,7 +24,16 @@ use crate::projection::Projection;
 
 /// Most events of one transaction: few enough that a reader waits for some tens of milliseconds,
 /// many enough that a backlog is not a transaction per event.
-pub(crate) const BATCH_EVENTS_MAX: usize = 2_000;
+pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
+
+/// After a batch a projector rests for so many times as long as the batch took. What comes meanwhile
+/// is one batch: the events of one order, which then cost one row instead of several; and readers
+/// of an idle shop wait for nothing, because the first event after a rest is taken at once.
+const REST: u32 = 2;
+/// Longest rest, however slow the database is.
+const REST_MAX: Duration = Duration::from_millis(100);
+/// Events from which on a batch is one of a backlog, and followed by the next at once.
+const BACKLOG_EVENTS_MIN: usize = BATCH_EVENTS_MAX / 2;
 
 /// First pause after an error; doubled with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -72,7 +81,12 @@ impl Projector {
             (Some(_) | None, _) => self.look().await?,
         };
         let batch = feed.next(mark, BATCH_EVENTS_MAX).await?;
-        self.apply(&batch).await
+        let began = Instant::now();
+        self.apply(&batch).await?;
+        if batch.len() < BACKLOG_EVENTS_MIN {
+            tokio::time::sleep(REST_MAX.min(REST * began.elapsed())).await;
+        }
+        Ok(())
     }
 
     /// Where the read model is. At its start, and after an error: what was said of the commit may

@@ -160,7 +160,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     entries.sort_unstable();
     let (orders, positions): (Vec<Uuid>, Vec<i64>) = entries.into_iter().unzip();
     let insert = "insert into timeline (order_id, position) \
-                  select * from unnest($1::uuid[], $2::bigint[])";
+                  select unnest($1::uuid[]), unnest($2::bigint[])";
     sqlx::query(insert)
         .bind(orders)
         .bind(positions)

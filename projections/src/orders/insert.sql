@@ -1,16 +1,18 @@
 -- The mark keeps an order from being inserted twice, so a conflict is a mistake and must show.
-insert into orders (
-    order_id, status, payment_status, customer_name, customer_email, email_key, country, currency,
-    total_minor, refunded_minor, version, placed_at, updated_at, placed, progress
+with placed as (
+    insert into orders (
+        order_id, customer_name, customer_email, email_key, country, currency, total_minor,
+        placed_at, placed
+    )
+    select
+        unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+        unnest($5::text[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::timestamptz[]),
+        unnest($9::text[])::json
+)
+insert into order_progress (
+    order_id, placed_at, status, payment_status, refunded_minor, version, updated_at, progress
 )
 select
-    order_id, status, payment_status, customer_name, customer_email, email_key, country, currency,
-    total_minor, refunded_minor, version, placed_at, updated_at, placed::json, progress::json
-from unnest(
-    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[],
-    $14::text[], $15::text[]
-) as new (
-    order_id, status, payment_status, customer_name, customer_email, email_key, country, currency,
-    total_minor, refunded_minor, version, placed_at, updated_at, placed, progress
-)
+    unnest($1::uuid[]), unnest($8::timestamptz[]), unnest($10::text[]), unnest($11::text[]),
+    unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::timestamptz[]),
+    unnest($15::text[])::json

@@ -164,7 +164,9 @@ impl Lane {
 }
 
 async fn select(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Rows, Error> {
-    let select = "select order_id, placed, progress from orders where order_id = any($1)";
+    let select = "select order_id, placed, progress \
+                  from orders join order_progress using (order_id) \
+                  where order_id = any($1)";
     let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
     rows.into_iter()
         .map(|row| Ok((row.try_get("order_id")?, Arc::new(row))))

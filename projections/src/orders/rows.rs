@@ -30,7 +30,7 @@ pub(super) async fn load(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let select = "select order_id, progress::text from orders where order_id = any($1)";
+    let select = "select order_id, progress::text from order_progress where order_id = any($1)";
     let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
     let progress = |row: sqlx::postgres::PgRow| {
         let progress = serde_json::from_str(row.try_get("progress")?)?;
@@ -64,7 +64,7 @@ pub(super) async fn insert(
     }
     for skus in skus.chunks(INSERT_SKUS_MAX) {
         let insert = "insert into order_skus (sku, placed_at, order_id) \
-                      select * from unnest($1::text[], $2::timestamptz[], $3::uuid[])";
+                      select unnest($1::text[]), unnest($2::timestamptz[]), unnest($3::uuid[])";
         sqlx::query(insert)
             .bind(
                 skus.iter()
@@ -128,28 +128,25 @@ pub(super) async fn update(
 #[derive(Default)]
 struct Columns {
     ids: Vec<Uuid>,
-    statuses: Vec<&'static str>,
-    payment_statuses: Vec<&'static str>,
     names: Vec<String>,
     emails: Vec<String>,
     email_keys: Vec<String>,
     countries: Vec<String>,
     currencies: Vec<&'static str>,
     totals_minor: Vec<i64>,
+    placed_at: Vec<DateTime<Utc>>,
+    placings: Vec<String>,
+    statuses: Vec<&'static str>,
+    payment_statuses: Vec<&'static str>,
     refunded_minor: Vec<i64>,
     versions: Vec<i64>,
-    placed_at: Vec<DateTime<Utc>>,
     updated_at: Vec<DateTime<Utc>>,
-    placings: Vec<String>,
     progresses: Vec<String>,
 }
 
 impl Columns {
     fn push(&mut self, id: OrderId, placing: &Placing, progress: &Progress) -> Result<(), Error> {
         self.ids.push(id.0);
-        self.statuses.push(progress.status.as_str());
-        self.payment_statuses
-            .push(progress.paying.status().as_str());
         self.names.push(storable::storable(&placing.customer.name));
         self.emails
             .push(storable::storable(&placing.customer.email));
@@ -159,11 +156,14 @@ impl Columns {
             .push(storable::key(&placing.shipping_address.country));
         self.currencies.push(placing.currency.code());
         self.totals_minor.push(placing.total_minor());
+        self.placed_at.push(placing.placed_at);
+        self.placings.push(serde_json::to_string(placing)?);
+        self.statuses.push(progress.status.as_str());
+        self.payment_statuses
+            .push(progress.paying.status().as_str());
         self.refunded_minor.push(progress.paying.refunded_minor);
         self.versions.push(progress.version);
-        self.placed_at.push(placing.placed_at);
         self.updated_at.push(progress.updated_at);
-        self.placings.push(serde_json::to_string(placing)?);
         self.progresses.push(serde_json::to_string(progress)?);
         Ok(())
     }
@@ -171,19 +171,19 @@ impl Columns {
     async fn insert(self, connection: &mut PgConnection) -> Result<(), Error> {
         sqlx::query(include_str!("insert.sql"))
             .bind(self.ids)
-            .bind(self.statuses)
-            .bind(self.payment_statuses)
             .bind(self.names)
             .bind(self.emails)
             .bind(self.email_keys)
             .bind(self.countries)
             .bind(self.currencies)
             .bind(self.totals_minor)
+            .bind(self.placed_at)
+            .bind(self.placings)
+            .bind(self.statuses)
+            .bind(self.payment_statuses)
             .bind(self.refunded_minor)
             .bind(self.versions)
-            .bind(self.placed_at)
             .bind(self.updated_at)
-            .bind(self.placings)
             .bind(self.progresses)
             .execute(connection)
             .await?;

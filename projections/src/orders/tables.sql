@@ -1,7 +1,6 @@
+-- What is fixed when an order is placed: written once.
 create table orders (
     order_id uuid primary key,
-    status text collate "C" not null,
-    payment_status text collate "C" not null,
     customer_name text not null,
     customer_email text not null,
     -- The address in lower case, cut to what an index holds.
@@ -9,21 +8,30 @@ create table orders (
     country text collate "C" not null,
     currency text not null,
     total_minor bigint not null,
-    refunded_minor bigint not null,
-    version bigint not null,
     placed_at timestamptz not null,
-    updated_at timestamptz not null,
-    -- What is fixed when the order is placed, and what moves afterwards. json, not jsonb: jsonb
-    -- refuses the escaped NUL that a text of the log may hold.
-    placed json not null,
-    progress json not null
+    -- json, not jsonb: jsonb refuses the escaped NUL that a text of the log may hold.
+    placed json not null
 );
 
 -- Every list is newest first, so each index ends with what the list is ordered by.
 create index orders_newest on orders (placed_at, order_id);
-create index orders_by_status on orders (status, placed_at, order_id);
 create index orders_by_email on orders (email_key, placed_at, order_id);
 create index orders_by_country on orders (country, placed_at, order_id);
+
+-- What moves afterwards, several times: a short row of its own, so that a step of an order rewrites
+-- neither its lines nor the indexes above. Pages keep room for the next version of their rows.
+create table order_progress (
+    order_id uuid primary key,
+    placed_at timestamptz not null,
+    status text collate "C" not null,
+    payment_status text collate "C" not null,
+    refunded_minor bigint not null,
+    version bigint not null,
+    updated_at timestamptz not null,
+    progress json not null
+) with (fillfactor = 70);
+
+create index orders_by_status on order_progress (status, placed_at, order_id);
 
 -- Which orders hold a SKU, newest first.
 create table order_skus (

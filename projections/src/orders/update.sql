@@ -1,5 +1,4 @@
--- Only what moves: the lines, which are most of the row, are not sent again.
-update orders
+update order_progress
 set
     status = moved.status,
     payment_status = moved.payment_status,
@@ -7,7 +6,14 @@ set
     version = moved.version,
     updated_at = moved.updated_at,
     progress = moved.progress::json
-from unnest(
-    $1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[]
-) as moved (order_id, status, payment_status, refunded_minor, version, updated_at, progress)
-where orders.order_id = moved.order_id
+from (
+    select
+        unnest($1::uuid[]) as order_id,
+        unnest($2::text[]) as status,
+        unnest($3::text[]) as payment_status,
+        unnest($4::bigint[]) as refunded_minor,
+        unnest($5::bigint[]) as version,
+        unnest($6::timestamptz[]) as updated_at,
+        unnest($7::text[]) as progress
+) as moved
+where order_progress.order_id = moved.order_id

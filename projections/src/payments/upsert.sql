@@ -1,7 +1,7 @@
 insert into payments (payment_id, opened_at, version, updated_at, payment)
-select payment_id, opened_at, version, updated_at, payment::json
-from unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::text[])
-    as moved (payment_id, opened_at, version, updated_at, payment)
+select
+    unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::bigint[]), unnest($4::timestamptz[]),
+    unnest($5::text[])::json
 on conflict (payment_id) do update
 set
     version = excluded.version,

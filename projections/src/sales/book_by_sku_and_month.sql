@@ -1,8 +1,7 @@
 insert into sales_by_sku_and_month (month, sku, currency, orders, units, gross_minor, refunded_minor)
-select *
-from unnest(
-    $1::date[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]
-)
+select
+    unnest($1::date[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]),
+    unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[])
 on conflict (month, sku, currency) do update
 set
     orders = sales_by_sku_and_month.orders + excluded.orders,

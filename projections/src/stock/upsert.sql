@@ -1,5 +1,7 @@
 insert into stock (sku, on_hand, reserved, version, updated_at)
-select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+select
+    unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]),
+    unnest($5::timestamptz[])
 on conflict (sku) do update
 set
     on_hand = excluded.on_hand,
