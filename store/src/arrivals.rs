@@ -1,13 +1,13 @@
-//! What has arrived on the stream: the newest run of the log, in memory, for all feeds of a process.
+//! What has arrived: the newest run of the log, in memory, for all feeds of a process.
 //!
 //! | who carries the log | how an event arrives here |
 //! | --- | --- |
-//! | this process's relay | with the server's acknowledgement; the relay still holds the event |
+//! | this process's relay | as soon as it is committed, before it is published; if another process committed in between, with the stream's acknowledgement |
 //! | another process's | from the stream, where [`crate::feed`] reads and parses it |
 //!
 //! Invariants:
 //! 1. The run has no hole: position follows position.
-//! 2. It holds nothing that the stream has not stored.
+//! 2. It holds nothing that is not committed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -63,9 +63,21 @@ impl Arrivals {
         }
     }
 
-    /// Takes events that the stream has stored; their positions follow one another. If they do not
-    /// follow the run, they begin it anew.
+    /// Takes events just committed if they follow the run; where others are missing before them,
+    /// the relay brings all of them later.
+    pub(crate) fn take_next(&self, events: &[Arc<RecordedEvent>]) {
+        if events
+            .first()
+            .is_some_and(|first| first.position == self.last() + 1)
+        {
+            self.take(events);
+        }
+    }
+
+    /// Takes committed events whose positions follow one another, but for those that it has. If they
+    /// leave a hole behind the run, they begin it anew.
     pub(crate) fn take(&self, events: &[Arc<RecordedEvent>]) {
+        let events = &events[events.partition_point(|event| event.position <= self.last())..];
         let Some((first, last)) = events.first().zip(events.last()) else {
             return;
         };
@@ -178,8 +190,29 @@ mod tests {
         arrivals.take(&run(7..=8));
         assert!(matches!(arrivals.after(5, 9), Next::Beyond));
         assert_eq!(positions(&arrivals, 6, 9), [7, 8]);
-        arrivals.take(&run(3..=4));
-        assert_eq!(positions(&arrivals, 2, 9), [3, 4], "a stream that is filled up again");
+    }
+
+    #[test]
+    fn what_has_arrived_does_not_arrive_again() {
+        let arrivals = Arrivals::default();
+        let _reader = arrivals.news();
+        arrivals.take(&run(1..=5));
+        arrivals.take(&run(3..=7));
+        assert_eq!(positions(&arrivals, 0, 9), [1, 2, 3, 4, 5, 6, 7]);
+        arrivals.take(&run(2..=4));
+        assert_eq!(positions(&arrivals, 5, 9), [6, 7], "a stream is filled up again");
+    }
+
+    #[test]
+    fn what_is_just_committed_is_taken_only_where_nothing_is_missing_before_it() {
+        let arrivals = Arrivals::default();
+        let _reader = arrivals.news();
+        arrivals.take_next(&run(1..=2));
+        arrivals.take_next(&run(4..=5));
+        assert_eq!(positions(&arrivals, 0, 9), [1, 2], "another process has written 3");
+        arrivals.take(&run(3..=5));
+        arrivals.take_next(&run(6..=6));
+        assert_eq!(positions(&arrivals, 0, 9), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

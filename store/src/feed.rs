@@ -1,8 +1,8 @@
 //! The feed: the log, in order and without holes, for whoever projects it or acts on it.
 //!
-//! What has arrived on the stream is kept in memory once per process ([`crate::arrivals`]), and
-//! every reader takes it from there. Where the relay of the same process carries the log, it brings
-//! what the stream has acknowledged; elsewhere one task reads the stream and parses each event once.
+//! What has arrived is kept in memory once per process ([`crate::arrivals`]), and every reader takes
+//! it from there. Where the relay of the same process carries the log, it brings what is committed;
+//! elsewhere one task reads the stream and parses each event once.
 //! A reader that is new, too slow, or that missed something reads Postgres until it has caught up,
 //! so that a purged stream or an absent NATS costs time and never an event.
 

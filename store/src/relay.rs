@@ -1,7 +1,7 @@
 //! The relay: carries the log to the stream, each event exactly at its own sequence.
 //!
-//! Where the stream stands is the relay's only checkpoint. What the stream has stored, the relay
-//! also hands to the feeds of its own process, which need not read and parse it again.
+//! Where the stream stands is the relay's only checkpoint. What is committed, it also hands to the
+//! feeds of its own process at once, which need not wait for the stream, read and parse it again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
 
+use crate::arrivals::Arrivals;
 use crate::journal::Committed;
 use crate::leader::{self, Lead, Office};
 use crate::log;
@@ -22,6 +23,8 @@ use crate::writer::CommittedBatch;
 const PAGE: i64 = 1_000;
 /// Committed batches taken at a time: what was committed while the last run was on its way.
 const BATCHES_MAX: usize = 16;
+/// Committed batches that wait to be published. What finds no room is read from Postgres instead.
+const WAITING_MAX: usize = 256;
 /// How often an idle relay looks whether another process has written.
 const IDLE: Duration = Duration::from_millis(200);
 /// How often an idle relay looks whether the stream is still what it was: deleted, restored or
@@ -49,10 +52,19 @@ pub async fn run(
     standing: watch::Sender<Standing>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut relay = Relay { pool, stream, committed: committed.0, standing };
+    let (to_stream, recorded) = mpsc::channel(WAITING_MAX);
+    let handing_on = hand_on(committed.0, Arc::clone(stream.arrivals()), to_stream);
+    tokio::pin!(handing_on);
+    let mut relay = Relay { pool, stream, recorded, standing };
+    let mut is_fed = true;
     loop {
         let result = tokio::select! {
             result = relay.lead() => result,
+            // The journal is gone; other processes may still write.
+            () = &mut handing_on, if is_fed => {
+                is_fed = false;
+                continue;
+            }
             // Whoever could tell us to stop may also just go away.
             _ = stop.wait_for(|stop| *stop) => return,
         };
@@ -66,37 +78,42 @@ pub async fn run(
     }
 }
 
+/// Hands what this process commits to its readers at once, and to the stream in its turn.
+async fn hand_on(
+    mut committed: mpsc::Receiver<CommittedBatch>,
+    arrivals: Arc<Arrivals>,
+    to_stream: mpsc::Sender<Vec<Arc<RecordedEvent>>>,
+) {
+    let carried_here = arrivals.carried_here();
+    while let Some(batch) = committed.recv().await {
+        // Until it is our turn, nothing is kept: it is read from Postgres then.
+        if *carried_here.borrow() {
+            let events = recorded(batch);
+            arrivals.take_next(&events);
+            // Without room, the relay finds them missing and reads them from Postgres.
+            let _left_out = to_stream.try_send(events);
+        }
+    }
+}
+
 struct Relay {
     pool: PgPool,
     stream: Stream,
-    committed: mpsc::Receiver<CommittedBatch>,
+    /// What this process commits while it carries the log.
+    recorded: mpsc::Receiver<Vec<Arc<RecordedEvent>>>,
     standing: watch::Sender<Standing>,
 }
 
 impl Relay {
     /// Becomes the active relay of this database and publishes until something fails.
     async fn lead(&mut self) -> Result<Infallible, Error> {
-        let mut lead = self.become_active().await?;
+        let mut lead = leader::lead(&self.pool, Office::Relay).await?;
         let opened = self.stream.open(&self.pool).await?;
         let publisher = Publisher::open(&self.stream, opened.takes_batches).await?;
         tracing::info!(last_sequence = opened.last_sequence, "the relay is active");
         let _carrying = self.stream.arrivals().carry();
         let mut active = Active { relay: self, publisher, last: opened.last_sequence };
         active.publish_for_ever(&mut lead).await
-    }
-
-    /// Until it is our turn, nothing is kept of what is committed: it is read from Postgres then.
-    async fn become_active(&mut self) -> Result<Lead, Error> {
-        let lead = leader::lead(&self.pool, Office::Relay);
-        tokio::pin!(lead);
-        let lead = loop {
-            tokio::select! {
-                lead = &mut lead => break lead?,
-                Some(_batch) = self.committed.recv() => {}
-            }
-        };
-        while self.committed.try_recv().is_ok() {}
-        Ok(lead)
     }
 }
 
@@ -113,8 +130,8 @@ impl Active<'_> {
         let mut checked = Instant::now();
         let mut batches = Vec::with_capacity(BATCHES_MAX);
         loop {
-            let committed = self.relay.committed.recv_many(&mut batches, BATCHES_MAX);
-            match tokio::time::timeout(IDLE, committed).await {
+            let recorded = self.relay.recorded.recv_many(&mut batches, BATCHES_MAX);
+            match tokio::time::timeout(IDLE, recorded).await {
                 // The journal is gone; other processes may still write.
                 Ok(0) => tokio::time::sleep(IDLE).await,
                 Ok(_) => {
@@ -145,15 +162,17 @@ impl Active<'_> {
     }
 
     /// Publishes batches from memory, and whatever is missing before and between them.
-    async fn pass_on(&mut self, batches: &mut Vec<CommittedBatch>) -> Result<(), Error> {
+    async fn pass_on(&mut self, batches: &mut Vec<Vec<Arc<RecordedEvent>>>) -> Result<(), Error> {
         let mut events: Vec<Arc<RecordedEvent>> = Vec::new();
         for batch in batches.drain(..) {
+            let Some(first) = batch.first() else { continue };
             let reached = events.last().map_or(self.last, |last| last.position);
-            if reached < batch.base {
+            if reached + 1 < first.position {
+                let before = first.position - 1;
                 self.publish(&std::mem::take(&mut events)).await?;
-                self.catch_up(batch.base).await?;
+                self.catch_up(before).await?;
             }
-            events.extend(recorded(batch));
+            events.extend(batch);
         }
         self.publish(&events).await
     }

@@ -21,15 +21,17 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::kept::Kept;
 
-/// States in memory, in bytes: a quarter of what the whole process may take. Seventy thousand
+/// States in memory, in bytes: less than half of what the whole process may take. A hundred thousand
 /// aggregates of the usual size, which is more than are under way at a time; others are loaded.
-pub const STATES_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Sixteenths of it for each type. Orders change most often; stock is asked with every order and
-/// must outlast them; a payment is needed for a moment, and products only when they are written.
-const ORDERS_SHARE: usize = 6;
+pub const STATES_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// Sixteenths of it for each type. Stock is asked with every order, holds every order that is not
+/// yet delivered, and takes long to load: where it does not fit, everything waits for Postgres. An
+/// order changes a few times, a payment is needed for a moment, both are loaded in no time, and
+/// products are needed only when they are written.
+const ORDERS_SHARE: usize = 4;
 const PAYMENTS_SHARE: usize = 3;
-const INVENTORIES_SHARE: usize = 5;
-const PRODUCTS_SHARE: usize = 2;
+const INVENTORIES_SHARE: usize = 8;
+const PRODUCTS_SHARE: usize = 1;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
 const PLACE_BYTES: usize = 450;
 /// Of a full cache, what stays because it was asked for more than once; the rest is for newcomers,

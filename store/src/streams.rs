@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor as _, FromRow, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::command::ExecuteError;
@@ -22,9 +23,13 @@ const EVENTS_MAX: i64 = 50_000;
 /// Bytes that are kept of one query: as many events of the usual size. Placed orders may be half a
 /// megabyte each, and states more.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Queries under way. A second one, so that a long stream does not hold up all others; each takes a
-/// connection from everybody else who reads.
-const QUERIES_MAX: usize = 2;
+/// Queries under way, each on a connection of its own. A second one, so that a long stream does not
+/// hold up all others.
+const QUERIES_MAX: u32 = 2;
+/// By the primary keys, whatever the statistics say: in a log that was just begun they are missing
+/// or outdated, and a plan that reads all of a table is kept until they are taken again.
+const SETTINGS: &str = "set enable_seqscan = off; set enable_bitmapscan = off; \
+    set enable_hashjoin = off; set enable_mergejoin = off";
 /// Parts that wait for a query; whoever comes then waits for room.
 const WAITING_MAX: usize = 1_024;
 /// How long a query may take before its connection is given up; the largest takes a second.
@@ -79,7 +84,13 @@ pub(crate) struct Streams(mpsc::Sender<Wanted>);
 
 impl Streams {
     pub(crate) fn start(pool: &PgPool) -> Self {
-        let pool = pool.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(QUERIES_MAX)
+            .acquire_timeout(READ_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async { connection.execute(SETTINGS).await.map(|_| ()) })
+            })
+            .connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
         Self::answered_by(move |parts| {
             let pool = pool.clone();
             async move {
