@@ -81,6 +81,8 @@ pub struct NodeSettings {
     pub payment_window: Duration,
     /// When silent payment providers are asked.
     pub poll_pauses: Pauses,
+    /// Events that the checkout process may be behind before new orders have to wait.
+    pub backlog_max: i64,
 }
 
 /// Why a process cannot start. One sentence each; nothing has been left running.
@@ -137,6 +139,11 @@ impl Node {
             .map_err(StartError::Database)?;
         let availability = Availability::new(head);
         if plays(Role::Api) {
+            listeners.spawn(workers::backlog::watch(
+                pool.clone(),
+                journal.pace().clone(),
+                settings.backlog_max,
+            ));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));

@@ -31,6 +31,14 @@ pub struct Tuning {
         default_value_t = store::stream::STREAM_BYTES_DEFAULT
     )]
     pub stream_bytes_max: i64,
+    /// Events that the checkout process may be behind the log before new orders are told to come
+    /// later
+    #[arg(
+        long, env = "DAYBOOK_BACKLOG_MAX", value_name = "EVENTS",
+        default_value_t = workers::backlog::EVENTS_MAX_DEFAULT,
+        value_parser = clap::value_parser!(i64).range(1..)
+    )]
+    pub backlog_max: i64,
 }
 
 impl Tuning {
@@ -45,6 +53,7 @@ impl Tuning {
             staff_token: staff_token.0.clone(),
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
+            backlog_max: self.backlog_max,
         }
     }
 }

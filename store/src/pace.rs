@@ -1,16 +1,17 @@
 //! Who goes first when there is more to do than the machine can: clients' commands before what
-//! follows from them.
+//! follows from them, and both within bounds.
 //!
 //! 1. Clients' commands under way are counted, and HTTP takes so many and no more. Beyond the bound
 //!    its answer is "later", at once, so that overload costs the surplus a moment and not everybody
 //!    their patience.
 //! 2. While many are under way, readers of the log pause between batches, for a bounded time. What
 //!    they do is not lost, only later; and the batches that gather cost less for each event.
-//! 3. A reader that is far behind pauses no more: then it and the clients share the machine, so
-//!    the log never outruns its readers by more than about [`BEHIND_MAX`].
+//! 3. A reader that is far behind pauses no more: then it and the clients share the machine.
+//! 4. Where the checkout process falls behind all the same, new orders are told to come later
+//!    ([`Pace::orders_wait`]): the shop then takes as many as it carries through.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,27 +22,48 @@ pub const COMMANDS_MAX: usize = 1_000;
 /// From so many on, whoever follows the log gives way: a client alone, or a few dozen of them, are
 /// answered just as fast beside running readers.
 const COMMANDS_MANY: usize = 32;
+/// How long many commands count as many: a commit answers all of them at once, and the next come a
+/// moment later.
+const MANY_FOR: Duration = Duration::from_millis(30);
 /// Longest pause between two batches of one reader.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often a pausing reader looks whether there are still as many.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Events behind which a reader no longer gives way: a rush of some twenty seconds is taken at
-/// full speed, a longer one shares the machine with what follows from it.
-const BEHIND_MAX: i64 = 200_000;
+/// Events behind which a reader no longer gives way: a rush of some ten seconds is taken at full
+/// speed, a longer one shares the machine with what follows from it.
+const BEHIND_MAX: i64 = 100_000;
 
 /// Clients' commands under way in this process; clones share the count.
 #[derive(Debug, Clone, Default)]
-pub struct Pace {
-    commands: Arc<AtomicUsize>,
+pub struct Pace(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    begun: Instant,
+    commands: AtomicUsize,
+    /// Until when many commands count as under way, in milliseconds since the beginning.
+    many_until: AtomicU64,
+    orders_wait: AtomicBool,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            commands: AtomicUsize::new(0),
+            many_until: AtomicU64::new(0),
+            orders_wait: AtomicBool::new(false),
+        }
+    }
 }
 
 /// One command under way.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<AtomicUsize>);
+pub(crate) struct UnderWay(Arc<Shared>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.commands.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -51,10 +73,24 @@ impl Pace {
         COMMANDS_MAX <= self.under_way()
     }
 
+    /// Whether new orders are to come later, because so many placed ones have not begun.
+    pub fn orders_wait(&self) -> bool {
+        self.0.orders_wait.load(Ordering::Relaxed)
+    }
+
+    /// Says so, or takes it back.
+    pub fn let_orders_wait(&self, wait: bool) {
+        self.0.orders_wait.store(wait, Ordering::Relaxed);
+    }
+
     /// Counts a command as long as what comes back lives.
     pub(crate) fn enter(&self) -> UnderWay {
-        self.commands.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(&self.commands))
+        let shared = &self.0;
+        if COMMANDS_MANY <= shared.commands.fetch_add(1, Ordering::Relaxed) + 1 {
+            let until = millis(shared.begun.elapsed() + MANY_FOR);
+            shared.many_until.store(until, Ordering::Relaxed);
+        }
+        UnderWay(Arc::clone(shared))
     }
 
     /// Lets clients go first, before a reader takes up what it is behind with. `until` is when it
@@ -68,12 +104,17 @@ impl Pace {
 
     /// How many there are.
     pub(crate) fn under_way(&self) -> usize {
-        self.commands.load(Ordering::Relaxed)
+        self.0.commands.load(Ordering::Relaxed)
     }
 
     fn are_many(&self) -> bool {
-        COMMANDS_MANY <= self.under_way()
+        let until = self.0.many_until.load(Ordering::Relaxed);
+        COMMANDS_MANY <= self.under_way() || millis(self.0.begun.elapsed()) < until
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -90,7 +131,7 @@ mod tests {
 
         drop(under_way);
         assert!(!pace.is_full());
-        assert_eq!(pace.commands.load(Ordering::Relaxed), 0);
+        assert_eq!(pace.under_way(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,5 +157,17 @@ mod tests {
         drop(crowd);
         pace.give_way(1, &mut None).await;
         assert_eq!(far_behind.elapsed(), Duration::ZERO, "the crowd has gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_is_answered_all_at_once_is_still_one_for_a_moment() {
+        let pace = Pace::default();
+        drop((0..COMMANDS_MANY).map(|_| pace.enter()).collect::<Vec<_>>());
+        assert_eq!(pace.under_way(), 0);
+        let begun = Instant::now();
+        pace.give_way(1, &mut None).await;
+        assert_eq!(begun.elapsed(), MANY_FOR);
+        pace.give_way(1, &mut None).await;
+        assert_eq!(begun.elapsed(), MANY_FOR, "the moment is over");
     }
 }

@@ -143,6 +143,7 @@ impl World {
             staff_token: STAFF.to_owned(),
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
+            backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
         };
         adjust(&mut settings);
         let pool = PgPoolOptions::new()

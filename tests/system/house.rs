@@ -15,7 +15,7 @@ const LEVELS: [(&str, &[&str]); 10] = [
     ("workers", &["domain", "store", "gateways", "projections"]),
     ("client", &[]),
     ("stack", &[]),
-    ("bench", &["stack"]),
+    ("bench", &["domain", "store", "stack"]),
     (
         "api",
         &[

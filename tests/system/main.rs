@@ -4,6 +4,7 @@
 
 mod analysts;
 mod availability;
+mod backlog;
 mod cancelling;
 mod commands;
 mod connections;

@@ -117,14 +117,14 @@ async fn act(
     let (mut keep, mut tick) = (every(KEEP_EVERY), every(TICK));
     tracing::info!(mark = mark.position, "the checkout process is active");
     loop {
-        while let Some(journey) = process.orders.next() {
+        while let Some(journey) = process.orders.next(Instant::now()) {
             carried.spawn(carrying::carry(Arc::clone(executor), journey));
         }
         tokio::select! {
             Some(moved) = carried.join_next() => {
-                process.orders.moved(moved?);
+                process.orders.moved(moved?, Instant::now());
                 while let Some(moved) = carried.try_join_next() {
-                    process.orders.moved(moved?);
+                    process.orders.moved(moved?, Instant::now());
                 }
             }
             batch = batches.next(), if process.orders.have_room() => {
@@ -214,7 +214,8 @@ impl Process {
         if rested.is_empty() && mark == self.mark {
             return Ok(());
         }
-        states::keep(&self.pool, rested, mark).await?;
+        let read_to = self.orders.read_to();
+        states::keep(&self.pool, rested, mark, read_to).await?;
         self.mark = mark;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! what caused them, and moves its mark when their outcomes are known. A crash in between repeats
 //! commands, which then meet their receipts.
 
+pub mod backlog;
 pub mod checkout;
 pub mod parked;
 pub mod providers;

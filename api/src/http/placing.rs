@@ -1,8 +1,9 @@
 //! `POST /orders`: an order as submitted becomes an order as placed; whoever wants to may wait for
 //! what becomes of it.
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
@@ -40,6 +41,21 @@ pub(crate) struct PlacedView {
     payment_id: Uuid,
 }
 
+/// Room for one more order. Where there is none, its body is not even read.
+pub(crate) struct Room;
+
+impl FromRequestParts<App> for Room {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if app.journal.pace().orders_wait() {
+            Err(Problem::orders_wait())
+        } else {
+            Ok(Self)
+        }
+    }
+}
+
 /// Place an order
 ///
 /// Prices and names come from the catalogue and are frozen into the order. Staff may give
@@ -51,6 +67,7 @@ pub(crate) struct PlacedView {
 )]
 pub(crate) async fn place(
     State(app): State<App>,
+    _room: Room,
     asked: Asked<OrderBody>,
 ) -> Result<Response, Problem> {
     let now = Utc::now();

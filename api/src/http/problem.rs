@@ -217,6 +217,11 @@ impl Problem {
         Self::overloaded("too many commands are under way; try again")
     }
 
+    /// More orders are placed than carried through.
+    pub(crate) fn orders_wait() -> Self {
+        Self::overloaded("too many orders wait to be carried through; place this one again later")
+    }
+
     pub(crate) fn unavailable() -> Self {
         Self::for_later("unavailable", "try again; repeat a command under the same key")
     }

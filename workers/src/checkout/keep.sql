@@ -2,9 +2,8 @@
 -- missing: all of it or nothing.
 with kept as (
     insert into checkouts (order_id, state, due_at, position)
-    select order_id, state::json, due_at, position
-    from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[])
-        as k (order_id, state, due_at, position)
+    select
+        unnest($1::uuid[]), unnest($2::text[])::json, unnest($3::timestamptz[]), unnest($4::bigint[])
     on conflict (order_id) do update
     set state = excluded.state,
         due_at = excluded.due_at,
@@ -23,7 +22,7 @@ parked as (
     -- A repetition finds them parked already.
     on conflict (parked_id) do nothing
 )
-insert into worker_marks (worker, position)
-values ($11, $12)
+insert into worker_marks (worker, position, read_to)
+values ($11, $12, $13)
 on conflict (worker) do update
-set position = excluded.position
+set position = excluded.position, read_to = excluded.read_to

@@ -7,6 +7,10 @@
 //!                                     └────── hears more ────┘
 //! ```
 //!
+//! What was begun is finished first: an order whose money has come goes before one that is new, and
+//! while many are between the two, none is begun. So each of them is done sooner, and what belongs
+//! to one order stands close together in the log, where a projector meets it in one batch.
+//!
 //! Invariants:
 //! 1. One order hears its facts one after another, in the order of the log, and none twice.
 //! 2. No fact at or below the mark is lost: whatever followed from it is kept.
@@ -24,10 +28,14 @@ use crate::parked::ParkedFact;
 /// Orders carried at once. Each has a command or two with the journal, whose batches of up to a
 /// thousand this fills; more would only wait there, and clients' commands behind them.
 pub(super) const CARRIED_MAX: usize = 256;
-/// Orders that wait to be carried, before no more is read.
-const WAITING_MAX: usize = 2_000;
+/// Orders begun and not settled, before no other is begun: enough to keep every payment provider
+/// and every batch of the journal busy.
+pub(super) const UNSETTLED_MAX: usize = 512;
+/// How long an order counts as begun and not settled once it rests: longer than a prompt provider
+/// takes, while orders that nobody pays keep nobody else waiting.
+pub(super) const SETTLING_MAX: Duration = Duration::from_millis(250);
 /// Orders on their way, before no more is read: some 20 MB.
-const ON_THEIR_WAY_MAX: usize = 20_000;
+pub(super) const ON_THEIR_WAY_MAX: usize = 10_000;
 /// How long an order that awaits its money is held back from being kept: most are paid by then, and
 /// need to be kept once instead of twice. After a crash they hear again what they heard in it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -67,8 +75,11 @@ pub(super) struct Orders {
     /// Everything up to here has been handed to its order.
     read_to: i64,
     on_their_way: HashMap<OrderId, OnItsWay>,
-    waiting: VecDeque<OrderId>,
+    /// Orders to be carried on: those that have been before, and new ones.
+    begun: VecDeque<OrderId>,
+    new: VecDeque<OrderId>,
     carried: usize,
+    unsettled: usize,
     /// Of each order the first event that is not kept; an event belongs to one order.
     not_kept: BTreeMap<i64, OrderId>,
 }
@@ -81,6 +92,8 @@ struct OnItsWay {
     parked: Vec<ParkedFact>,
     first_not_kept: Option<i64>,
     since: Instant,
+    /// When it was last carried on or came to rest, while it counts among the unsettled.
+    unsettled_since: Option<Instant>,
 }
 
 impl Orders {
@@ -89,8 +102,10 @@ impl Orders {
         Self {
             read_to: mark,
             on_their_way: HashMap::new(),
-            waiting: VecDeque::new(),
+            begun: VecDeque::new(),
+            new: VecDeque::new(),
             carried: 0,
+            unsettled: 0,
             not_kept: BTreeMap::new(),
         }
     }
@@ -101,7 +116,7 @@ impl Orders {
 
     /// Whether more may be read.
     pub(super) fn have_room(&self) -> bool {
-        self.waiting.len() < WAITING_MAX && self.on_their_way.len() < ON_THEIR_WAY_MAX
+        self.on_their_way.len() < ON_THEIR_WAY_MAX
     }
 
     pub(super) fn are_all_at_rest(&self) -> bool {
@@ -147,8 +162,10 @@ impl Orders {
                     parked: Vec::new(),
                     first_not_kept: None,
                     since: now,
+                    unsettled_since: None,
                 }
             });
+            let is_new = order.position == 0;
             if let Some(position) = heard.position {
                 order.position = position;
                 if order.first_not_kept.is_none() {
@@ -158,8 +175,10 @@ impl Orders {
             }
             let is_resting = order.state.is_some() && order.has_still_to_hear.is_empty();
             order.has_still_to_hear.push(heard);
-            if is_resting {
-                self.waiting.push_back(order_id);
+            if is_resting && is_new {
+                self.new.push_back(order_id);
+            } else if is_resting {
+                self.begun.push_back(order_id);
             }
         }
     }
@@ -170,38 +189,65 @@ impl Orders {
     }
 
     /// The next order that may be carried on.
-    pub(super) fn next(&mut self) -> Option<Journey> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Journey> {
         if CARRIED_MAX <= self.carried {
             return None;
         }
-        let order_id = self.waiting.pop_front()?;
+        // Where no more is read, what the unsettled ones await may not have been read either.
+        let begins = self.unsettled < UNSETTLED_MAX || !self.have_room();
+        let order_id = match self.begun.pop_front() {
+            Some(order_id) => order_id,
+            None if begins => self.new.pop_front()?,
+            None => return None,
+        };
         let order = self.on_their_way.get_mut(&order_id)?;
         let state = order.state.take()?;
+        if order.unsettled_since.replace(now).is_none() {
+            self.unsettled += 1;
+        }
         self.carried += 1;
         Some(Journey { order_id, state, heard: std::mem::take(&mut order.has_still_to_hear) })
     }
 
     /// An order has come to rest.
-    pub(super) fn moved(&mut self, moved: Moved) {
+    pub(super) fn moved(&mut self, moved: Moved, now: Instant) {
         self.carried -= 1;
         let order = self
             .on_their_way
             .get_mut(&moved.order_id)
             .expect("an order stays until it is kept, and it is not kept while it is carried");
+        let is_settled = moved.state.deadline().is_none();
         order.state = Some(moved.state);
         order.parked.extend(moved.parked);
+        order.unsettled_since = Some(now);
         if !order.has_still_to_hear.is_empty() {
-            self.waiting.push_back(moved.order_id);
+            self.begun.push_back(moved.order_id);
+        } else if is_settled {
+            order.unsettled_since = None;
+            self.unsettled -= 1;
         }
     }
 
     /// Takes out the orders at rest that have been held back long enough: those that await nothing
     /// at once. They have to be kept before anything else is.
     pub(super) fn rested(&mut self, now: Instant) -> Vec<Rested> {
+        self.wait_no_longer(now);
         let is_crowded = ON_THEIR_WAY_MAX / 2 < self.on_their_way.len();
         self.take_rested(|state, since| {
             is_crowded || state.deadline().is_none() || PATIENCE <= now.duration_since(since)
         })
+    }
+
+    /// Orders that have rested long without being settled keep others waiting no longer.
+    fn wait_no_longer(&mut self, now: Instant) {
+        for order in self.on_their_way.values_mut() {
+            let rests = order.state.is_some() && order.has_still_to_hear.is_empty();
+            let since = order.unsettled_since;
+            if rests && since.is_some_and(|since| SETTLING_MAX <= now.duration_since(since)) {
+                order.unsettled_since = None;
+                self.unsettled -= 1;
+            }
+        }
     }
 
     /// Takes out all orders at rest.
@@ -210,7 +256,7 @@ impl Orders {
     }
 
     fn take_rested(&mut self, is_due: impl Fn(&Checkout, Instant) -> bool) -> Vec<Rested> {
-        let not_kept = &mut self.not_kept;
+        let (not_kept, unsettled) = (&mut self.not_kept, &mut self.unsettled);
         let rested = self.on_their_way.extract_if(|_, order| {
             order.has_still_to_hear.is_empty()
                 && order
@@ -222,6 +268,9 @@ impl Orders {
             .map(|(order_id, order)| {
                 if let Some(position) = order.first_not_kept {
                     not_kept.remove(&position);
+                }
+                if order.unsettled_since.is_some() {
+                    *unsettled -= 1;
                 }
                 let state = order.state.expect("only orders with a state were taken");
                 Rested { order_id, state, position: order.position, parked: order.parked }

@@ -12,7 +12,10 @@ use domain::placing::{Address, Customer, Line, PaymentChoice, PaymentMethod, Pla
 use uuid::Uuid;
 
 use super::Heard;
-use super::orders::{CARRIED_MAX, Journey, Kept, Moved, Orders, PATIENCE};
+use super::orders::{
+    CARRIED_MAX, Journey, Kept, Moved, ON_THEIR_WAY_MAX, Orders, PATIENCE, SETTLING_MAX,
+    UNSETTLED_MAX,
+};
 use crate::derived::Cause;
 
 fn order(number: u128) -> OrderId {
@@ -40,7 +43,7 @@ fn hear(orders: &mut Orders, heard: Vec<Heard>) {
 
 fn rest(orders: &mut Orders, journey: Journey) {
     let Journey { order_id, state, .. } = journey;
-    orders.moved(Moved { order_id, state, parked: Vec::new() });
+    orders.moved(Moved { order_id, state, parked: Vec::new() }, Instant::now());
 }
 
 fn positions(journey: &Journey) -> Vec<Option<i64>> {
@@ -94,15 +97,15 @@ fn awaiting() -> Checkout {
 fn an_order_hears_one_thing_after_another_and_others_go_on_beside_it() {
     let mut orders = Orders::after(0);
     hear(&mut orders, vec![cancelled(1, 1), cancelled(2, 2), cancelled(1, 3)]);
-    let first = orders.next().unwrap();
+    let first = orders.next(Instant::now()).unwrap();
     assert_eq!(positions(&first), [Some(1), Some(3)]);
     hear(&mut orders, vec![cancelled(1, 4), cancelled(3, 5)]);
-    let others: Vec<OrderId> = std::iter::from_fn(|| orders.next())
+    let others: Vec<OrderId> = std::iter::from_fn(|| orders.next(Instant::now()))
         .map(|journey| journey.order_id)
         .collect();
     assert_eq!(others, [order(2), order(3)], "the first is still carried");
     rest(&mut orders, first);
-    assert_eq!(positions(&orders.next().unwrap()), [Some(4)]);
+    assert_eq!(positions(&orders.next(Instant::now()).unwrap()), [Some(4)]);
 }
 
 #[test]
@@ -111,10 +114,10 @@ fn only_so_many_orders_are_carried_at_once() {
     let many = i64::try_from(CARRIED_MAX).unwrap() + 1;
     let heard = (1..=many).map(|position| cancelled(u128::from(position.unsigned_abs()), position));
     hear(&mut orders, heard.collect());
-    let mut journeys: Vec<Journey> = std::iter::from_fn(|| orders.next()).collect();
+    let mut journeys: Vec<Journey> = std::iter::from_fn(|| orders.next(Instant::now())).collect();
     assert_eq!(journeys.len(), CARRIED_MAX);
     rest(&mut orders, journeys.remove(0));
-    assert!(orders.next().is_some());
+    assert!(orders.next(Instant::now()).is_some());
 }
 
 #[test]
@@ -122,7 +125,8 @@ fn the_mark_never_passes_what_is_heard_and_not_kept() {
     let mut orders = Orders::after(6);
     hear(&mut orders, vec![cancelled(1, 7), cancelled(2, 8), cancelled(1, 9)]);
     assert_eq!(orders.mark(), 6, "both wait");
-    let (first, second) = (orders.next().unwrap(), orders.next().unwrap());
+    let (first, second) =
+        (orders.next(Instant::now()).unwrap(), orders.next(Instant::now()).unwrap());
     rest(&mut orders, second);
     assert_eq!(orders.rested(Instant::now()).len(), 1);
     assert_eq!(orders.mark(), 6, "the first is still carried");
@@ -146,18 +150,19 @@ fn what_is_read_again_is_not_heard_again() {
     let kept = HashMap::from([(order(1), Kept { state: Checkout::default(), position: 5 })]);
     let again = vec![cancelled(1, 5), cancelled(1, 6)];
     orders.hear(again.clone(), kept, Instant::now());
-    let journey = orders.next().unwrap();
+    let journey = orders.next(Instant::now()).unwrap();
     assert_eq!(positions(&journey), [Some(6)]);
     orders.hear(again, HashMap::new(), Instant::now());
     rest(&mut orders, journey);
-    assert!(orders.next().is_none());
+    assert!(orders.next(Instant::now()).is_none());
 }
 
 #[test]
 fn an_order_that_awaits_its_money_is_held_back_for_a_moment_and_any_other_is_kept_at_once() {
     let mut orders = Orders::after(0);
     hear(&mut orders, vec![cancelled(1, 1), cancelled(2, 2)]);
-    let (first, second) = (orders.next().unwrap(), orders.next().unwrap());
+    let (first, second) =
+        (orders.next(Instant::now()).unwrap(), orders.next(Instant::now()).unwrap());
     rest(&mut orders, Journey { state: awaiting(), ..first });
     rest(&mut orders, second);
     let now = Instant::now();
@@ -178,8 +183,53 @@ fn a_deadline_has_no_position_and_is_kept_all_the_same() {
     let kept = HashMap::from([(order(1), Kept { state: awaiting(), position: 3 })]);
     orders.hear(vec![heard(1, None, Fact::DeadlinePassed)], kept, Instant::now());
     assert!(orders.is_on_its_way(order(1)));
-    let journey = orders.next().unwrap();
+    let journey = orders.next(Instant::now()).unwrap();
     rest(&mut orders, journey);
     let rested = orders.all_rested();
     assert_eq!((rested[0].position, orders.mark()), (3, 4));
+}
+
+#[test]
+fn what_was_begun_goes_before_what_is_new_and_only_so_many_are_begun() {
+    let mut orders = Orders::after(0);
+    let now = Instant::now();
+    let many = u128::try_from(2 * UNSETTLED_MAX).unwrap();
+    let placed = (1..=many).map(|number| cancelled(number, i64::try_from(number).unwrap()));
+    hear(&mut orders, placed.collect());
+    let mut begun = Vec::new();
+    while let Some(journey) = orders.next(now) {
+        begun.push(journey.order_id);
+        let moved = Moved { order_id: journey.order_id, state: awaiting(), parked: Vec::new() };
+        orders.moved(moved, now);
+    }
+    assert_eq!(begun.len(), UNSETTLED_MAX, "they all await their money");
+    assert_eq!(begun[0], order(1));
+
+    hear(&mut orders, vec![cancelled(7, 9_999)]);
+    let paid = orders.next(now).unwrap();
+    assert_eq!(paid.order_id, order(7), "it was begun before");
+    rest(&mut orders, Journey { state: Checkout::default(), ..paid });
+    let next = orders.next(now).unwrap();
+    assert_eq!(next.order_id, order(many / 2 + 1), "one is settled, one is begun");
+    rest(&mut orders, Journey { state: awaiting(), ..next });
+    assert!(orders.next(now).is_none());
+
+    // Nobody has paid the others yet, and that must not keep the shop waiting.
+    orders.rested(Instant::now() + SETTLING_MAX);
+    let others = std::iter::from_fn(|| orders.next(now));
+    assert_eq!(others.count(), CARRIED_MAX);
+}
+
+#[test]
+fn a_backlog_that_has_no_room_is_begun_whatever_it_awaits() {
+    let mut orders = Orders::after(0);
+    let now = Instant::now();
+    let many = u128::try_from(ON_THEIR_WAY_MAX).unwrap();
+    let placed = (1..=many).map(|number| cancelled(number, i64::try_from(number).unwrap()));
+    hear(&mut orders, placed.collect());
+    assert!(!orders.have_room());
+    for _ in 0..=UNSETTLED_MAX {
+        let journey = orders.next(now).unwrap();
+        rest(&mut orders, Journey { state: awaiting(), ..journey });
+    }
 }

@@ -35,8 +35,13 @@ pub(super) async fn of(
     Ok(kept.collect())
 }
 
-/// Keeps orders that have come to rest, and the mark.
-pub(super) async fn keep(pool: &PgPool, rested: &[Rested], mark: i64) -> Result<(), Error> {
+/// Keeps orders that have come to rest, the mark, and how far the log has been read.
+pub(super) async fn keep(
+    pool: &PgPool,
+    rested: &[Rested],
+    mark: i64,
+    read_to: i64,
+) -> Result<(), Error> {
     let states = rested
         .iter()
         .map(|order| serde_json::to_string(&order.state))
@@ -67,6 +72,7 @@ pub(super) async fn keep(pool: &PgPool, rested: &[Rested], mark: i64) -> Result<
         .bind(facts.iter().map(|fact| fact.parked_at).collect::<Vec<_>>())
         .bind(NAME)
         .bind(mark)
+        .bind(read_to)
         .execute(pool)
         .await?;
     Ok(())
