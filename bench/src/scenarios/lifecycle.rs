@@ -112,7 +112,7 @@ pub(crate) async fn decided(
     since: chrono::DateTime<chrono::Utc>,
     orders: u64,
 ) -> Result<(), Error> {
-    let select = "select count(*) from read.orders \
+    let select = "select count(*) from read.order_progress \
                   where $1 <= order_id and status not in ('pending', 'processing')";
     let first_id = first_id_at(since);
     let mut looked_at = None;
@@ -138,7 +138,7 @@ pub(crate) async fn count(
     since: chrono::DateTime<chrono::Utc>,
     status: &str,
 ) -> Result<u64, Error> {
-    let select = "select count(*) from read.orders where $1 <= order_id and status = $2";
+    let select = "select count(*) from read.order_progress where $1 <= order_id and status = $2";
     let count: i64 = sqlx::query_scalar(select)
         .bind(first_id_at(since))
         .bind(status)

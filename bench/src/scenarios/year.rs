@@ -49,7 +49,7 @@ pub(crate) async fn run(stage: &mut Stage, program: &Path) -> Result<Figure, Err
     }
     daybook.settle().await?;
     let orders: i64 =
-        sqlx::query_scalar("select count(*) from read.orders where status = 'completed'")
+        sqlx::query_scalar("select count(*) from read.order_progress where status = 'completed'")
             .fetch_one(&daybook.database)
             .await?;
     meter.stop(&mut figure, orders.unsigned_abs());
