@@ -1,3 +1,3 @@
--- Everything up to here has been handed to whom it concerns, and most of it been acted on; null for
--- workers that do not say. The position stays behind it as long as one order takes.
-alter table worker_marks add column read_to bigint;
+-- Every order that was placed up to here has been begun; null for workers that begin none. The
+-- position stays behind it as long as one order takes.
+alter table worker_marks add column begun_to bigint;

@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::feed::Feeds;
 use store::journal::Journal;
 use store::relay::{self, Standing};
@@ -56,6 +56,14 @@ pub enum Role {
     /// Carries orders through their checkout and calls payment providers.
     Worker,
 }
+
+/// Writers and workers find everything by its key. In a database that was just begun, statistics are
+/// missing or outdated, and a plan that reads all of a table would be kept until they are taken.
+const BY_KEY: [(&str, &str); 3] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 impl Role {
     /// Everything in one process.
@@ -209,10 +217,11 @@ impl Node {
 }
 
 async fn connect(url: &str) -> Result<PgPool, StartError> {
+    let options: PgConnectOptions = url.parse().map_err(StartError::Database)?;
     PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect(url)
+        .connect_with(options.options(BY_KEY))
         .await
         .map_err(StartError::Database)
 }

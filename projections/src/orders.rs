@@ -143,6 +143,11 @@ impl Projection for Orders {
         2
     }
 
+    /// Customers look at what they have just done.
+    fn rest(&self) -> u32 {
+        1
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["orders", "order_progress", "order_skus"]
     }

@@ -26,12 +26,8 @@ use crate::projection::Projection;
 /// many enough that a backlog is not a transaction per event.
 pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
 
-/// After a batch a projector rests for so many times as long as the batch took. What comes meanwhile
-/// is one batch: the events of one order, which then cost one row instead of several; and readers
-/// of an idle shop wait for nothing, because the first event after a rest is taken at once.
-const REST: u32 = 2;
-/// Longest rest, however slow the database is.
-const REST_MAX: Duration = Duration::from_millis(100);
+/// Longest rest after a batch, however slow the database is.
+const REST_MAX: Duration = Duration::from_millis(200);
 /// Events from which on a batch is one of a backlog, and followed by the next at once.
 const BACKLOG_EVENTS_MIN: usize = BATCH_EVENTS_MAX / 2;
 
@@ -84,7 +80,8 @@ impl Projector {
         let began = Instant::now();
         self.apply(&batch).await?;
         if batch.len() < BACKLOG_EVENTS_MIN {
-            tokio::time::sleep(REST_MAX.min(REST * began.elapsed())).await;
+            let rest = began.elapsed() * self.projection.rest();
+            tokio::time::sleep(REST_MAX.min(rest)).await;
         }
         Ok(())
     }

@@ -101,7 +101,13 @@ impl ReadModels {
         marks::make_schemas(&pool).await?;
         let options = PgConnectOptions::clone(&pool.connect_options())
             .options([("search_path", format!("{LIVE},public").as_str())]);
-        let reads = reads(options.clone());
+        // Lists and reports may well read all of a table.
+        let planned = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"];
+        let reads = reads(
+            options
+                .clone()
+                .options(planned.map(|setting| (setting, "on"))),
+        );
         let orders = Lookup::start(&options);
         // A crash of the database may take rows and marks back, always both, and never behind
         // the log's back: the log was made durable before. Not waiting for the disk leaves it to

@@ -25,6 +25,11 @@ const PAGE: i64 = 1_000;
 const BATCHES_MAX: usize = 16;
 /// Committed batches that wait to be published. What finds no room is read from Postgres instead.
 const WAITING_MAX: usize = 256;
+/// Longest pause between two runs, so that a run has some more events in it: readers of this process
+/// have them already. Rests only as long as the last run took.
+const REST_MAX: Duration = Duration::from_millis(10);
+/// Events from which on a run is one of many, and followed by the next at once.
+const RUSH_EVENTS_MIN: i64 = 500;
 /// How often an idle relay looks whether another process has written.
 const IDLE: Duration = Duration::from_millis(200);
 /// How often an idle relay looks whether the stream is still what it was: deleted, restored or
@@ -135,7 +140,11 @@ impl Active<'_> {
                 // The journal is gone; other processes may still write.
                 Ok(0) => tokio::time::sleep(IDLE).await,
                 Ok(_) => {
+                    let (began, from) = (Instant::now(), self.last);
                     self.pass_on(&mut batches).await?;
+                    if self.last - from < RUSH_EVENTS_MIN {
+                        tokio::time::sleep(REST_MAX.min(began.elapsed())).await;
+                    }
                     // What was acknowledged is there.
                     checked = Instant::now();
                     continue;

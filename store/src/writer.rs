@@ -14,6 +14,7 @@
 //! Whatever was decided on the state of a failed command fails with it: see [`crate::states`].
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -30,6 +31,11 @@ use crate::states::Epoch;
 const BATCH_COMMANDS_MAX: usize = 1_000;
 /// Times that others are let run before a batch is closed.
 const GATHERINGS_MAX: usize = 4;
+/// How long a worker's command waits for company while batches follow closely: a batch takes about
+/// as long, and costs half of that whatever is in it.
+const COMPANY_WAIT: Duration = Duration::from_millis(2);
+/// Commands that are company enough.
+const COMPANY: usize = 64;
 /// Most bytes in one batch: bounds the statement and the memory behind it.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most times a batch is tried: each round but those of a lost connection removes a command.
@@ -67,6 +73,11 @@ pub(crate) struct Submission {
 }
 
 impl Submission {
+    /// Whether somebody waits for the answer at the other end of a connection.
+    fn is_a_clients(&self) -> bool {
+        self.entry.answer.is_some()
+    }
+
     fn is_outdated(&self) -> bool {
         self.decided_in
             .as_ref()
@@ -104,26 +115,42 @@ pub(crate) fn start(
     tokio::spawn(async move {
         let writer = Writer { pool, to_relay };
         let mut waiting = Vec::new();
-        while gather(&mut submissions, &mut waiting, &pace).await {
+        let mut took = Duration::ZERO;
+        while gather(&mut submissions, &mut waiting, &pace, took).await {
+            let began = Instant::now();
             while !waiting.is_empty() {
                 let rest = waiting.split_off(batch_len(&waiting));
                 writer.commit(std::mem::replace(&mut waiting, rest)).await;
             }
+            took = began.elapsed();
         }
     });
     (submit, committed)
 }
 
 /// Takes what waits, and whatever else is about to be submitted: others are let run before the
-/// batch is closed, because a batch costs the database as much as thirty of its commands. Nobody is
-/// waited for: where nothing else is to be done, no time passes. False when there are no more.
+/// batch is closed, because a batch costs the database as much as thirty of its commands. No client
+/// waits for others: where nothing else is to be done, no time passes. Only workers' commands wait
+/// for company, and only where batches follow closely on one another: where this one comes sooner
+/// than the last one `took`. False when there are no more.
 async fn gather(
     submissions: &mut mpsc::Receiver<Submission>,
     waiting: &mut Vec<Submission>,
     pace: &Pace,
+    took: Duration,
 ) -> bool {
+    let since = Instant::now();
     if submissions.recv_many(waiting, BATCH_COMMANDS_MAX).await == 0 {
         return false;
+    }
+    if since.elapsed() < took {
+        let until = tokio::time::Instant::now() + COMPANY_WAIT;
+        while waiting.len() < COMPANY && !waiting.iter().any(Submission::is_a_clients) {
+            match tokio::time::timeout_at(until, submissions.recv()).await {
+                Ok(Some(submission)) => waiting.push(submission),
+                Ok(None) | Err(_) => break,
+            }
+        }
     }
     for _ in 0..GATHERINGS_MAX {
         if pace.under_way() <= waiting.len() || BATCH_COMMANDS_MAX <= waiting.len() {

@@ -16,8 +16,8 @@ pub const EVENTS_MAX_DEFAULT: i64 = 150_000;
 /// How often the backlog is looked at: a few thousand orders may come meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Lets new orders wait while the checkout process is further behind than so many events, in
-/// whichever process it runs; for ever.
+/// Lets new orders wait while one that was placed so many events ago has not been begun, wherever
+/// the checkout process runs; for ever.
 pub async fn watch(pool: PgPool, pace: Pace, events_max: i64) {
     let mut ticks = every(LOOK_EVERY);
     loop {
@@ -30,9 +30,9 @@ pub async fn watch(pool: PgPool, pace: Pace, events_max: i64) {
     }
 }
 
-/// Events that the checkout process has still to read; none if it has never said how far it is.
+/// Events since the oldest order that has not been begun; none if nobody has ever said.
 async fn events(pool: &PgPool) -> sqlx::Result<i64> {
-    let select = "select log_head.position - coalesce(read_to, log_head.position) \
+    let select = "select log_head.position - coalesce(begun_to, log_head.position) \
                   from log_head left join worker_marks on worker = $1";
     sqlx::query_scalar(select)
         .bind(checkout::NAME)

@@ -35,6 +35,7 @@ use sqlx::PgPool;
 use store::feed::Feeds;
 use store::journal::Journal;
 use store::leader::{self, Lead, Office};
+use store::log::{self, Slice};
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -117,6 +118,7 @@ async fn act(
     let (mut keep, mut tick) = (every(KEEP_EVERY), every(TICK));
     tracing::info!(mark = mark.position, "the checkout process is active");
     loop {
+        process.take_up().await?;
         while let Some(journey) = process.orders.next(Instant::now()) {
             carried.spawn(carrying::carry(Arc::clone(executor), journey));
         }
@@ -185,6 +187,31 @@ impl Process {
         Ok(())
     }
 
+    /// Reads again how queued orders were placed, when it is their turn.
+    async fn take_up(&mut self) -> Result<(), Error> {
+        let positions = self.orders.to_take_up();
+        let (Some(from), Some(to)) = (positions.first(), positions.last()) else {
+            return Ok(());
+        };
+        let slice = Slice {
+            from: Some(*from),
+            to: Some(*to),
+            positions: Some(positions.clone()),
+            ..Slice::default()
+        };
+        let page = log::page(&self.pool, &slice, log::PAGE_MAX).await?;
+        // As many as had room in a page; the log never changes, so they are the first of those.
+        let placed = page.events.iter().zip(&positions).map(|(event, position)| {
+            let placed = facts::heard(event, self.version_5_to);
+            placed
+                .filter(|placed| placed.position == Some(*position))
+                .ok_or(Error::NoMoreLog)
+        });
+        let placed = placed.collect::<Result<_, _>>()?;
+        self.orders.take_up(placed, Instant::now());
+        Ok(())
+    }
+
     async fn hear(&mut self, heard: Vec<Heard>) -> Result<(), Error> {
         let unknown = self.orders.unknown(&heard);
         let kept = states::of(&self.pool, &unknown).await?;
@@ -214,8 +241,8 @@ impl Process {
         if rested.is_empty() && mark == self.mark {
             return Ok(());
         }
-        let read_to = self.orders.read_to();
-        states::keep(&self.pool, rested, mark, read_to).await?;
+        let begun_to = self.orders.begun_to();
+        states::keep(&self.pool, rested, mark, begun_to).await?;
         self.mark = mark;
         Ok(())
     }

@@ -22,7 +22,7 @@ parked as (
     -- A repetition finds them parked already.
     on conflict (parked_id) do nothing
 )
-insert into worker_marks (worker, position, read_to)
+insert into worker_marks (worker, position, begun_to)
 values ($11, $12, $13)
 on conflict (worker) do update
-set position = excluded.position, read_to = excluded.read_to
+set position = excluded.position, begun_to = excluded.begun_to

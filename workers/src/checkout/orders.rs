@@ -3,9 +3,12 @@
 //!
 //! ```text
 //! at rest, in Postgres ── hears ─▶ waiting ──▶ carried ──▶ resting ── kept ─▶ at rest, in Postgres
-//!                                     ▲                      │
-//!                                     └────── hears more ────┘
+//!                         ▲           ▲                      │
+//!   just placed ─▶ queued ┘           └────── hears more ────┘
 //! ```
+//!
+//! Of a rush, most orders are queued: little more than their place in the log is kept of them, so
+//! that everything behind them can be read, and heard by those that are already on their way.
 //!
 //! What was begun is finished first: an order whose money has come goes before one that is new, and
 //! while many are between the two, none is begun. So each of them is done sooner, and what belongs
@@ -19,7 +22,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use domain::checkout::Checkout;
+use domain::checkout::{Checkout, Fact};
 use domain::ids::OrderId;
 
 use super::Heard;
@@ -34,6 +37,12 @@ pub(super) const UNSETTLED_MAX: usize = 512;
 /// How long an order counts as begun and not settled once it rests: longer than a prompt provider
 /// takes, while orders that nobody pays keep nobody else waiting.
 pub(super) const SETTLING_MAX: Duration = Duration::from_millis(250);
+/// Placed orders that wait to be begun, before further ones are queued.
+pub(super) const NEW_MAX: usize = 1_000;
+/// Queued orders whose first event is read again at a time.
+const TAKEN_UP_MAX: usize = 250;
+/// Orders queued, before no more is read: some 40 MB.
+const QUEUED_MAX: usize = 300_000;
 /// Orders on their way, before no more is read: some 20 MB.
 pub(super) const ON_THEIR_WAY_MAX: usize = 10_000;
 /// How long an order that awaits its money is held back from being kept: most are paid by then, and
@@ -78,6 +87,10 @@ pub(super) struct Orders {
     /// Orders to be carried on: those that have been before, and new ones.
     begun: VecDeque<OrderId>,
     new: VecDeque<OrderId>,
+    /// Placed orders that nothing has been done for, by the position of their first event; and what
+    /// each has to hear after it.
+    queue: VecDeque<(i64, OrderId)>,
+    queued: HashMap<OrderId, Vec<Heard>>,
     carried: usize,
     unsettled: usize,
     /// Of each order the first event that is not kept; an event belongs to one order.
@@ -104,6 +117,8 @@ impl Orders {
             on_their_way: HashMap::new(),
             begun: VecDeque::new(),
             new: VecDeque::new(),
+            queue: VecDeque::new(),
+            queued: HashMap::new(),
             carried: 0,
             unsettled: 0,
             not_kept: BTreeMap::new(),
@@ -114,9 +129,15 @@ impl Orders {
         self.read_to
     }
 
+    /// Every order that was placed up to here has been begun.
+    pub(super) fn begun_to(&self) -> i64 {
+        let first = self.queue.front();
+        first.map_or(self.read_to, |(position, _)| position - 1)
+    }
+
     /// Whether more may be read.
     pub(super) fn have_room(&self) -> bool {
-        self.on_their_way.len() < ON_THEIR_WAY_MAX
+        self.on_their_way.len() < ON_THEIR_WAY_MAX && self.queue.len() < QUEUED_MAX
     }
 
     pub(super) fn are_all_at_rest(&self) -> bool {
@@ -124,7 +145,7 @@ impl Orders {
     }
 
     pub(super) fn is_on_its_way(&self, order_id: OrderId) -> bool {
-        self.on_their_way.contains_key(&order_id)
+        self.on_their_way.contains_key(&order_id) || self.queued.contains_key(&order_id)
     }
 
     /// Whose state has to be looked up before they can hear this.
@@ -146,11 +167,24 @@ impl Orders {
     ) {
         for heard in heard {
             let order_id = heard.order_id;
+            if let Some(later) = self.queued.get_mut(&order_id) {
+                later.push(heard);
+                continue;
+            }
             let heard_to = match self.on_their_way.get(&order_id) {
                 Some(order) => order.position,
                 None => kept.get(&order_id).map_or(0, |kept| kept.position),
             };
             if heard.position.is_some_and(|position| position <= heard_to) {
+                continue;
+            }
+            if let (Fact::OrderPlaced(_), Some(position)) = (&heard.fact, heard.position)
+                && !self.on_their_way.contains_key(&order_id)
+                && (NEW_MAX <= self.new.len() || !self.queue.is_empty())
+            {
+                self.queue.push_back((position, order_id));
+                self.queued.insert(order_id, Vec::new());
+                self.not_kept.insert(position, order_id);
                 continue;
             }
             let order = self.on_their_way.entry(order_id).or_insert_with(|| {
@@ -180,6 +214,40 @@ impl Orders {
             } else if is_resting {
                 self.begun.push_back(order_id);
             }
+        }
+    }
+
+    /// Positions of the events by which queued orders are to be taken up, once few others are new.
+    pub(super) fn to_take_up(&self) -> Vec<i64> {
+        if NEW_MAX / 2 < self.new.len() {
+            return Vec::new();
+        }
+        let queued = self.queue.iter().take(TAKEN_UP_MAX);
+        queued.map(|(position, _)| *position).collect()
+    }
+
+    /// Puts queued orders on their way: the first ones, each with the fact that it was placed.
+    pub(super) fn take_up(&mut self, placed: Vec<Heard>, now: Instant) {
+        for placed in placed {
+            let first = self.queue.pop_front();
+            let Some((position, order_id)) = first else {
+                return;
+            };
+            debug_assert_eq!(placed.position, Some(position));
+            let mut heard = self.queued.remove(&order_id).unwrap_or_default();
+            heard.insert(0, placed);
+            let newest = heard.iter().filter_map(|heard| heard.position).max();
+            let order = OnItsWay {
+                state: Some(Checkout::default()),
+                has_still_to_hear: heard,
+                position: newest.unwrap_or(position),
+                parked: Vec::new(),
+                first_not_kept: Some(position),
+                since: now,
+                unsettled_since: None,
+            };
+            self.on_their_way.insert(order_id, order);
+            self.new.push_back(order_id);
         }
     }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Heard;
 use super::orders::{
-    CARRIED_MAX, Journey, Kept, Moved, ON_THEIR_WAY_MAX, Orders, PATIENCE, SETTLING_MAX,
+    CARRIED_MAX, Journey, Kept, Moved, NEW_MAX, ON_THEIR_WAY_MAX, Orders, PATIENCE, SETTLING_MAX,
     UNSETTLED_MAX,
 };
 use crate::derived::Cause;
@@ -52,6 +52,16 @@ fn positions(journey: &Journey) -> Vec<Option<i64>> {
 
 /// A checkout that awaits its money.
 fn awaiting() -> Checkout {
+    let sku: domain::ids::Sku = "cup".parse().unwrap();
+    let mut checkout = Checkout::default();
+    for fact in [placed(), Fact::StockReserved { sku }, Fact::OrderProcessing] {
+        checkout.react(fact).unwrap();
+    }
+    assert!(checkout.deadline().is_some());
+    checkout
+}
+
+fn placed() -> Fact {
     let currency: Currency = "GBP".parse().unwrap();
     let sku: domain::ids::Sku = "cup".parse().unwrap();
     let now = Utc::now();
@@ -65,12 +75,7 @@ fn awaiting() -> Checkout {
             country: "GB".into(),
         },
         currency,
-        lines: vec![Line {
-            sku: sku.clone(),
-            name: "A cup".into(),
-            quantity: 1,
-            unit_price_minor: 450,
-        }],
+        lines: vec![Line { sku, name: "A cup".into(), quantity: 1, unit_price_minor: 450 }],
         shipping_minor: 0,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: PaymentChoice {
@@ -81,16 +86,7 @@ fn awaiting() -> Checkout {
         placed_at: now,
         pay_by: now + TimeDelta::hours(1),
     };
-    let mut checkout = Checkout::default();
-    for fact in [
-        Fact::OrderPlaced(Box::new(placing)),
-        Fact::StockReserved { sku },
-        Fact::OrderProcessing,
-    ] {
-        checkout.react(fact).unwrap();
-    }
-    assert!(checkout.deadline().is_some());
-    checkout
+    Fact::OrderPlaced(Box::new(placing))
 }
 
 #[test]
@@ -218,6 +214,52 @@ fn what_was_begun_goes_before_what_is_new_and_only_so_many_are_begun() {
     orders.rested(Instant::now() + SETTLING_MAX);
     let others = std::iter::from_fn(|| orders.next(now));
     assert_eq!(others.count(), CARRIED_MAX);
+}
+
+#[test]
+fn a_rush_is_queued_and_taken_up_in_order_with_all_that_was_heard_meanwhile() {
+    let mut orders = Orders::after(0);
+    let now = Instant::now();
+    let many = NEW_MAX + 300;
+    let position = |number: usize| i64::try_from(number).unwrap();
+    let is_placed = |number: usize| heard(number as u128, Some(position(number)), placed());
+    hear(&mut orders, (1..=many).map(is_placed).collect());
+    assert!(orders.have_room(), "what comes behind the rush is read");
+    assert_eq!((orders.mark(), orders.begun_to()), (0, position(NEW_MAX)));
+    assert!(orders.to_take_up().is_empty(), "enough are new");
+
+    // One of the queued is cancelled, and one that is on its way.
+    let (queued, begun) = (NEW_MAX + 1, 1);
+    let later = position(many) + 1;
+    hear(
+        &mut orders,
+        vec![
+            cancelled(queued as u128, later),
+            cancelled(begun, later + 1),
+        ],
+    );
+    assert!(orders.is_on_its_way(order(queued as u128)));
+    assert_eq!(orders.unknown(&[cancelled(queued as u128, later + 2)]), []);
+    let first = orders.next(now).unwrap();
+    assert_eq!(positions(&first), [Some(1), Some(later + 1)]);
+    rest(&mut orders, first);
+    for _ in 1..NEW_MAX {
+        let journey = orders.next(now).unwrap();
+        rest(&mut orders, journey);
+    }
+    assert!(orders.next(now).is_none(), "the others are queued");
+
+    let first: Vec<usize> = (queued..=many).take(250).collect();
+    let wanted: Vec<i64> = first.iter().copied().map(position).collect();
+    assert_eq!(orders.to_take_up(), wanted);
+    orders.take_up(first.into_iter().map(is_placed).collect(), now);
+    assert_eq!(orders.begun_to(), position(NEW_MAX + 250));
+    let journey = orders.next(now).unwrap();
+    assert_eq!(journey.order_id, order(queued as u128));
+    assert_eq!(positions(&journey), [Some(position(queued)), Some(later)]);
+    rest(&mut orders, journey);
+    orders.rested(now);
+    assert_eq!(orders.mark(), position(queued), "the next one is new, and not kept");
 }
 
 #[test]

@@ -35,12 +35,12 @@ pub(super) async fn of(
     Ok(kept.collect())
 }
 
-/// Keeps orders that have come to rest, the mark, and how far the log has been read.
+/// Keeps orders that have come to rest, the mark, and up to where orders are begun.
 pub(super) async fn keep(
     pool: &PgPool,
     rested: &[Rested],
     mark: i64,
-    read_to: i64,
+    begun_to: i64,
 ) -> Result<(), Error> {
     let states = rested
         .iter()
@@ -72,7 +72,7 @@ pub(super) async fn keep(
         .bind(facts.iter().map(|fact| fact.parked_at).collect::<Vec<_>>())
         .bind(NAME)
         .bind(mark)
-        .bind(read_to)
+        .bind(begun_to)
         .execute(pool)
         .await?;
     Ok(())
