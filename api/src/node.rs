@@ -16,6 +16,7 @@ use gateways::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
+use sealing::sealer;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use store::feed::Feeds;
@@ -81,6 +82,8 @@ pub struct NodeSettings {
     pub payment_window: Duration,
     /// When silent payment providers are asked.
     pub poll_pauses: Pauses,
+    /// How this process seals the log, if it has a key.
+    pub sealing: Option<sealer::Settings>,
 }
 
 /// Why a process cannot start. One sentence each; nothing has been left running.
@@ -163,7 +166,11 @@ impl Node {
             tasks.spawn(providers.run(feeds, stopped.clone()));
         }
         if plays(Role::Relay) {
-            tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped));
+            tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped.clone()));
+        }
+        if let Some(sealing) = settings.sealing.clone() {
+            let pace = journal.pace().clone();
+            tasks.spawn(sealer::run(pool.clone(), sealing, pace, stopped));
         }
 
         let app = App::from(Parts {

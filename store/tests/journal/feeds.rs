@@ -83,7 +83,7 @@ async fn in_the_relays_own_process_events_arrive_with_their_acknowledgement() {
     // An idle reader would find an event in Postgres before the stream has it.
     let feeds =
         Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped)
-            .looking_every(Duration::from_secs(3600));
+            .looking_every(Duration::from_hours(1));
     let relay = world.relay_on(stream, committed);
     relay.stands_at(0).await;
     // What happened before its first look a reader takes from Postgres.
@@ -111,7 +111,11 @@ async fn in_the_relays_own_process_events_arrive_with_their_acknowledgement() {
     let [one, two] = readers;
     let (one, two) = (one.await.unwrap(), two.await.unwrap());
 
-    for ((one, two), stored) in one.iter().zip(&two).zip(world.log().await.into_iter().skip(1)) {
+    for ((one, two), stored) in one
+        .iter()
+        .zip(&two)
+        .zip(world.log().await.into_iter().skip(1))
+    {
         assert!(Arc::ptr_eq(one, two), "it is in memory once");
         assert_eq!((one.position, one.event_id), (stored.position, stored.event_id));
         assert_eq!((&one.payload, &one.event), (&stored.payload, &stored.event));
