@@ -1,5 +1,4 @@
-//! Commands that go to the database without a server: bringing it up to date, and checking what
-//! it holds.
+//! The database, for commands that need no server; bringing it up to date is one.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use stack::{Options, Servers, Stack};
 
 use crate::dev::DATABASE_URL_FILE;
 use crate::settings::given;
-use crate::verify;
 
 /// One reads, one may wait.
 const CONNECTIONS_MAX: u32 = 2;
@@ -53,9 +51,6 @@ pub enum Error {
     /// The schema cannot be brought up to date.
     #[error("the database cannot be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// Something in the log is wrong, or it cannot be read.
-    #[error(transparent)]
-    Verify(#[from] verify::Error),
     /// The terminal, or whatever stands in for it.
     #[error("cannot write to the standard output: {0}")]
     Output(#[from] io::Error),
@@ -70,37 +65,14 @@ pub async fn migrate(args: Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// `daybook verify`.
-pub async fn verify(args: Args) -> Result<(), Error> {
-    let database = Database::open(&args).await?;
-    let progress = Progress::new();
-    let checked =
-        verify::verify(&database.pool, |position, head| progress.at(position, head)).await;
-    progress.bar.finish_and_clear();
-    database.close().await;
-    let checked = checked?;
-    writeln!(
-        io::stdout(),
-        "all is well: {} events of {} streams; the stock of {} SKUs, the money of {} payments, \
-         {} confirmed orders, {} snapshots",
-        checked.events,
-        checked.streams,
-        checked.skus,
-        checked.payments,
-        checked.confirmed,
-        checked.snapshots
-    )?;
-    Ok(())
-}
-
 /// An open database, and its server if we had to start it.
-struct Database {
-    pool: PgPool,
+pub(crate) struct Database {
+    pub(crate) pool: PgPool,
     stack: Option<Stack>,
 }
 
 impl Database {
-    async fn open(args: &Args) -> Result<Self, Error> {
+    pub(crate) async fn open(args: &Args) -> Result<Self, Error> {
         let (url, stack) = match given(args.database_url.as_ref()) {
             Some(url) => (url, None),
             None => private(&args.data_dir).await?,
@@ -114,7 +86,7 @@ impl Database {
         Ok(Self { pool, stack })
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.pool.close().await;
         if let Some(stack) = self.stack {
             stack.stop().await;
@@ -147,13 +119,13 @@ async fn private(data_dir: &Path) -> Result<(String, Option<Stack>), Error> {
 }
 
 /// A bar on a terminal, plain lines elsewhere; both on the standard error.
-struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
 }
 
 impl Progress {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = ProgressBar::new(0);
         let template = "{bar:30} {human_pos} of {human_len} events, {per_sec}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -162,7 +134,7 @@ impl Progress {
         Self { bar, is_terminal: io::stderr().is_terminal() }
     }
 
-    fn at(&self, position: i64, head: i64) {
+    pub(crate) fn at(&self, position: i64, head: i64) {
         let before = self.bar.position();
         let (position, head) = (position.unsigned_abs(), head.unsigned_abs());
         self.bar.set_length(head);
@@ -172,5 +144,9 @@ impl Progress {
             // Progress is a courtesy; whoever closed the standard error does without.
             let _written = writeln!(io::stderr(), "{position} of {head} events");
         }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -7,18 +7,26 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use sealing::keys::{self, SealKey};
+use sealing::sealer;
 use stack::{Options, Servers, Stack};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::settings::{BadToken, StaffToken, Tuning, Urls, given};
+use crate::settings::{BadSealing, BadToken, Sealing, StaffToken, Tuning, Urls, given};
 use crate::signals::Signals;
 use crate::welcome::{self, Welcome};
 
 /// Where the staff token is kept, below the data directory; `client` looks there as well.
 const TOKEN_FILE: &str = "staff-token";
+/// Where the key that seals the log is kept.
+const SEAL_KEY_FILE: &str = "seal-key";
+/// Its public half, for `daybook verify`.
+pub(crate) const PUBLIC_KEY_FILE: &str = "seal-key.pub";
+/// Where the log's heads are kept besides the database.
+const HEADS_FILE: &str = "heads";
 /// Where other commands find the database of a running `daybook dev`.
 pub(crate) const DATABASE_URL_FILE: &str = "database-url";
 
@@ -60,6 +68,9 @@ pub enum Error {
     /// The token that was given, or kept.
     #[error(transparent)]
     Token(#[from] BadToken),
+    /// The key that seals the log.
+    #[error(transparent)]
+    Sealing(#[from] BadSealing),
     /// A file of ours.
     #[error("cannot {doing} {}: {source}", path.display())]
     File {
@@ -140,7 +151,8 @@ async fn start(args: &Args) -> Result<Desk, Error> {
         None => kept_token(&args.data_dir)?,
     };
     keep(&args.data_dir.join(DATABASE_URL_FILE), &urls.database)?;
-    let settings = args.tuning.node(urls, &Role::ALL, &token);
+    let mut settings = args.tuning.node(urls, &Role::ALL, &token);
+    settings.sealing = Some(sealing(&args.tuning.sealing, &args.data_dir)?);
     let node = Node::start(&settings, metrics::recorder()).await?;
     Ok(Desk { stack, node, token, token_was_given: given_token.is_some() })
 }
@@ -183,6 +195,22 @@ fn made_up(path: &Path) -> Result<StaffToken, Error> {
     let token = StaffToken::random();
     keep(path, token.reveal())?;
     Ok(token)
+}
+
+/// The log is sealed with the given key, or with one that is made up at the first start.
+fn sealing(given: &Sealing, data_dir: &Path) -> Result<sealer::Settings, Error> {
+    if let Some(sealing) = given.read()? {
+        return Ok(sealing);
+    }
+    let path = data_dir.join(SEAL_KEY_FILE);
+    if !path.exists() {
+        let key = SealKey::random(keys::NAME).expect("the name is a good one");
+        keep(&path, key.reveal())?;
+        keep(&data_dir.join(PUBLIC_KEY_FILE), &key.public().to_string())?;
+    }
+    let heads_file = given.heads_file.clone();
+    let heads_file = heads_file.unwrap_or_else(|| data_dir.join(HEADS_FILE));
+    Ok(given.with(&path, Some(heads_file))?)
 }
 
 /// Writes a file that only we may read, complete or not at all.

@@ -38,6 +38,7 @@ mod placing;
 mod preferring;
 mod problem;
 mod products;
+mod proofs;
 mod queries;
 mod read_models;
 mod refunds;
@@ -91,6 +92,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(inventory::receive))
         .routes(routes!(inventory::adjust))
         .routes(routes!(events::list))
+        .routes(routes!(proofs::head))
+        .routes(routes!(proofs::prove_inclusion))
+        .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))

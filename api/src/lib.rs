@@ -6,8 +6,10 @@
 //! | [`node`] | one process: its parts, wired together |
 //! | [`dev`], [`serve`] | the two ways to run it |
 //! | [`database`] | commands that need no server |
+//! | [`auditing`] | commands for auditors: keys, and proof of the log |
 //! | [`verify`] | what must always hold |
 
+pub mod auditing;
 pub mod database;
 pub mod dev;
 pub mod http;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use api::{database, dev, serve};
+use api::{auditing, database, dev, serve};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +36,9 @@ enum Command {
     /// Makes a read model of a running server anew from the log, while queries stay up
     Rebuild(client::rebuild::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
-    Verify(database::Args),
+    Verify(auditing::VerifyArgs),
+    /// Makes a key that seals the log, and shows its public half
+    SealKey(auditing::SealKeyArgs),
     /// Measures what this machine does, beside what its Postgres does by itself
     Bench(bench::Args),
 }
@@ -74,7 +76,8 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Import(args) => client::import::run(args).await.map_err(told),
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
-        Command::Verify(args) => database::verify(args).await.map_err(told),
+        Command::Verify(args) => auditing::verify(args).await.map_err(told),
+        Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),
     }
 }

@@ -16,6 +16,7 @@ use gateways::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
+use sealing::sealer;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::feed::Feeds;
@@ -91,6 +92,8 @@ pub struct NodeSettings {
     pub poll_pauses: Pauses,
     /// Events that the checkout process may be behind before new orders have to wait.
     pub backlog_max: i64,
+    /// How this process seals the log, if it has a key.
+    pub sealing: Option<sealer::Settings>,
 }
 
 /// Why a process cannot start. One sentence each; nothing has been left running.
@@ -178,7 +181,11 @@ impl Node {
             tasks.spawn(providers.run(feeds, stopped.clone()));
         }
         if plays(Role::Relay) {
-            tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped));
+            tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped.clone()));
+        }
+        if let Some(sealing) = settings.sealing.clone() {
+            let pace = journal.pace().clone();
+            tasks.spawn(sealer::run(pool.clone(), sealing, pace, stopped));
         }
 
         let app = App::from(Parts {

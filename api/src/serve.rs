@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::settings::{BadToken, StaffToken, Tuning, Urls};
+use crate::settings::{BadSealing, BadToken, StaffToken, Tuning, Urls};
 use crate::signals::Signals;
 
 /// Flags of `daybook serve`.
@@ -44,6 +44,9 @@ pub enum Error {
     /// Somebody could guess it.
     #[error(transparent)]
     Token(#[from] BadToken),
+    /// The file of keys.
+    #[error(transparent)]
+    Sealing(#[from] BadSealing),
     /// The address is taken.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -58,10 +61,12 @@ pub enum Error {
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<(), Error> {
     args.staff_token.must_be_strong()?;
+    let sealing = args.tuning.sealing.read()?;
     let mut signals = Signals::listen()?;
     let listener = http::bind(args.listen).await?;
     let urls = Urls { database: args.database_url, nats: args.nats_url };
-    let settings = args.tuning.node(urls, &args.roles, &args.staff_token);
+    let mut settings = args.tuning.node(urls, &args.roles, &args.staff_token);
+    settings.sealing = sealing;
     let node = tokio::select! {
         node = Node::start(&settings, metrics::recorder()) => node?,
         () = signals.stop() => return Ok(()),

@@ -1,9 +1,12 @@
 //! What can be set, by flag or by environment variable, and what of it is too weak to start with.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sealing::keys::{self, BadKey};
+use sealing::sealer;
 use workers::providers::Pauses;
 
 use crate::node::{NodeSettings, Role};
@@ -39,6 +42,76 @@ pub struct Tuning {
         value_parser = clap::value_parser!(i64).range(1..)
     )]
     pub backlog_max: i64,
+    /// How the log is sealed.
+    #[command(flatten)]
+    pub sealing: Sealing,
+}
+
+/// How the log is sealed (docs/AUDIT.md).
+#[derive(Debug, Clone, clap::Args)]
+pub struct Sealing {
+    /// File with the secret keys that sign the log's heads; without it, this process does not seal
+    #[arg(long, env = "DAYBOOK_SEAL_KEY_FILE", value_name = "FILE")]
+    pub seal_key_file: Option<PathBuf>,
+    /// Longest time in seconds that an event waits for its head
+    #[arg(
+        long, env = "DAYBOOK_SEAL_EVERY", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=60)
+    )]
+    pub seal_every: u32,
+    /// File that heads are appended to as well, so that they can be kept elsewhere
+    #[arg(long, env = "DAYBOOK_HEADS_FILE", value_name = "FILE")]
+    pub heads_file: Option<PathBuf>,
+}
+
+/// Why the log cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSealing {
+    /// The file cannot be read.
+    #[error("the seal key cannot be read from {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("{}: {source}", path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BadKey,
+    },
+}
+
+impl Sealing {
+    /// Reads the keys; nothing where there is no file of keys.
+    pub fn read(&self) -> Result<Option<sealer::Settings>, BadSealing> {
+        let path = self.seal_key_file.as_deref();
+        path.filter(|path| !path.as_os_str().is_empty())
+            .map(|path| self.with(path, self.heads_file.clone()))
+            .transpose()
+    }
+
+    /// The same with a file of keys and a file of heads of somebody's choice.
+    pub(crate) fn with(
+        &self,
+        path: &Path,
+        heads_file: Option<PathBuf>,
+    ) -> Result<sealer::Settings, BadSealing> {
+        let path = path.to_owned();
+        let keys = match std::fs::read_to_string(&path) {
+            Ok(text) => keys::in_file(&text),
+            Err(source) => return Err(BadSealing::Unreadable { path, source }),
+        };
+        let keys = keys.map_err(|source| BadSealing::Key { path, source })?;
+        Ok(sealer::Settings {
+            keys,
+            every: Duration::from_secs(self.seal_every.into()),
+            heads_file: heads_file.filter(|path| !path.as_os_str().is_empty()),
+        })
+    }
 }
 
 impl Tuning {
@@ -54,6 +127,7 @@ impl Tuning {
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,
+            sealing: None,
         }
     }
 }

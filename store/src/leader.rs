@@ -24,6 +24,8 @@ pub enum Office {
     Checkout = 0x6461_7962_6f6f_6b02,
     /// Calls payment providers.
     Providers = 0x6461_7962_6f6f_6b03,
+    /// Seals the log.
+    Sealer = 0x6461_7962_6f6f_6b04,
 }
 
 /// Holding an office. Ends when dropped, or when its connection does.

@@ -25,6 +25,7 @@ pub mod recorded;
 pub mod relay;
 mod snapshots;
 pub mod states;
+pub mod stored;
 pub mod stream;
 mod streams;
 mod tail;

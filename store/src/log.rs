@@ -154,7 +154,7 @@ impl Reading {
     }
 }
 
-fn of_slice(slice: &Slice, from: i64) -> QueryBuilder<'_, Postgres> {
+pub(crate) fn of_slice(slice: &Slice, from: i64) -> QueryBuilder<'_, Postgres> {
     let mut sql = QueryBuilder::new(select!("where position between "));
     sql.push_bind(from);
     sql.push(" and ").push_bind(slice.to.unwrap_or(i64::MAX));

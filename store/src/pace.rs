@@ -95,7 +95,7 @@ impl Pace {
 
     /// Lets clients go first, before a reader takes up what it is behind with. `until` is when it
     /// has waited long enough, and is kept for the next call should this one be dropped.
-    pub(crate) async fn give_way(&self, events_behind: i64, until: &mut Option<Instant>) {
+    pub async fn give_way(&self, events_behind: i64, until: &mut Option<Instant>) {
         let until = *until.get_or_insert_with(|| Instant::now() + PAUSE_MAX);
         while self.are_many() && events_behind < BEHIND_MAX && Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;

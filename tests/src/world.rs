@@ -125,17 +125,9 @@ impl World {
             .with_test_writer()
             .try_init();
         let _there = rustls::crypto::ring::default_provider().install_default();
-        let name = format!("test_{}", Uuid::now_v7().simple());
-        let mut admin = PgConnection::connect(servers::database_url())
-            .await
-            .expect("Postgres");
-        admin
-            .execute(format!("create database {name}").as_str())
-            .await
-            .expect("a database");
-        let (server, _) = servers::database_url().rsplit_once('/').expect("a path");
+        let (name, database_url) = new_database("").await;
         let mut settings = NodeSettings {
-            database_url: format!("{server}/{name}"),
+            database_url,
             nats_url: servers::nats_url().to_owned(),
             stream: name,
             stream_bytes_max: STREAM_BYTES_MAX,
@@ -144,6 +136,7 @@ impl World {
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
+            sealing: None,
         };
         adjust(&mut settings);
         let pool = PgPoolOptions::new()
@@ -305,6 +298,21 @@ impl Drop for World {
             running.server.abort();
         }
     }
+}
+
+/// A database of its own, empty or (`template other`) a copy; its name and where it is.
+pub async fn new_database(of: &str) -> (String, String) {
+    let name = format!("test_{}", Uuid::now_v7().simple());
+    let mut admin = PgConnection::connect(servers::database_url())
+        .await
+        .expect("Postgres");
+    admin
+        .execute(format!("create database {name} {of}").as_str())
+        .await
+        .expect("a database");
+    let (server, _) = servers::database_url().rsplit_once('/').expect("a path");
+    let url = format!("{server}/{name}");
+    (name, url)
 }
 
 /// The body of an order by somebody, for these articles.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 10] = [
+const LEVELS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("store", &["domain"]),
+    ("sealing", &["domain", "store"]),
     ("gateways", &["domain"]),
     ("projections", &["domain", "store"]),
     ("workers", &["domain", "store", "gateways", "projections"]),
@@ -21,6 +22,7 @@ const LEVELS: [(&str, &[&str]); 10] = [
         &[
             "domain",
             "store",
+            "sealing",
             "gateways",
             "projections",
             "workers",
@@ -34,6 +36,7 @@ const LEVELS: [(&str, &[&str]); 10] = [
         &[
             "domain",
             "store",
+            "sealing",
             "gateways",
             "projections",
             "workers",

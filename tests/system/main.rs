@@ -15,9 +15,16 @@ mod idempotency;
 mod importing;
 mod outages;
 mod paying;
+mod proving;
 mod queries;
 mod rebuilding;
 mod refunding;
+mod sealing_up;
 mod stock;
 mod surroundings;
+mod tampering;
 mod unavailable;
+
+/// The judge of proofs shares nothing with the code that makes them.
+#[path = "../../sealing/src/rfc9162.rs"]
+mod rfc9162;

@@ -143,6 +143,11 @@ impl Parameters {
         self.optional("cursor", str::parse)
     }
 
+    /// Refuses what is wrong about a parameter beside others.
+    pub(crate) fn refuse(&mut self, name: &str, detail: &str) {
+        self.flaw(name, detail);
+    }
+
     /// Refuses what was wrong, and what nobody asked for.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for name in std::mem::take(&mut self.given).into_keys() {

@@ -200,6 +200,14 @@ impl Problem {
             .at(reached)
     }
 
+    /// Whoever asks again within a minute is told.
+    pub(crate) fn not_sealed_yet(sealed: i64) -> Self {
+        let detail = "no signed head covers this event yet";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_sealed_yet", detail)
+            .with_header(header::RETRY_AFTER, "10")
+            .with_member("sealed", sealed)
+    }
+
     pub(crate) fn timeout() -> Self {
         Self::for_later("timeout", "this took too long; repeat it under the same key")
     }

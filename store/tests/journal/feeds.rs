@@ -83,7 +83,7 @@ async fn in_the_relays_own_process_events_arrive_as_they_are_committed() {
     // An idle reader would look into Postgres.
     let feeds =
         Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped)
-            .looking_every(Duration::from_secs(3600));
+            .looking_every(Duration::from_hours(1));
     let relay = world.relay_on(stream, committed);
     relay.stands_at(0).await;
     // What happened before its first look a reader takes from Postgres.
