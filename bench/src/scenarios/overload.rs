@@ -22,7 +22,7 @@ use crate::shop::{Answered, Basket, Orders};
 /// Most requests under way: those of a flood wait in its own connections.
 const CONNECTIONS: usize = 500;
 /// A shop that takes orders for longer than this has no bound worth the name.
-const RUSH_MAX: Duration = Duration::from_secs(180);
+const RUSH_MAX: Duration = Duration::from_mins(3);
 /// How much too much it is.
 const TIMES: f64 = 2.0;
 
