@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use gateways::settings::Environment;
 use workers::providers::Pauses;
 
 use crate::node::{NodeSettings, Role};
@@ -45,6 +46,7 @@ impl Tuning {
             staff_token: staff_token.0.clone(),
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
+            environment: Environment::of_process(),
         }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 pub mod servers;
+pub mod simulators;
 pub mod telling;
 pub mod wire;
 pub mod world;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use api::node::{Node, NodeSettings, Role};
+use gateways::settings::Environment;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -143,6 +144,7 @@ impl World {
             staff_token: STAFF.to_owned(),
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
+            environment: Environment::default(),
         };
         adjust(&mut settings);
         let pool = PgPoolOptions::new()

@@ -5,6 +5,7 @@
 //! commands, which then meet their receipts.
 
 pub mod checkout;
+pub mod inbox;
 pub mod parked;
 pub mod providers;
 
@@ -13,3 +14,4 @@ mod derived;
 mod marks;
 mod polls;
 mod reading;
+mod references;
