@@ -46,6 +46,7 @@ mod refusals;
 mod reports;
 mod server;
 pub mod turns;
+mod webhooks;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -82,6 +83,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(moves::complete))
         .routes(routes!(refunds::refund))
         .routes(routes!(payments::start))
+        .routes(routes!(payments::show_to_pay))
         .routes(routes!(payments::list))
         .routes(routes!(payments::show))
         .routes(routes!(products::list))
@@ -98,7 +100,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(reports::report_sales))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
-        .routes(routes!(parked::list));
+        .routes(routes!(parked::list))
+        .routes(routes!(webhooks::receive, webhooks::receive_put))
+        .routes(routes!(webhooks::list));
     operation().nest(BASE, business)
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use domain::event::Event;
 use gateways::registry::Registry;
+use gateways::settings::{BadSetting, Environment};
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
@@ -25,6 +26,7 @@ use store::relay::{self, Standing};
 use store::stream::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use workers::inbox::Inbox;
 use workers::providers::{Pauses, Providers};
 
 use crate::http::app::{App, HttpSettings, Parts};
@@ -94,6 +96,8 @@ pub struct NodeSettings {
     pub backlog_max: i64,
     /// How this process seals the log, if it has a key.
     pub sealing: Option<sealer::Settings>,
+    /// What payment providers are told.
+    pub environment: Environment,
 }
 
 /// Why a process cannot start. One sentence each; nothing has been left running.
@@ -108,6 +112,9 @@ pub enum StartError {
     /// NATS is missing or too old.
     #[error(transparent)]
     Nats(#[from] store::stream::Error),
+    /// A payment provider has half of its settings.
+    #[error("a payment provider cannot be switched on: {0}")]
+    Gateway(#[from] BadSetting),
     /// The read models cannot be opened.
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] projections::Error),
@@ -136,8 +143,9 @@ impl Node {
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
         let (journal, committed) = Journal::start(&pool);
-        let (registry, callbacks) = Registry::new();
+        let (registry, callbacks) = Registry::new(&settings.environment)?;
 
+        let inbox = Inbox::new(pool.clone());
         let (stop, stopped) = watch::channel(false);
         let feeds =
             Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
@@ -178,6 +186,7 @@ impl Node {
                 pauses: settings.poll_pauses.clone(),
             };
             listeners.spawn(providers.clone().take_callbacks(callbacks));
+            listeners.spawn(inbox.clone().work(providers.clone(), stopped.clone()));
             tasks.spawn(providers.run(feeds, stopped.clone()));
         }
         if plays(Role::Relay) {
@@ -202,6 +211,8 @@ impl Node {
             availability,
             offers,
             outcomes,
+            registry,
+            inbox,
             turns: Turns::default(),
         });
         Ok(Self { app, stop, tasks, listeners })

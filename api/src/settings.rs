@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
+use gateways::settings::Environment;
 use workers::providers::Pauses;
 
 use crate::node::{NodeSettings, Role};
@@ -128,6 +129,7 @@ impl Tuning {
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,
             sealing: None,
+            environment: Environment::of_process(),
         }
     }
 }

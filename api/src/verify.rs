@@ -218,6 +218,8 @@ impl Fold {
             | E::Opened(_)
             | E::AttemptStarted(_)
             | E::AttemptAccepted { .. }
+            | E::Misnamed { .. }
+            | E::RefundAccepted { .. }
             | E::Declined { .. }
             | E::Voided => {}
         }

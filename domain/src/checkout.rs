@@ -156,6 +156,7 @@ impl Checkout {
                 fact @ (F::PaymentCaptured { .. }
                 | F::PaymentCapturedAgain { .. }
                 | F::PaymentMismatched { .. }
+                | F::PaymentMisnamed { .. }
                 | F::PaymentDeclined
                 | F::PaymentRefunded { .. }
                 | F::PaymentRefundFailed { .. }
@@ -234,12 +235,20 @@ impl Checkout {
             (S::AwaitingPayment, F::PaymentCaptured { received }) => {
                 Ok(self.move_to(S::Confirming, vec![Intent::ConfirmOrder { captured: received }]))
             }
-            (S::AwaitingPayment, F::PaymentMismatched { expected, received }) => {
+            (S::AwaitingPayment, F::PaymentMismatched { reference, expected, received }) => {
                 let mut intents = vec![
                     Intent::FailOrder(Failure::PaymentMismatched),
                     Intent::VoidPayment(brief.payment_id),
                 ];
-                intents.extend(give_back_mismatched(brief, expected, received));
+                intents.extend(give_back_mismatched(brief, reference, expected, received));
+                Ok(self.give_up(S::Abandoned, intents))
+            }
+            (S::AwaitingPayment, F::PaymentMisnamed { reference, named }) => {
+                let intents = vec![
+                    Intent::FailOrder(Failure::PaymentMismatched),
+                    Intent::VoidPayment(brief.payment_id),
+                    call_about_misnamed(&reference, &named),
+                ];
                 Ok(self.give_up(S::Abandoned, intents))
             }
             (S::AwaitingPayment, F::DeadlinePassed) => {
@@ -258,11 +267,24 @@ impl Checkout {
             (S::Abandoned, F::PaymentCaptured { received }) => {
                 Ok(vec![give_back(brief, received, "the order had been given up")])
             }
-            (stage, F::PaymentCapturedAgain { received }) if stage.knows_of_payment() => {
-                Ok(vec![give_back(brief, received, "it was paid twice")])
+            (stage, F::PaymentCapturedAgain { reference, received })
+                if stage.knows_of_payment() =>
+            {
+                Ok(vec![give_back_by(
+                    brief,
+                    reference,
+                    received,
+                    "it was paid twice",
+                )])
             }
-            (stage, F::PaymentMismatched { expected, received }) if stage.knows_of_payment() => {
-                Ok(give_back_mismatched(brief, expected, received))
+            (stage, F::PaymentMismatched { reference, expected, received })
+                if stage.knows_of_payment() =>
+            {
+                Ok(give_back_mismatched(brief, reference, expected, received))
+            }
+            // Nobody's money of ours: there is nothing to give back.
+            (stage, F::PaymentMisnamed { reference, named }) if stage.knows_of_payment() => {
+                Ok(vec![call_about_misnamed(&reference, &named)])
             }
             // The customer may try again, or it no longer matters.
             (stage, F::PaymentDeclined | F::DeadlinePassed) if stage.knows_of_payment() => {
@@ -392,7 +414,8 @@ impl Checkout {
     fn refund(&mut self, payment_id: PaymentId, refund: Refund) -> Vec<Intent> {
         let Refund { refund_id, amount_minor, restock, reason, .. } = refund;
         self.refunds.insert(refund_id, (amount_minor, restock));
-        vec![Intent::RefundPayment { payment_id, refund_id: Some(refund_id), amount_minor, reason }]
+        let (refund_id, reference) = (Some(refund_id), None);
+        vec![Intent::RefundPayment { payment_id, refund_id, reference, amount_minor, reason }]
     }
 
     fn settle(&mut self, refund_id: RefundId) -> Vec<Intent> {
@@ -443,19 +466,41 @@ fn give_back(brief: &Brief, amount: Money, reason: &str) -> Intent {
     Intent::RefundPayment {
         payment_id: brief.payment_id,
         refund_id: None,
+        reference: None,
+        amount_minor: amount.minor,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Gives money back the way it came.
+fn give_back_by(brief: &Brief, reference: String, amount: Money, reason: &str) -> Intent {
+    Intent::RefundPayment {
+        payment_id: brief.payment_id,
+        refund_id: None,
+        reference: Some(reference),
         amount_minor: amount.minor,
         reason: reason.to_owned(),
     }
 }
 
 /// Another currency cannot be refunded in the order's own: that takes a person.
-fn give_back_mismatched(brief: &Brief, expected: Money, received: Money) -> Vec<Intent> {
+fn give_back_mismatched(
+    brief: &Brief,
+    reference: String,
+    expected: Money,
+    received: Money,
+) -> Vec<Intent> {
     let reason = format!("{expected} was asked for, {received} came in");
     let mut intents = vec![Intent::CallStaff { reason: reason.clone() }];
     if expected.currency == received.currency && 0 < received.minor {
-        intents.push(give_back(brief, received, &reason));
+        intents.push(give_back_by(brief, reference, received, &reason));
     }
     intents
+}
+
+fn call_about_misnamed(reference: &str, named: &str) -> Intent {
+    let reason = format!("the provider was asked about {reference} and spoke of {named}");
+    Intent::CallStaff { reason }
 }
 
 #[cfg(test)]

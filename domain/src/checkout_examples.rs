@@ -34,8 +34,9 @@ pub(super) fn one_of_each_fact() -> Vec<Fact> {
         Fact::OrderCompleted,
         asked(1, 900, Some("cup")),
         captured(),
-        Fact::PaymentCapturedAgain { received: gbp(1850) },
-        Fact::PaymentMismatched { expected: gbp(1850), received: gbp(1) },
+        Fact::PaymentCapturedAgain { reference: "b".into(), received: gbp(1850) },
+        Fact::PaymentMismatched { reference: "a".into(), expected: gbp(1850), received: gbp(1) },
+        Fact::PaymentMisnamed { reference: "a".into(), named: "z".into() },
         Fact::PaymentDeclined,
         paid_out(1),
         Fact::PaymentRefundFailed { refund_id: refund_id(1), reason: "closed".into() },
@@ -155,6 +156,17 @@ pub(super) fn goes_back(amount_minor: i64, reason: &str) -> Intent {
     Intent::RefundPayment {
         payment_id: an_order().payment_id,
         refund_id: None,
+        reference: None,
+        amount_minor,
+        reason: reason.into(),
+    }
+}
+
+pub(super) fn goes_back_by(reference: &str, amount_minor: i64, reason: &str) -> Intent {
+    Intent::RefundPayment {
+        payment_id: an_order().payment_id,
+        refund_id: None,
+        reference: Some(reference.into()),
         amount_minor,
         reason: reason.into(),
     }
@@ -164,6 +176,7 @@ pub(super) fn pay_out(name: u128, amount_minor: i64) -> Intent {
     Intent::RefundPayment {
         payment_id: an_order().payment_id,
         refund_id: Some(refund_id(name)),
+        reference: None,
         amount_minor,
         reason: "broken".into(),
     }

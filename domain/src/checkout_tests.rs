@@ -181,9 +181,9 @@ fn late_money_goes_back_if_the_order_was_cancelled_meanwhile() {
 
 #[test]
 fn money_that_comes_in_twice_goes_back_once() {
-    let again = Fact::PaymentCapturedAgain { received: gbp(1850) };
+    let again = Fact::PaymentCapturedAgain { reference: "b".into(), received: gbp(1850) };
     for stage in AFTER_MONEY {
-        let back = vec![goes_back(1850, "it was paid twice")];
+        let back = vec![goes_back_by("b", 1850, "it was paid twice")];
         walk(stage, [(again.clone(), back, stage)]);
     }
 }
@@ -191,10 +191,11 @@ fn money_that_comes_in_twice_goes_back_once() {
 #[test]
 fn a_wrong_amount_goes_back_and_ends_an_unpaid_order() {
     let reason = "GBP 18.50 was asked for, GBP 18.49 came in";
-    let wrong = Fact::PaymentMismatched { expected: gbp(1850), received: gbp(1849) };
+    let wrong =
+        Fact::PaymentMismatched { reference: "a".into(), expected: gbp(1850), received: gbp(1849) };
     let back = vec![
         Intent::CallStaff { reason: reason.into() },
-        goes_back(1849, reason),
+        goes_back_by("a", 1849, reason),
     ];
     let failed = vec![Intent::FailOrder(Failure::PaymentMismatched), void()];
     let all = [failed, back.clone(), vec![release("cup"), release("pot")]].concat();
@@ -205,10 +206,29 @@ fn a_wrong_amount_goes_back_and_ends_an_unpaid_order() {
 }
 
 #[test]
+fn money_under_another_reference_confirms_nothing_and_calls_staff() {
+    let misnamed = Fact::PaymentMisnamed { reference: "a".into(), named: "z".into() };
+    let reason = "the provider was asked about a and spoke of z".to_owned();
+    let call = Intent::CallStaff { reason };
+    let ends = vec![
+        Intent::FailOrder(Failure::PaymentMismatched),
+        void(),
+        call.clone(),
+        release("cup"),
+        release("pot"),
+    ];
+    walk(Stage::AwaitingPayment, [(misnamed.clone(), ends, Stage::Abandoned)]);
+    for stage in AFTER_MONEY {
+        walk(stage, [(misnamed.clone(), vec![call.clone()], stage)]);
+    }
+}
+
+#[test]
 fn money_that_cannot_be_given_back_in_the_orders_currency_takes_a_person() {
     let euros = Money { minor: 1850, currency: "EUR".parse().unwrap() };
     for received in [euros, gbp(0), gbp(-5)] {
-        let wrong = Fact::PaymentMismatched { expected: gbp(1850), received };
+        let wrong =
+            Fact::PaymentMismatched { reference: "a".into(), expected: gbp(1850), received };
         let reason = format!("GBP 18.50 was asked for, {received} came in");
         let call = Intent::CallStaff { reason };
         walk(Stage::Confirmed, [(wrong, vec![call], Stage::Confirmed)]);
@@ -346,24 +366,25 @@ const ROWS: [(Stage, &[&str]); 10] = [
     (Stage::Reserving,       &["stock_reserved", "stock_short", "order_cancelled",]),
     (Stage::Reserved,        &["order_processing", "order_moved_on", "order_cancelled",]),
     (Stage::AwaitingPayment, &["order_cancelled", "payment_captured", "payment_captured_again",
-                               "payment_mismatched", "payment_declined", "deadline_passed",]),
+                               "payment_mismatched", "payment_misnamed", "payment_declined",
+                               "deadline_passed",]),
     (Stage::Confirming,      &["order_confirmed", "order_moved_on", "order_cancelled",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
     (Stage::Confirmed,       &["order_completed", "order_cancelled", "refund_requested",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
     (Stage::Completed,       &["refund_requested",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
     (Stage::Rereserving,     &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
     (Stage::TimedOut,        &["order_moved_on", "order_cancelled", "payment_captured",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
     (Stage::Abandoned,       &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
                                "refund_requested", "payment_captured",
-                               "payment_captured_again", "payment_mismatched", "payment_declined",
-                               "deadline_passed",]),
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
 ];

@@ -99,7 +99,12 @@ impl Trade {
             4 if how < 128 => {
                 captured(Money { minor: total_minor, currency: "EUR".parse().unwrap() })
             }
-            4 | 5 => Outcome::Accepted { provider_reference },
+            4 => Outcome::Misnamed {
+                named: "somebody-else".into(),
+                received: gbp(total_minor),
+                provider_reference,
+            },
+            5 => Outcome::Accepted { provider_reference, next_step: None },
             _ => Outcome::Declined { reason: "insufficient_funds".into() },
         };
         // An attempt that was refused before it began is unknown, and stays so.

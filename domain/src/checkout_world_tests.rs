@@ -244,7 +244,7 @@ impl World {
                 Ok(()) | Err(payment::Refusal::AlreadyCaptured) => {}
                 Err(other) => panic!("a payment is voided once: {other}"),
             },
-            Intent::RefundPayment { refund_id: name, amount_minor, reason, .. } => {
+            Intent::RefundPayment { refund_id: name, reference, amount_minor, reason, .. } => {
                 let refund_id = name.unwrap_or_else(|| {
                     self.names += 1;
                     refund_id(1_000 + self.names)
@@ -253,7 +253,8 @@ impl World {
                     trade.checkout.name_own_refund(refund_id);
                     trade.given_back.push(amount_minor);
                 }
-                let refund = payment::Command::Refund { refund_id, amount_minor, reason };
+                let refund =
+                    payment::Command::Refund { refund_id, amount_minor, reference, reason };
                 trade
                     .ask_payment(refund)
                     .expect("nothing is given back that did not come in");
@@ -364,15 +365,18 @@ impl Trade {
                     self.came_in.push(received.minor);
                     Fact::PaymentCaptured { received }
                 }
-                payment::Event::CapturedAgain { received, .. } => {
+                payment::Event::CapturedAgain { reference, received, .. } => {
                     self.came_in.push(received.minor);
-                    Fact::PaymentCapturedAgain { received }
+                    Fact::PaymentCapturedAgain { reference, received }
                 }
-                payment::Event::Mismatched { expected, received, .. } => {
+                payment::Event::Mismatched { reference, expected, received, .. } => {
                     if received.currency == expected.currency && 0 < received.minor {
                         self.came_in.push(received.minor);
                     }
-                    Fact::PaymentMismatched { expected, received }
+                    Fact::PaymentMismatched { reference, expected, received }
+                }
+                payment::Event::Misnamed { reference, named, .. } => {
+                    Fact::PaymentMisnamed { reference, named }
                 }
                 payment::Event::Declined { .. } => Fact::PaymentDeclined,
                 payment::Event::Refunded { refund_id, .. } => Fact::PaymentRefunded { refund_id },
@@ -386,6 +390,7 @@ impl Trade {
                 payment::Event::Opened(_)
                 | payment::Event::AttemptStarted(_)
                 | payment::Event::AttemptAccepted { .. }
+                | payment::Event::RefundAccepted { .. }
                 | payment::Event::Voided => continue,
             };
             self.tell(Place::Payment, fact);

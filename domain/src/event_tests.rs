@@ -6,7 +6,7 @@ use super::*;
 use crate::aggregate::Decider;
 use crate::money::Money;
 use crate::order::Failure;
-use crate::payment::{Attempt, Terms};
+use crate::payment::{Attempt, NextStep, Terms};
 use crate::refunding::{GoodsPart, Refund, RestockPart};
 use crate::testing::{an_order, by_card, gbp, noon, order_id, refund_id};
 
@@ -171,7 +171,11 @@ fn of_a_payment() -> Vec<payment::Event> {
             choice: by_card(),
             started_at: noon(),
         }),
-        E::AttemptAccepted { reference: reference(), provider_reference: provider_reference() },
+        E::AttemptAccepted {
+            reference: reference(),
+            provider_reference: provider_reference(),
+            next_step: Some(NextStep::Redirect { url: "https://pay.example/1".into() }),
+        },
         E::Declined { reference: reference(), reason: reason() },
         E::Mismatched {
             reference: reference(),
@@ -189,8 +193,20 @@ fn of_a_payment() -> Vec<payment::Event> {
             provider_reference: provider_reference(),
             received: gbp(1850),
         },
+        E::Misnamed {
+            reference: reference(),
+            named: "z".into(),
+            provider_reference: provider_reference(),
+            received: gbp(1850),
+        },
         E::Voided,
-        E::RefundRequested { refund_id, amount_minor, reason: reason() },
+        E::RefundRequested {
+            refund_id,
+            amount_minor,
+            reference: Some(reference()),
+            reason: reason(),
+        },
+        E::RefundAccepted { refund_id, provider_reference: provider_reference() },
         E::RefundFailed { refund_id, amount_minor, reason: reason() },
         E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
     ]

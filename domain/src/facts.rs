@@ -47,15 +47,26 @@ pub enum Fact {
     },
     /// It came in once more.
     PaymentCapturedAgain {
+        /// By which attempt.
+        reference: String,
         /// What came in.
         received: Money,
     },
     /// Something else came in.
     PaymentMismatched {
+        /// By which attempt.
+        reference: String,
         /// What was asked for.
         expected: Money,
         /// What came in.
         received: Money,
+    },
+    /// The provider speaks of money under a reference that it was not asked about.
+    PaymentMisnamed {
+        /// What it was asked about.
+        reference: String,
+        /// What it spoke of.
+        named: String,
     },
     /// An attempt was declined.
     PaymentDeclined,
@@ -124,6 +135,8 @@ pub enum Intent {
         payment_id: PaymentId,
         /// The refund's name; `None` if the process is to name it after its cause.
         refund_id: Option<RefundId>,
+        /// The attempt that brought the money; `None` for whichever brought the order's.
+        reference: Option<String>,
         /// Minor units.
         amount_minor: i64,
         /// Why.

@@ -21,6 +21,7 @@
 )]
 
 pub mod aggregate;
+pub mod attempt;
 pub mod checkout;
 pub mod event;
 pub mod facts;
@@ -29,6 +30,7 @@ pub mod inventory;
 pub mod money;
 pub mod order;
 pub mod payment;
+mod payment_event;
 pub mod placing;
 pub mod product;
 pub mod refunding;

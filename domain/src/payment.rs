@@ -11,74 +11,25 @@
 //! 2. One attempt is awaited at a time, and none is started once the money is there.
 //! 3. What a provider says is recorded, however late: a void payment can still be captured, and
 //!    the checkout then decides whether goods or money go out.
+//! 4. Money goes back through the attempt that brought it: each refund names one, and never takes
+//!    more than that attempt brought.
+//! 5. An attempt's reference is its own: no attempt before it had it.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
-use crate::ids::{OrderId, RefundId};
-use crate::money::Money;
-use crate::placing::PaymentChoice;
+use crate::aggregate::{Decider, runs_on_cqrs_es};
+pub use crate::attempt::{Attempt, AttemptState, NextStep, Outcome, Terms, Tried};
+use crate::ids::RefundId;
+pub use crate::payment_event::Event;
 
 /// Most attempts of one payment: a customer at a desk needs a few, a machine must not probe cards.
 pub const ATTEMPTS_MAX: usize = 20;
 
 /// What an attempt takes in memory with its texts, and a refund with its place in the map.
-const ATTEMPT_BYTES: usize = 250;
-const REFUND_BYTES: usize = 80;
-
-/// One try at one provider, as requested; recorded before the provider is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Our name for it at the provider: 26 letters and digits, which every provider accepts.
-    pub reference: String,
-    /// Which provider, and with what.
-    #[serde(flatten)]
-    pub choice: PaymentChoice,
-    /// When it was started.
-    pub started_at: DateTime<Utc>,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttemptState {
-    /// No final answer yet.
-    Awaited,
-    /// The provider has taken it on; no final answer yet.
-    Accepted,
-    /// The money is ours.
-    Captured,
-    /// The provider said no.
-    Declined,
-    /// Money came in, but not the amount or currency asked for.
-    Mismatched,
-}
-
-/// What a provider says about an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// Taken on, undecided.
-    Accepted {
-        /// The provider's own name for it.
-        provider_reference: String,
-    },
-    /// Captured.
-    Captured {
-        /// What came in, as the provider reports it.
-        received: Money,
-        /// The provider's own name for it.
-        provider_reference: String,
-    },
-    /// Refused by the provider.
-    Declined {
-        /// Normalised reason.
-        reason: String,
-    },
-}
+const ATTEMPT_BYTES: usize = 330;
+const REFUND_BYTES: usize = 190;
 
 /// Whether a refund has been paid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,20 +46,29 @@ enum RefundState {
 pub struct Payment {
     terms: Option<Terms>,
     voided: bool,
-    attempts: Vec<(Attempt, AttemptState)>,
-    captured_minor: i64,
-    refunds: BTreeMap<RefundId, (i64, RefundState)>,
+    attempts: Vec<Tried>,
+    refunds: BTreeMap<RefundId, Payback>,
 }
 
-/// What is to be paid, for what, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    /// The order it pays.
-    pub order_id: OrderId,
-    /// The order's total.
-    pub amount: Money,
-    /// After this the checkout gives the order up.
-    pub pay_by: DateTime<Utc>,
+/// A refund and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Payback {
+    amount_minor: i64,
+    state: RefundState,
+    /// The attempt it goes back through.
+    reference: Option<String>,
+    provider_reference: Option<String>,
+}
+
+/// A refund that waits for its provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingRefund<'a> {
+    /// Minor units.
+    pub amount_minor: i64,
+    /// The attempt that brought the money.
+    pub tried: &'a Tried,
+    /// The provider's own name for the refund, once it gave one.
+    pub provider_reference: Option<&'a str>,
 }
 
 /// What can be asked of a payment.
@@ -141,8 +101,17 @@ pub enum Command {
         refund_id: RefundId,
         /// Minor units.
         amount_minor: i64,
+        /// The attempt to go back through; `None` for the first that has brought enough.
+        reference: Option<String>,
         /// Why.
         reason: String,
+    },
+    /// The provider has taken the refund on.
+    AcceptRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// The provider's own name for it.
+        provider_reference: String,
     },
     /// The provider has paid the refund out.
     SettleRefund {
@@ -160,112 +129,6 @@ pub enum Command {
     },
 }
 
-/// What can have happened to a payment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Event {
-    /// Money is asked for.
-    #[serde(rename = "payment.opened")]
-    Opened(Terms),
-    /// A provider is about to be called.
-    #[serde(rename = "payment.attempt_started")]
-    AttemptStarted(Attempt),
-    /// The provider has taken it on.
-    #[serde(rename = "payment.attempt_accepted")]
-    AttemptAccepted {
-        /// Which attempt.
-        reference: String,
-        /// The provider's own name for it.
-        provider_reference: String,
-    },
-    /// The order's exact amount came in.
-    #[serde(rename = "payment.captured")]
-    Captured {
-        /// By which attempt.
-        reference: String,
-        /// The provider's own name for it.
-        provider_reference: String,
-        /// What came in.
-        received: Money,
-    },
-    /// It came in a second time.
-    #[serde(rename = "payment.captured_again")]
-    CapturedAgain {
-        /// By which attempt.
-        reference: String,
-        /// The provider's own name for it.
-        provider_reference: String,
-        /// What came in.
-        received: Money,
-    },
-    /// Another amount or currency came in than was asked for.
-    #[serde(rename = "payment.mismatched")]
-    Mismatched {
-        /// By which attempt.
-        reference: String,
-        /// The provider's own name for it.
-        provider_reference: String,
-        /// What was asked for.
-        expected: Money,
-        /// What came in.
-        received: Money,
-    },
-    /// The provider said no.
-    #[serde(rename = "payment.declined")]
-    Declined {
-        /// Which attempt.
-        reference: String,
-        /// Normalised reason.
-        reason: String,
-    },
-    /// No more money is asked for.
-    #[serde(rename = "payment.voided")]
-    Voided,
-    /// Money is to go back.
-    #[serde(rename = "payment.refund_requested")]
-    RefundRequested {
-        /// The refund's name.
-        refund_id: RefundId,
-        /// Minor units.
-        amount_minor: i64,
-        /// Why.
-        reason: String,
-    },
-    /// Money has gone back.
-    #[serde(rename = "payment.refunded")]
-    Refunded {
-        /// Which refund.
-        refund_id: RefundId,
-        /// Minor units.
-        amount_minor: i64,
-        /// The provider's own name for it.
-        provider_reference: String,
-    },
-    /// Money could not go back.
-    #[serde(rename = "payment.refund_failed")]
-    RefundFailed {
-        /// Which refund.
-        refund_id: RefundId,
-        /// Minor units.
-        amount_minor: i64,
-        /// What the provider said.
-        reason: String,
-    },
-}
-
-stored_events!(Event {
-    Self::Opened(_) => "payment.opened" v 1,
-    Self::AttemptStarted(_) => "payment.attempt_started" v 1,
-    Self::AttemptAccepted { .. } => "payment.attempt_accepted" v 1,
-    Self::Captured { .. } => "payment.captured" v 1,
-    Self::CapturedAgain { .. } => "payment.captured_again" v 1,
-    Self::Mismatched { .. } => "payment.mismatched" v 1,
-    Self::Declined { .. } => "payment.declined" v 1,
-    Self::Voided => "payment.voided" v 1,
-    Self::RefundRequested { .. } => "payment.refund_requested" v 1,
-    Self::Refunded { .. } => "payment.refunded" v 1,
-    Self::RefundFailed { .. } => "payment.refund_failed" v 1,
-});
 runs_on_cqrs_es!(Payment, "payment");
 
 /// Why a payment may say no. When several apply, the first listed is reported.
@@ -290,6 +153,12 @@ pub enum Refusal {
         /// Which.
         reference: String,
     },
+    /// Invariant 5.
+    #[error("the reference {reference} has been used before")]
+    ReferenceUsed {
+        /// Which.
+        reference: String,
+    },
     /// Bounds probing.
     #[error("a payment has at most {ATTEMPTS_MAX} attempts")]
     TooManyAttempts,
@@ -305,10 +174,10 @@ pub enum Refusal {
     /// No such refund is pending.
     #[error("no such refund is pending")]
     NoSuchRefund,
-    /// Invariant 1.
-    #[error("a refund must be above zero and at most what is left")]
+    /// Invariants 1 and 4.
+    #[error("a refund must be above zero and at most what is left of one attempt's money")]
     RefundTooLarge {
-        /// What may still be refunded, in minor units.
+        /// What may still be refunded at once, in minor units.
         left_minor: i64,
     },
 }
@@ -320,46 +189,62 @@ impl Payment {
     }
 
     /// The attempt of this reference, and what became of it.
-    pub fn attempt(&self, reference: &str) -> Option<(&Attempt, AttemptState)> {
-        let of_reference = |(attempt, _): &&(Attempt, AttemptState)| attempt.reference == reference;
+    pub fn attempt(&self, reference: &str) -> Option<&Tried> {
         self.attempts
             .iter()
-            .find(of_reference)
-            .map(|(attempt, state)| (attempt, *state))
+            .find(|tried| tried.attempt.reference == reference)
     }
 
-    /// The attempt that brought money in; refunds go back through its provider.
-    pub fn paying_attempt(&self) -> Option<&Attempt> {
-        let brought_money =
-            |state| matches!(state, AttemptState::Captured | AttemptState::Mismatched);
-        self.attempts
-            .iter()
-            .find(|(_, state)| brought_money(*state))
-            .map(|(attempt, _)| attempt)
+    /// Every attempt, in order.
+    pub fn attempts(&self) -> &[Tried] {
+        &self.attempts
     }
 
     /// All money that came in, in minor units of the order's currency.
     pub fn captured_minor(&self) -> i64 {
-        self.captured_minor
+        self.attempts
+            .iter()
+            .map(|tried| tried.received_minor)
+            .fold(0_i64, i64::saturating_add)
     }
 
     /// What has gone back, in minor units.
     pub fn refunded_minor(&self) -> i64 {
-        self.sum_of_refunds(|state| state == RefundState::Settled)
+        self.sum_of_refunds(|refund| refund.state == RefundState::Settled)
     }
 
-    /// Whether this refund still waits for the provider, and its minor units.
-    pub fn pending_refund_minor(&self, refund_id: RefundId) -> Option<i64> {
-        match self.refunds.get(&refund_id) {
-            Some((amount_minor, RefundState::Pending)) => Some(*amount_minor),
-            Some((_, RefundState::Settled | RefundState::Failed)) | None => None,
+    /// A refund that still waits for its provider.
+    pub fn pending_refund(&self, refund_id: RefundId) -> Option<PendingRefund<'_>> {
+        let refund = self.refunds.get(&refund_id)?;
+        if refund.state != RefundState::Pending {
+            return None;
         }
+        let tried = self.attempt(refund.reference.as_deref()?)?;
+        let provider_reference = refund.provider_reference.as_deref();
+        Some(PendingRefund { amount_minor: refund.amount_minor, tried, provider_reference })
+    }
+
+    /// Refunds that still wait for their provider.
+    pub fn pending_refunds(&self) -> impl Iterator<Item = RefundId> {
+        self.refunds
+            .iter()
+            .filter(|(_, refund)| refund.state == RefundState::Pending)
+            .map(|(refund_id, _)| *refund_id)
     }
 
     /// What may still be refunded: captured less refunded and pending, in minor units.
     pub fn refundable_minor(&self) -> i64 {
-        self.captured_minor
-            .saturating_sub(self.sum_of_refunds(|state| state != RefundState::Failed))
+        self.captured_minor()
+            .saturating_sub(self.sum_of_refunds(Payback::counts))
+    }
+
+    /// The same of one attempt.
+    fn left_minor(&self, tried: &Tried) -> i64 {
+        let reference = Some(tried.attempt.reference.as_str());
+        let gone = |refund: &Payback| refund.counts() && refund.reference.as_deref() == reference;
+        tried
+            .received_minor
+            .saturating_sub(self.sum_of_refunds(gone))
     }
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
@@ -369,18 +254,25 @@ impl Payment {
         attempts.saturating_add(refunds)
     }
 
-    fn sum_of_refunds(&self, of: impl Fn(RefundState) -> bool) -> i64 {
+    fn sum_of_refunds(&self, of: impl Fn(&Payback) -> bool) -> i64 {
         self.refunds
             .values()
-            .filter(|(_, state)| of(*state))
-            .map(|(amount_minor, _)| *amount_minor)
+            .filter(|refund| of(refund))
+            .map(|refund| refund.amount_minor)
             .fold(0_i64, i64::saturating_add)
     }
 
     fn is_captured(&self) -> bool {
         self.attempts
             .iter()
-            .any(|(_, state)| *state == AttemptState::Captured)
+            .any(|tried| tried.state == AttemptState::Captured)
+    }
+}
+
+impl Payback {
+    /// Whether its money is gone or on its way.
+    fn counts(&self) -> bool {
+        self.state != RefundState::Failed
     }
 }
 
@@ -405,24 +297,31 @@ impl Decider for Payment {
             (Some(_), C::Void) if self.is_captured() => Err(Refusal::AlreadyCaptured),
             (Some(_), C::Void) if self.voided => Err(Refusal::AlreadyVoided),
             (Some(_), C::Void) => Ok(vec![Event::Voided]),
-            (Some(_), C::Refund { refund_id, amount_minor, reason }) => {
-                let left_minor = self.refundable_minor();
-                if self.refunds.contains_key(&refund_id) {
-                    return Err(Refusal::RefundExists);
-                }
-                if amount_minor <= 0 || left_minor < amount_minor {
-                    return Err(Refusal::RefundTooLarge { left_minor });
-                }
-                Ok(vec![Event::RefundRequested { refund_id, amount_minor, reason }])
+            (Some(_), C::Refund { refund_id, amount_minor, reference, reason }) => {
+                self.refund(refund_id, amount_minor, reference.as_deref(), reason)
+            }
+            (Some(_), C::AcceptRefund { refund_id, provider_reference }) => {
+                let refund = self
+                    .pending_refund(refund_id)
+                    .ok_or(Refusal::NoSuchRefund)?;
+                // What was said before is no news.
+                Ok(match refund.provider_reference {
+                    Some(_) => vec![],
+                    None => vec![Event::RefundAccepted { refund_id, provider_reference }],
+                })
             }
             (Some(_), C::SettleRefund { refund_id, provider_reference }) => {
-                let pending = self.pending_refund_minor(refund_id);
-                let amount_minor = pending.ok_or(Refusal::NoSuchRefund)?;
+                let refund = self
+                    .pending_refund(refund_id)
+                    .ok_or(Refusal::NoSuchRefund)?;
+                let amount_minor = refund.amount_minor;
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
             (Some(_), C::FailRefund { refund_id, reason }) => {
-                let pending = self.pending_refund_minor(refund_id);
-                let amount_minor = pending.ok_or(Refusal::NoSuchRefund)?;
+                let refund = self
+                    .pending_refund(refund_id)
+                    .ok_or(Refusal::NoSuchRefund)?;
+                let amount_minor = refund.amount_minor;
                 Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
             }
         }
@@ -431,41 +330,58 @@ impl Decider for Payment {
     fn evolve(&mut self, event: &Event) {
         match event {
             Event::Opened(terms) => self.terms = Some(*terms),
-            Event::AttemptStarted(attempt) => {
-                self.attempts.push((attempt.clone(), AttemptState::Awaited));
+            Event::AttemptStarted(attempt) => self.attempts.push(Tried {
+                attempt: attempt.clone(),
+                state: AttemptState::Awaited,
+                provider_reference: None,
+                received_minor: 0,
+            }),
+            Event::AttemptAccepted { reference, provider_reference, .. } => {
+                self.move_attempt(reference, AttemptState::Accepted, Some(provider_reference), 0);
             }
-            Event::AttemptAccepted { reference, .. } => {
-                self.move_attempt(reference, AttemptState::Accepted);
+            Event::Captured { reference, provider_reference, received }
+            | Event::CapturedAgain { reference, provider_reference, received } => {
+                let named = Some(provider_reference);
+                self.move_attempt(reference, AttemptState::Captured, named, received.minor);
             }
-            Event::Captured { reference, received, .. }
-            | Event::CapturedAgain { reference, received, .. } => {
-                self.move_attempt(reference, AttemptState::Captured);
-                self.captured_minor = self.captured_minor.saturating_add(received.minor);
-            }
-            Event::Mismatched { reference, expected, received, .. } => {
-                self.move_attempt(reference, AttemptState::Mismatched);
+            Event::Mismatched { reference, provider_reference, expected, received } => {
                 // Another currency cannot be added up; staff settle it by hand. And whatever a
                 // provider means by an amount below zero, no money came in.
-                if expected.currency == received.currency {
-                    let came_in_minor = received.minor.max(0);
-                    self.captured_minor = self.captured_minor.saturating_add(came_in_minor);
-                }
+                let is_ours = expected.currency == received.currency;
+                let came_in_minor = if is_ours { received.minor.max(0) } else { 0 };
+                let named = Some(provider_reference);
+                self.move_attempt(reference, AttemptState::Mismatched, named, came_in_minor);
+            }
+            // Somebody else's money: what the provider calls it is no name of ours either.
+            Event::Misnamed { reference, .. } => {
+                self.move_attempt(reference, AttemptState::Mismatched, None, 0);
             }
             Event::Declined { reference, .. } => {
-                self.move_attempt(reference, AttemptState::Declined);
+                self.move_attempt(reference, AttemptState::Declined, None, 0);
             }
             Event::Voided => self.voided = true,
-            Event::RefundRequested { refund_id, amount_minor, .. } => {
-                self.refunds
-                    .insert(*refund_id, (*amount_minor, RefundState::Pending));
+            Event::RefundRequested { refund_id, amount_minor, reference, .. } => {
+                let brought_money = |tried: &&Tried| 0 < tried.received_minor;
+                let first = self.attempts.iter().find(brought_money);
+                let reference = reference
+                    .clone()
+                    .or_else(|| first.map(|tried| tried.attempt.reference.clone()));
+                let refund = Payback {
+                    amount_minor: *amount_minor,
+                    state: RefundState::Pending,
+                    reference,
+                    provider_reference: None,
+                };
+                self.refunds.insert(*refund_id, refund);
             }
-            Event::Refunded { refund_id, amount_minor, .. } => {
-                self.refunds
-                    .insert(*refund_id, (*amount_minor, RefundState::Settled));
+            Event::RefundAccepted { refund_id, provider_reference } => {
+                if let Some(refund) = self.refunds.get_mut(refund_id) {
+                    refund.provider_reference = Some(provider_reference.clone());
+                }
             }
-            Event::RefundFailed { refund_id, amount_minor, .. } => {
-                self.refunds
-                    .insert(*refund_id, (*amount_minor, RefundState::Failed));
+            Event::Refunded { refund_id, .. } => self.move_refund(*refund_id, RefundState::Settled),
+            Event::RefundFailed { refund_id, .. } => {
+                self.move_refund(*refund_id, RefundState::Failed);
             }
         }
     }
@@ -480,8 +396,11 @@ impl Payment {
             return Err(Refusal::AlreadyVoided);
         }
         let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
-        if let Some((other, _)) = self.attempts.iter().find(|(_, state)| awaited(*state)) {
-            return Err(Refusal::AttemptAwaited { reference: other.reference.clone() });
+        if let Some(other) = self.attempts.iter().find(|tried| awaited(tried.state)) {
+            return Err(Refusal::AttemptAwaited { reference: other.attempt.reference.clone() });
+        }
+        if self.attempt(&attempt.reference).is_some() {
+            return Err(Refusal::ReferenceUsed { reference: attempt.reference });
         }
         if ATTEMPTS_MAX <= self.attempts.len() {
             return Err(Refusal::TooManyAttempts);
@@ -499,12 +418,12 @@ impl Payment {
         use AttemptState as S;
         use Outcome as O;
 
-        let Some((_, state)) = self.attempt(&reference) else {
+        let Some(tried) = self.attempt(&reference) else {
             return Err(Refusal::UnknownAttempt { reference });
         };
-        Ok(match (state, outcome) {
-            (S::Awaited, O::Accepted { provider_reference }) => {
-                vec![Event::AttemptAccepted { reference, provider_reference }]
+        Ok(match (tried.state, outcome) {
+            (S::Awaited, O::Accepted { provider_reference, next_step }) => {
+                vec![Event::AttemptAccepted { reference, provider_reference, next_step }]
             }
             (S::Awaited | S::Accepted, O::Declined { reason }) => {
                 vec![Event::Declined { reference, reason }]
@@ -523,17 +442,73 @@ impl Payment {
                     Event::Captured { reference, provider_reference, received }
                 }]
             }
+            (
+                S::Awaited | S::Accepted | S::Declined,
+                O::Misnamed { named, received, provider_reference },
+            ) => {
+                vec![Event::Misnamed { reference, named, provider_reference, received }]
+            }
             (S::Accepted | S::Declined, O::Accepted { .. })
             | (S::Declined, O::Declined { .. })
             | (S::Captured | S::Mismatched, _) => vec![],
         })
     }
 
-    fn move_attempt(&mut self, reference: &str, to: AttemptState) {
-        for (attempt, state) in &mut self.attempts {
-            if attempt.reference == reference {
-                *state = to;
+    /// Invariants 1 and 4.
+    fn refund(
+        &self,
+        refund_id: RefundId,
+        amount_minor: i64,
+        reference: Option<&str>,
+        reason: String,
+    ) -> Result<Vec<Event>, Refusal> {
+        if self.refunds.contains_key(&refund_id) {
+            return Err(Refusal::RefundExists);
+        }
+        let may_pay = |tried: &&Tried| {
+            let is_meant = reference.is_none_or(|meant| meant == tried.attempt.reference);
+            is_meant && 0 < tried.received_minor
+        };
+        let mut able: Vec<(&Tried, i64)> = self
+            .attempts
+            .iter()
+            .filter(may_pay)
+            .map(|tried| (tried, self.left_minor(tried)))
+            .collect();
+        // The order's own money first; what came in wrong goes back by its reference.
+        able.sort_by_key(|(tried, _)| tried.state != AttemptState::Captured);
+        let enough = able
+            .iter()
+            .find(|(_, left_minor)| amount_minor <= *left_minor);
+        let Some((tried, _)) = enough.filter(|_| 0 < amount_minor) else {
+            let most = able.iter().map(|(_, left_minor)| *left_minor).max();
+            return Err(Refusal::RefundTooLarge { left_minor: most.unwrap_or(0) });
+        };
+        let reference = Some(tried.attempt.reference.clone());
+        Ok(vec![Event::RefundRequested { refund_id, amount_minor, reference, reason }])
+    }
+
+    fn move_attempt(
+        &mut self,
+        reference: &str,
+        to: AttemptState,
+        named: Option<&String>,
+        received_minor: i64,
+    ) {
+        for tried in &mut self.attempts {
+            if tried.attempt.reference == reference {
+                tried.state = to;
+                tried.received_minor = tried.received_minor.saturating_add(received_minor);
+                if let Some(named) = named {
+                    tried.provider_reference = Some(named.clone());
+                }
             }
+        }
+    }
+
+    fn move_refund(&mut self, refund_id: RefundId, to: RefundState) {
+        if let Some(refund) = self.refunds.get_mut(&refund_id) {
+            refund.state = to;
         }
     }
 }

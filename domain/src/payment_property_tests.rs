@@ -8,6 +8,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::money::Money;
 use crate::testing::{by_card, gbp, noon, order_id, random, refund_id};
 
 proptest! {
@@ -49,7 +50,12 @@ fn a_command() -> impl Strategy<Value = Command> {
         1 => Just(euros()),
     ];
     let outcome = prop_oneof![
-        2 => Just(Outcome::Accepted { provider_reference: p() }),
+        2 => Just(Outcome::Accepted { provider_reference: p(), next_step: None }),
+        1 => Just(Outcome::Misnamed {
+            named: "z".into(),
+            received: gbp(1850),
+            provider_reference: p(),
+        }),
         3 => Just(Outcome::Declined { reason: "insufficient_funds".into() }),
         3 => received.prop_map(move |received| Outcome::Captured {
             received,
@@ -66,8 +72,13 @@ fn a_command() -> impl Strategy<Value = Command> {
         9 => (reference(), outcome)
             .prop_map(|(reference, outcome)| Command::RecordOutcome { reference, outcome }),
         1 => Just(Command::Void),
-        9 => (name(), amount_minor).prop_map(|(refund_id, amount_minor)| {
-            Command::Refund { refund_id, amount_minor, reason: "broken".into() }
+        9 => (name(), amount_minor, prop::option::of(reference())).prop_map(
+            |(refund_id, amount_minor, reference)| {
+                Command::Refund { refund_id, amount_minor, reference, reason: "broken".into() }
+            },
+        ),
+        2 => name().prop_map(|refund_id| {
+            Command::AcceptRefund { refund_id, provider_reference: "r".into() }
         }),
         4 => name().prop_map(|refund_id| {
             Command::SettleRefund { refund_id, provider_reference: "r".into() }
@@ -122,6 +133,8 @@ impl Books {
             }
             Event::Opened(_)
             | Event::AttemptAccepted { .. }
+            | Event::Misnamed { .. }
+            | Event::RefundAccepted { .. }
             | Event::Declined { .. }
             | Event::Voided => {}
         }
@@ -135,11 +148,21 @@ impl Books {
         assert_eq!(payment.refunded_minor(), self.refunded_minor);
         assert_eq!(payment.refundable_minor(), self.came_in_minor - gone_minor);
         for (refund_id, amount_minor) in &self.pending {
-            assert_eq!(payment.pending_refund_minor(*refund_id), Some(*amount_minor));
+            let pending = payment.pending_refund(*refund_id).unwrap();
+            assert_eq!(pending.amount_minor, *amount_minor);
+            assert!(*amount_minor <= pending.tried.received_minor, "by one attempt");
         }
         let awaited =
             |state: &AttemptState| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
-        let awaited = payment.attempts.iter().filter(|(_, state)| awaited(state));
+        let awaited = payment
+            .attempts
+            .iter()
+            .filter(|tried| awaited(&tried.state));
         assert!(awaited.count() <= 1, "one attempt is awaited at a time");
+        for tried in &payment.attempts {
+            assert!(0 <= payment.left_minor(tried), "no attempt gives back more than it brought");
+            let same = |other: &&Tried| other.attempt.reference == tried.attempt.reference;
+            assert_eq!(payment.attempts.iter().filter(same).count(), 1, "a reference is its own");
+        }
     }
 }

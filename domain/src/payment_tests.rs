@@ -1,6 +1,7 @@
 //! What a payment answers, whatever its providers say and however late.
 
 use super::*;
+use crate::money::Money;
 use crate::testing::{by_card, gbp, given, noon, order_id, refund_id};
 
 #[test]
@@ -10,7 +11,8 @@ fn a_payment_is_opened_with_its_first_attempt() {
         .then(&opened());
     let payment = Payment::replay(&opened());
     assert_eq!(payment.terms(), Some(&terms()));
-    assert_eq!(payment.attempt("a"), Some((&attempt("a"), AttemptState::Awaited)));
+    let tried = payment.attempt("a").unwrap();
+    assert_eq!((&tried.attempt, tried.state), (&attempt("a"), AttemptState::Awaited));
     assert_eq!(payment.attempt("b"), None);
 }
 
@@ -72,7 +74,7 @@ fn each_word_of_the_provider_moves_its_attempt() {
         (got_less("a"), AttemptState::Mismatched),
     ] {
         let payment = Payment::replay(&and(event));
-        assert_eq!(payment.attempt("a").unwrap().1, state);
+        assert_eq!(payment.attempt("a").unwrap().state, state);
     }
 }
 
@@ -264,15 +266,15 @@ fn a_pending_refund_is_settled_or_fails_once() {
         .when(fail(1))
         .then(&[failed(1, 1000)]);
     let payment = Payment::replay(&pending);
-    assert_eq!(payment.pending_refund_minor(refund_id(1)), Some(1000));
-    assert_eq!(payment.pending_refund_minor(refund_id(2)), None);
+    assert_eq!(payment.pending_refund(refund_id(1)).unwrap().amount_minor, 1000);
+    assert_eq!(payment.pending_refund(refund_id(2)), None);
 
     for history in [
         captured(),
         [pending.clone(), vec![settled(1, 1000)]].concat(),
         [pending, vec![failed(1, 1000)]].concat(),
     ] {
-        assert_eq!(Payment::replay(&history).pending_refund_minor(refund_id(1)), None);
+        assert_eq!(Payment::replay(&history).pending_refund(refund_id(1)), None);
         for command in [settle(1), fail(1)] {
             given::<Payment>(&history)
                 .when(command)
@@ -291,18 +293,115 @@ fn money_that_could_not_go_back_may_be_refunded_under_another_name() {
 }
 
 #[test]
-fn refunds_go_back_through_the_attempt_that_brought_the_money() {
-    let paying = |history: &[Event]| {
-        let payment = Payment::replay(history);
-        payment
-            .paying_attempt()
-            .map(|attempt| attempt.reference.clone())
-    };
-    assert_eq!(paying(&and(declined("a"))), None);
-    assert_eq!(paying(&captured()), Some("a".into()));
-    assert_eq!(paying(&and(got_less("a"))), Some("a".into()));
+fn a_refund_goes_back_through_the_attempt_that_brought_the_money() {
+    let twice = [
+        and(declined("a")),
+        vec![started("b"), got("b"), got_again("a")],
+    ]
+    .concat();
+    let wrong_first = [and(got_less("a")), vec![started("b"), got("b")]].concat();
+    for (history, asked_for, by) in [
+        (captured(), None, "a"),
+        (and(got_less("a")), None, "a"),
+        (twice.clone(), None, "a"),
+        (twice.clone(), Some("b"), "b"),
+        (twice, Some("a"), "a"),
+        // The order's own money, not what came in wrong before it.
+        (wrong_first.clone(), None, "b"),
+        (wrong_first, Some("a"), "a"),
+    ] {
+        given::<Payment>(&history)
+            .when(refund_by(asked_for, 1, 1000))
+            .then(&[requested_by(by, 1, 1000)]);
+        let payment = Payment::replay(history.iter().chain(&[requested_by(by, 1, 1000)]));
+        let pending = payment.pending_refund(refund_id(1)).unwrap();
+        assert_eq!(pending.tried.attempt.reference, by);
+        assert_eq!(pending.tried.provider_reference.as_deref(), Some("p-1"));
+    }
+}
+
+#[test]
+fn no_attempt_gives_back_more_than_it_brought() {
+    let twice = [
+        and(declined("a")),
+        vec![started("b"), got("b"), got_again("a")],
+    ]
+    .concat();
+    given::<Payment>(&twice)
+        .when(refund_by(None, 1, 1851))
+        .then_refused(&Refusal::RefundTooLarge { left_minor: 1850 });
+    let history = [twice, vec![requested_by("b", 1, 1850)]].concat();
+    given::<Payment>(&history)
+        .when(refund_by(Some("b"), 2, 1))
+        .then_refused(&Refusal::RefundTooLarge { left_minor: 0 });
+    given::<Payment>(&history)
+        .when(refund_by(Some("z"), 2, 1))
+        .then_refused(&Refusal::RefundTooLarge { left_minor: 0 });
+    given::<Payment>(&history)
+        .when(refund_by(None, 2, 1850))
+        .then(&[requested_by("a", 2, 1850)]);
+}
+
+#[test]
+fn a_refund_of_an_older_log_means_the_first_attempt_that_brought_money() {
     let second = [and(declined("a")), vec![started("b"), got("b")]].concat();
-    assert_eq!(paying(&second), Some("b".into()));
+    let old = Event::RefundRequested {
+        refund_id: refund_id(1),
+        amount_minor: 1000,
+        reference: None,
+        reason: "broken".into(),
+    };
+    let payment = Payment::replay(second.iter().chain(&[old]));
+    let pending = payment.pending_refund(refund_id(1)).unwrap();
+    assert_eq!(pending.tried.attempt.reference, "b");
+}
+
+#[test]
+fn a_refund_that_the_provider_takes_on_gets_the_providers_name_once() {
+    let pending = [captured(), vec![requested(1, 1000)]].concat();
+    given::<Payment>(&pending)
+        .when(accept_refund(1))
+        .then(&[refund_accepted(1)]);
+    let history = [pending.clone(), vec![refund_accepted(1)]].concat();
+    given::<Payment>(&history).when(accept_refund(1)).then(&[]);
+    let payment = Payment::replay(&history);
+    let refund = payment.pending_refund(refund_id(1)).unwrap();
+    assert_eq!(refund.provider_reference, Some("r-1"));
+    for history in [captured(), [pending, vec![settled(1, 1000)]].concat()] {
+        given::<Payment>(&history)
+            .when(accept_refund(1))
+            .then_refused(&Refusal::NoSuchRefund);
+    }
+}
+
+#[test]
+fn a_reference_is_used_once() {
+    given::<Payment>(&and(declined("a")))
+        .when(Command::StartAttempt { attempt: attempt("a") })
+        .then_refused(&Refusal::ReferenceUsed { reference: "a".into() });
+}
+
+#[test]
+fn money_under_another_reference_is_not_ours() {
+    for history in [opened(), and(accepted("a")), and(declined("a")), voided()] {
+        let outcome = Outcome::Misnamed {
+            named: "z".into(),
+            received: gbp(1850),
+            provider_reference: "p-1".into(),
+        };
+        let misnamed = Event::Misnamed {
+            reference: "a".into(),
+            named: "z".into(),
+            provider_reference: "p-1".into(),
+            received: gbp(1850),
+        };
+        given::<Payment>(&history)
+            .when(Command::RecordOutcome { reference: "a".into(), outcome })
+            .then(std::slice::from_ref(&misnamed));
+        let payment = Payment::replay(history.iter().chain(&[misnamed]));
+        assert_eq!((payment.captured_minor(), payment.refundable_minor()), (0, 0));
+        assert_eq!(payment.attempt("a").unwrap().state, AttemptState::Mismatched);
+    }
 }
 
 fn terms() -> Terms {
@@ -334,7 +433,7 @@ fn voided() -> Vec<Event> {
 }
 
 fn accepts() -> Outcome {
-    Outcome::Accepted { provider_reference: "p-1".into() }
+    Outcome::Accepted { provider_reference: "p-1".into(), next_step: None }
 }
 
 fn declines() -> Outcome {
@@ -346,7 +445,8 @@ fn captures(received: Money) -> Outcome {
 }
 
 fn accepted(reference: &str) -> Event {
-    Event::AttemptAccepted { reference: reference.into(), provider_reference: "p-1".into() }
+    let (reference, provider_reference) = (reference.into(), "p-1".into());
+    Event::AttemptAccepted { reference, provider_reference, next_step: None }
 }
 
 fn declined(reference: &str) -> Event {
@@ -373,11 +473,29 @@ fn mismatched(reference: &str, received: Money) -> Event {
 }
 
 fn refund(name: u128, amount_minor: i64) -> Command {
-    Command::Refund { refund_id: refund_id(name), amount_minor, reason: "broken".into() }
+    refund_by(None, name, amount_minor)
+}
+
+fn refund_by(reference: Option<&str>, name: u128, amount_minor: i64) -> Command {
+    let (refund_id, reference) = (refund_id(name), reference.map(Into::into));
+    Command::Refund { refund_id, amount_minor, reference, reason: "broken".into() }
 }
 
 fn requested(name: u128, amount_minor: i64) -> Event {
-    Event::RefundRequested { refund_id: refund_id(name), amount_minor, reason: "broken".into() }
+    requested_by("a", name, amount_minor)
+}
+
+fn requested_by(reference: &str, name: u128, amount_minor: i64) -> Event {
+    let (refund_id, reference) = (refund_id(name), Some(reference.into()));
+    Event::RefundRequested { refund_id, amount_minor, reference, reason: "broken".into() }
+}
+
+fn accept_refund(name: u128) -> Command {
+    Command::AcceptRefund { refund_id: refund_id(name), provider_reference: "r-1".into() }
+}
+
+fn refund_accepted(name: u128) -> Event {
+    Event::RefundAccepted { refund_id: refund_id(name), provider_reference: "r-1".into() }
 }
 
 fn settle(name: u128) -> Command {

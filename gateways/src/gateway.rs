@@ -1,13 +1,21 @@
 //! What Daybook asks of every payment provider.
+//!
+//! 1. Every call may be repeated with the same reference, and acts once.
+//! 2. An answer is what the provider said, in our words. Where it said nothing that we know how to
+//!    read, there is no answer but a [`CallError`], and the outcome is unknown.
+//! 3. A webhook is a reason to ask, never the truth: what it is about is then verified.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{PaymentId, RefundId};
+use domain::attempt::Outcome;
+use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
-use domain::payment::Outcome;
-use domain::placing::PaymentMethod;
+use domain::placing::{Address, Customer, PaymentMethod};
 use futures::future::BoxFuture;
+
+pub use crate::capabilities::Capabilities;
+pub use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
 /// A call that takes longer has an unknown outcome, which is asked for later.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -17,16 +25,33 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Charge {
     /// The payment it belongs to.
     pub payment_id: PaymentId,
-    /// Our name for it at the provider.
+    /// The order it pays.
+    pub order_id: OrderId,
+    /// Our name for it at the provider: 26 letters and digits.
     pub reference: String,
+    /// The provider's own name for it, once it gave one.
+    pub provider_reference: Option<String>,
     /// What is to be paid.
     pub amount: Money,
     /// How.
     pub method: PaymentMethod,
     /// What the provider gave the customer's browser.
     pub token: Option<String>,
+    /// Who pays; known to providers that need it.
+    pub payer: Option<Box<Payer>>,
+    /// When the attempt was started.
+    pub started_at: DateTime<Utc>,
     /// After this nobody waits for it any more.
     pub pay_by: DateTime<Utc>,
+}
+
+/// Who pays, and where the goods go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// Name, email, telephone.
+    pub customer: Customer,
+    /// Where the goods go.
+    pub address: Address,
 }
 
 /// Money that goes back, as a provider needs to know it.
@@ -34,6 +59,8 @@ pub struct Charge {
 pub struct Payback {
     /// Our name for it at the provider.
     pub refund_id: RefundId,
+    /// The provider's own name for it, once it gave one.
+    pub provider_reference: Option<String>,
     /// The attempt that brought the money in.
     pub charge: Charge,
     /// How much.
@@ -44,7 +71,10 @@ pub struct Payback {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaybackOutcome {
     /// Taken on, undecided.
-    Pending,
+    Pending {
+        /// The provider's own name for it.
+        provider_reference: Option<String>,
+    },
     /// Paid out.
     Settled {
         /// The provider's own name for it.
@@ -52,25 +82,50 @@ pub enum PaybackOutcome {
     },
     /// Not paid out.
     Failed {
-        /// Normalised reason.
+        /// What the provider said.
         reason: String,
     },
+}
+
+/// What a provider that is asked about something says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<T> {
+    /// This is how it stands.
+    Said(T),
+    /// It has never heard of it: what we sent did not arrive.
+    NeverHeard,
 }
 
 /// Why a provider gave no answer. Its outcome is then unknown, never assumed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// It did not answer in time, or not in a form we know.
-    #[error("{gateway} gave no answer: {cause}")]
-    NoAnswer {
+    /// It did not answer in time, or not in a form we know; it may have acted all the same.
+    #[error("the outcome at {gateway} is unknown: {cause}")]
+    OutcomeUnknown {
         /// Which provider.
         gateway: &'static str,
         /// What happened instead.
         cause: String,
     },
+    /// It was not reached, or turned the call away before it did anything.
+    #[error("{gateway} was not reached: {cause}")]
+    NotSent {
+        /// Which provider.
+        gateway: &'static str,
+        /// What happened instead.
+        cause: String,
+    },
+    /// It does not take our credentials.
+    #[error("{gateway} does not take our credentials ({cause}); check its settings")]
+    Unauthorised {
+        /// Which provider.
+        gateway: &'static str,
+        /// What it said.
+        cause: String,
+    },
 }
 
-/// Something that a provider says of its own accord.
+/// Something that a provider says of its own accord in this process, as only the sandbox does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
     /// The provider's name for this message; repetitions carry the same.
@@ -83,29 +138,37 @@ pub struct Callback {
     pub outcome: Outcome,
 }
 
+/// What a call to a provider comes to.
+pub type Calling<'a, T> = BoxFuture<'a, Result<T, CallError>>;
+
 /// One payment provider.
 pub trait Gateway: Send + Sync {
-    /// Its name in bodies, events and settings.
+    /// Its name in bodies, events, settings and the address of its webhooks.
     fn name(&self) -> &'static str;
 
-    /// Whether it takes this token; the reason if not. Asked before an order is accepted.
-    fn accepts_token(&self, token: Option<&str>) -> Result<(), String>;
+    /// What it can do.
+    fn capabilities(&self) -> &'static Capabilities;
 
     /// Asks for the money. May be repeated with the same reference: it acts once.
-    fn initialize<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>>;
+    fn initialize<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Outcome>;
 
     /// Asks what became of an attempt.
-    fn verify<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>>;
+    fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>>;
 
     /// Gives money back. May be repeated with the same refund id: it acts once.
-    fn refund<'a>(
-        &'a self,
-        payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>>;
+    fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome>;
 
     /// Asks what became of a refund.
-    fn refund_status<'a>(
-        &'a self,
-        payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>>;
+    fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>>;
+
+    /// Whether webhooks of it can arrive, so that it has to be known whose references are.
+    fn takes_webhooks(&self) -> bool {
+        true
+    }
+
+    /// Whether a webhook comes from the provider, by its raw body and in constant time.
+    fn verify_webhook_signature(&self, delivery: &Delivery<'_>) -> Result<(), BadSignature>;
+
+    /// What a webhook is about.
+    fn parse_webhook_event(&self, delivery: &Delivery<'_>) -> Result<Notice, Unreadable>;
 }

@@ -5,13 +5,46 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::capabilities::Capabilities;
 use crate::gateway::{Callback, Gateway};
 use crate::sandbox::Sandbox;
+use crate::settings::{BadSetting, Environment};
+use crate::{flutterwave, mtn_momo, paystack, sslcommerz, stripe};
 
 /// The provider that is asked when none is named.
 pub const DEFAULT: &str = crate::sandbox::NAME;
 /// Callbacks that may wait to be taken down; a provider then waits as well.
 const CALLBACKS_MAX: usize = 10_000;
+
+type SwitchedOn = fn(&Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting>;
+
+/// A provider as it is before anybody switches it on.
+pub struct Provider {
+    /// Its name.
+    pub name: &'static str,
+    /// What it can do.
+    pub capabilities: &'static Capabilities,
+    /// Whether it takes this token; the reason if not. Asked before an order is accepted.
+    pub accepts_token: fn(Option<&str>) -> Result<(), String>,
+    /// Makes it of its settings; nothing if it has no credentials.
+    pub(crate) switched_on: SwitchedOn,
+}
+
+/// Every provider but the sandbox, which is always there: one line each.
+const PROVIDERS: [Provider; 5] = [
+    stripe::PROVIDER,
+    paystack::PROVIDER,
+    flutterwave::PROVIDER,
+    mtn_momo::PROVIDER,
+    sslcommerz::PROVIDER,
+];
+
+/// The provider of this name, on or off; the sandbox is none of them.
+pub fn provider(name: &str) -> Option<&'static Provider> {
+    const { &PROVIDERS }
+        .iter()
+        .find(|provider| provider.name == name)
+}
 
 /// Every provider that is switched on; clones share them.
 #[derive(Clone)]
@@ -20,9 +53,18 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The providers, and where their callbacks arrive.
-    pub fn new() -> (Self, mpsc::Receiver<Callback>) {
-        Self::of(|callbacks| vec![Arc::new(Sandbox::new(callbacks))])
+    /// The sandbox and whatever the environment has credentials for, and where callbacks arrive.
+    pub fn new(environment: &Environment) -> Result<(Self, mpsc::Receiver<Callback>), BadSetting> {
+        let switched_on = PROVIDERS
+            .iter()
+            .map(|provider| (provider.switched_on)(environment));
+        let mut others = switched_on
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(|callbacks| {
+            others.push(Arc::new(Sandbox::new(callbacks, environment)));
+            others
+        }))
     }
 
     /// These providers, made with what they send their callbacks to.

@@ -11,23 +11,43 @@
 //! | `poll_only` | pays, but says so only when asked |
 //! | `refund_fails` | pays at once, and cannot give it back |
 //!
+//! With `SANDBOX_WEBHOOK_SECRET` set it also takes webhooks, as real providers send them:
+//! `{"id": "evt_1", "reference": "01K..."}` with the header `Sandbox-Signature`, the HMAC-SHA256 of
+//! the raw body in hexadecimal.
+//!
 //! It keeps nothing: what became of a charge follows from the charge, so a restart loses nothing
 //! but callbacks that were on their way, as with any provider.
 
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use domain::attempt::Outcome;
 use domain::money::Money;
-use domain::payment::Outcome;
-use futures::future::{BoxFuture, FutureExt as _, ready};
+use futures::future::{FutureExt as _, ready};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::gateway::{CallError, Callback, Charge, Gateway, Payback, PaybackOutcome};
+use crate::capabilities::{Capabilities, Codes, Methods, Unit};
+use crate::gateway::{Callback, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
+use crate::secret::Secret;
+use crate::settings::Environment;
+use crate::signature::{from_hex, is_hmac_sha256, must};
+use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
 /// Its name.
 pub const NAME: &str = "sandbox";
 /// How long after the deadline a `late` payment comes.
 const LATE_BY: TimeDelta = TimeDelta::milliseconds(500);
+
+const CAPABILITIES: Capabilities = Capabilities {
+    currencies: Codes::All,
+    methods: Methods::All,
+    countries: Codes::All,
+    partial_refunds: true,
+    unit: Unit::Minor,
+    needs_payer: false,
+    signs_webhooks: true,
+};
 
 /// What a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +89,21 @@ impl Behaviour {
 /// The sandbox provider.
 pub struct Sandbox {
     callbacks: mpsc::Sender<Callback>,
+    webhook_secret: Option<Secret>,
+}
+
+/// A webhook.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    id: String,
+    reference: String,
 }
 
 impl Sandbox {
     /// A sandbox that sends its callbacks there.
-    pub fn new(callbacks: mpsc::Sender<Callback>) -> Self {
-        Self { callbacks }
+    pub fn new(callbacks: mpsc::Sender<Callback>, environment: &Environment) -> Self {
+        Self { callbacks, webhook_secret: environment.secret("SANDBOX_WEBHOOK_SECRET") }
     }
 
     /// What became of a charge by now; `None` while there is no word.
@@ -146,6 +175,10 @@ impl Sandbox {
     }
 }
 
+fn accepted(charge: &Charge) -> Outcome {
+    Outcome::Accepted { provider_reference: provider_reference(charge), next_step: None }
+}
+
 fn provider_reference(charge: &Charge) -> String {
     format!("sbx_{}", charge.reference)
 }
@@ -155,49 +188,60 @@ impl Gateway for Sandbox {
         NAME
     }
 
-    fn accepts_token(&self, token: Option<&str>) -> Result<(), String> {
-        Behaviour::of(token).map(|_| ()).ok_or_else(|| {
-            let names: Vec<&str> = TOKENS.iter().map(|(name, _)| *name).collect();
-            format!("the sandbox knows the tokens {}", names.join(", "))
-        })
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
     }
 
-    fn initialize<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
+    fn initialize<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Outcome> {
         self.call_back(charge);
-        let provider_reference = provider_reference(charge);
-        ready(Ok(Outcome::Accepted { provider_reference })).boxed()
+        ready(Ok(accepted(charge))).boxed()
     }
 
-    fn verify<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
-        let accepted = || Outcome::Accepted { provider_reference: provider_reference(charge) };
-        ready(Ok(Self::word(charge).unwrap_or_else(accepted))).boxed()
+    fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
+        let word = Self::word(charge).unwrap_or_else(|| accepted(charge));
+        ready(Ok(Found::Said(word))).boxed()
     }
 
-    fn refund<'a>(
-        &'a self,
-        payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
+    fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome> {
         ready(Ok(Self::payback_word(payback))).boxed()
     }
 
-    fn refund_status<'a>(
-        &'a self,
-        payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
-        ready(Ok(Self::payback_word(payback))).boxed()
+    fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
+        ready(Ok(Found::Said(Self::payback_word(payback)))).boxed()
+    }
+
+    fn takes_webhooks(&self) -> bool {
+        self.webhook_secret.is_some()
+    }
+
+    fn verify_webhook_signature(&self, delivery: &Delivery<'_>) -> Result<(), BadSignature> {
+        let setting = "SANDBOX_WEBHOOK_SECRET";
+        let secret = self.webhook_secret.as_ref();
+        let secret = secret.ok_or(BadSignature::NotConfigured { setting })?;
+        let signature = from_hex(delivery.header("sandbox-signature")?)?;
+        must(is_hmac_sha256(secret.reveal().as_bytes(), &[delivery.body], &signature))
+    }
+
+    fn parse_webhook_event(&self, delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
+        let Event { id, reference } = delivery.json()?;
+        Ok(Notice { key: id, about: About::Attempt { reference, provider_reference: None } })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::PaymentId;
+    use domain::ids::{OrderId, PaymentId};
     use domain::placing::PaymentMethod;
     use uuid::Uuid;
 
     fn charge(token: &str) -> Charge {
         Charge {
             payment_id: PaymentId(Uuid::from_u128(1)),
+            order_id: OrderId(Uuid::from_u128(2)),
+            provider_reference: None,
+            payer: None,
+            started_at: Utc::now(),
             reference: "01K0000000000000000000000A".to_owned(),
             amount: Money { minor: 1530, currency: "GBP".parse().unwrap() },
             method: PaymentMethod::CreditCard,
@@ -209,7 +253,7 @@ mod tests {
     /// Everything that a charge brings before its deadline, without being asked.
     async fn callbacks(token: &str) -> Vec<Callback> {
         let (sender, mut received) = mpsc::channel(10);
-        let sandbox = Sandbox::new(sender);
+        let sandbox = Sandbox::new(sender, &Environment::default());
         sandbox.initialize(&charge(token)).await.unwrap();
         drop(sandbox);
         let mut callbacks = Vec::new();
@@ -247,21 +291,13 @@ mod tests {
     #[tokio::test]
     async fn asking_finds_what_was_not_said_and_a_late_payment_only_after_its_deadline() {
         let (sender, _received) = mpsc::channel(10);
-        let sandbox = Sandbox::new(sender);
-        let is_captured = |outcome: Outcome| matches!(outcome, Outcome::Captured { .. });
+        let sandbox = Sandbox::new(sender, &Environment::default());
+        let is_captured =
+            |found: Found<Outcome>| matches!(found, Found::Said(Outcome::Captured { .. }));
         assert!(is_captured(sandbox.verify(&charge("poll_only")).await.unwrap()));
         assert!(!is_captured(sandbox.verify(&charge("silent")).await.unwrap()));
         assert!(!is_captured(sandbox.verify(&charge("late")).await.unwrap()));
         let passed = Charge { pay_by: Utc::now() - TimeDelta::hours(1), ..charge("late") };
         assert!(is_captured(sandbox.verify(&passed).await.unwrap()));
-    }
-
-    #[test]
-    fn a_token_that_it_does_not_know_is_named() {
-        let (sender, _received) = mpsc::channel(1);
-        let refusal = Sandbox::new(sender)
-            .accepts_token(Some("gold"))
-            .unwrap_err();
-        assert!(refusal.contains("poll_only"), "{refusal}");
     }
 }

@@ -90,6 +90,10 @@ impl Paying {
                     self.captured_minor = self.captured_minor.saturating_add(received.minor);
                 }
             }
+            payment::Event::Misnamed { reference, .. } => {
+                self.answered(reference);
+                self.mismatched = true;
+            }
             payment::Event::Declined { reference, .. } => self.answered(reference),
             payment::Event::Voided => self.voided = true,
             payment::Event::Refunded { amount_minor, .. } => {
@@ -97,6 +101,7 @@ impl Paying {
             }
             payment::Event::AttemptAccepted { .. }
             | payment::Event::RefundRequested { .. }
+            | payment::Event::RefundAccepted { .. }
             | payment::Event::RefundFailed { .. } => {}
         }
     }

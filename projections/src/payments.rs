@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId};
-use domain::payment::AttemptState;
+use domain::payment::{AttemptState, NextStep};
 use domain::placing::PaymentMethod;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -24,7 +24,7 @@ use self::fold::Payment;
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, Cursor, Page};
-use crate::paying::{PaymentStatus, RefundView};
+use crate::paying::{PaymentStatus, RefundState, RefundView};
 use crate::projection::Projection;
 
 /// The name of this read model.
@@ -46,11 +46,36 @@ pub struct AttemptView {
     /// The provider's own name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_reference: Option<String>,
+    /// What the customer has to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<NextStepView>,
     /// Why it was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
+}
+
+/// What the customer has to do before the provider can go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum NextStepView {
+    /// Pay on the provider's page.
+    Redirect {
+        /// Where.
+        url: String,
+    },
+    /// Agree on the telephone, where the provider has asked.
+    ApproveOnPhone,
+}
+
+impl From<NextStep> for NextStepView {
+    fn from(step: NextStep) -> Self {
+        match step {
+            NextStep::Redirect { url } => Self::Redirect { url },
+            NextStep::ApproveOnPhone => Self::ApproveOnPhone,
+        }
+    }
 }
 
 /// One payment.
@@ -82,6 +107,17 @@ pub struct PaymentView {
     pub opened_at: DateTime<Utc>,
     /// When it last moved.
     pub updated_at: DateTime<Utc>,
+}
+
+impl PaymentView {
+    /// Whether it is the provider's turn to say something.
+    pub fn waits_for_provider(&self) -> bool {
+        let is_open = |attempt: &AttemptView| {
+            matches!(attempt.status, AttemptState::Awaited | AttemptState::Accepted)
+        };
+        let is_pending = |refund: &RefundView| refund.status == RefundState::Pending;
+        self.attempts.iter().any(is_open) || self.refunds.iter().any(is_pending)
+    }
 }
 
 /// One payment; `None` until its money is asked for.

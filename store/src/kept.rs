@@ -90,7 +90,7 @@ impl Kept for Order {
 }
 
 impl Kept for Payment {
-    const STATE_SCHEMA: &'static str = "1-00436d1f";
+    const STATE_SCHEMA: &'static str = "2-141080c0";
     /// One attempt.
     const USUAL_HEAP_BYTES: usize = 250;
 

@@ -82,6 +82,12 @@ const PAYMENTS: [&[(&str, &str, &str)]; 1] = [&[
            "expected": {"minor": 1850, "currency": "GBP"},
            "received": {"minor": 1849, "currency": "GBP"}"#,
     ),
+    (
+        "payment.misnamed",
+        "1",
+        r#""reference": "A", "named": "Z", "provider_reference": "p-1",
+           "received": {"minor": 1850, "currency": "GBP"}"#,
+    ),
     ("payment.captured", "1", CAPTURED),
     ("payment.captured_again", "1", CAPTURED),
     ("payment.voided", "1", ""),
@@ -101,7 +107,13 @@ const PAYMENTS: [&[(&str, &str, &str)]; 1] = [&[
         "payment.refund_requested",
         "1",
         r#""refund_id": "00000000-0000-0000-0000-000000000002",
-        "amount_minor": 700, "reason": "broken""#,
+        "amount_minor": 700, "reference": "A", "reason": "broken""#,
+    ),
+    (
+        "payment.refund_accepted",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000002",
+        "provider_reference": "r-1""#,
     ),
     (
         "payment.refunded",

@@ -11,6 +11,7 @@
 
 pub mod log;
 pub mod servers;
+pub mod simulators;
 pub mod telling;
 pub mod wire;
 pub mod world;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use api::node::{Node, NodeSettings, Role};
+use gateways::settings::Environment;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -137,6 +138,7 @@ impl World {
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             sealing: None,
+            environment: Environment::default(),
         };
         adjust(&mut settings);
         let pool = PgPoolOptions::new()

@@ -6,6 +6,7 @@
 
 pub mod backlog;
 pub mod checkout;
+pub mod inbox;
 pub mod parked;
 pub mod providers;
 
@@ -14,3 +15,4 @@ mod derived;
 mod marks;
 mod polls;
 mod reading;
+mod references;

@@ -14,6 +14,9 @@ use crate::providers::NAME;
 /// Most questions taken up at a time.
 const DUE_MAX: usize = 1_000;
 
+/// How long somebody who looks at a payment may have to wait until its provider is asked.
+const SOON_SECONDS: f64 = 2.0;
+
 /// When a provider that has said nothing is asked: after these pauses, the last one for ever.
 #[derive(Debug, Clone)]
 pub struct Pauses(Vec<Duration>);
@@ -190,6 +193,21 @@ impl Rows<'_> {
         self.kinds.push(subject.kind());
         self.due_at.push(due_at);
     }
+}
+
+/// Brings the questions about a payment forward, because somebody looks at it: a provider is asked
+/// at most every few seconds however often they look, and later questions keep their pauses.
+pub async fn ask_soon(pool: &PgPool, payment_id: PaymentId) -> sqlx::Result<()> {
+    sqlx::query(
+        "update provider_polls \
+         set due_at = now() + make_interval(secs => $2), asked = greatest(asked - 1, 0) \
+         where payment_id = $1 and called and now() + make_interval(secs => $2) < due_at",
+    )
+    .bind(payment_id.0)
+    .bind(SOON_SECONDS)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Which questions are not to be looked for.

@@ -44,8 +44,8 @@ use self::lanes::{Call, Lanes, Why};
 use crate::bells::{every, told_to_stop};
 use crate::derived::Cause;
 use crate::marks::{self, Mark};
-pub use crate::polls::Pauses;
 use crate::polls::{self, Full, Note, Poll, Subject};
+pub use crate::polls::{Pauses, ask_soon};
 use crate::reading;
 
 /// Its name among the workers.
@@ -193,11 +193,14 @@ impl Desk {
         if let payment::Event::AttemptStarted(attempt) = event {
             return attempt.choice.gateway.clone();
         }
+        let payment::Event::RefundRequested { refund_id, .. } = event else {
+            return String::new();
+        };
         let payment = payment_id.to_string();
         match self.providers.journal.decided::<Payment>(&payment).await {
             Ok((payment, _)) => payment
-                .paying_attempt()
-                .map_or_else(String::new, |attempt| attempt.choice.gateway.clone()),
+                .pending_refund(*refund_id)
+                .map_or_else(String::new, |refund| refund.tried.attempt.choice.gateway.clone()),
             Err(error) => {
                 tracing::warn!(payment.id = payment, %error, "whose refund this is will be seen");
                 String::new()
@@ -269,6 +272,7 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         E::Captured { reference, .. }
         | E::CapturedAgain { reference, .. }
         | E::Mismatched { reference, .. }
+        | E::Misnamed { reference, .. }
         | E::Declined { reference, .. } => {
             Some(Subject::Attempt { payment_id, reference: reference.clone() })
         }
@@ -279,6 +283,7 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,
     }
 }

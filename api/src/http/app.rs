@@ -4,11 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateways::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
 use store::journal::Journal;
+use workers::inbox::Inbox;
 
 use super::health::Readiness;
 use super::offers::Offers;
@@ -53,6 +55,10 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// The payment providers.
+    pub registry: Registry,
+    /// Where what they say is stored.
+    pub inbox: Inbox,
     /// Which commands are running.
     pub turns: Turns,
 }

@@ -255,7 +255,7 @@ fn parse<'b, B: Body>(headers: &HeaderMap, bytes: &'b [u8]) -> Result<Json<'b>, 
     json::parse(bytes).map_err(|error| Problem::malformed_json(error.to_string()))
 }
 
-async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Problem> {
     let bytes = axum::body::to_bytes(body, bytes_max).await;
     bytes.map_err(|error| {
         let too_large = std::error::Error::source(&error)

@@ -83,7 +83,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     if !path.starts_with(BASE) {
         return;
     }
-    let is_command = method != "get";
+    // Providers send webhooks in their own form, with their own signature.
+    let is_webhook = path.contains("/webhooks/");
+    let is_command = method != "get" && !is_webhook;
     let for_staff = operation.contains_key("security");
     if !for_staff {
         // Open to guests; commands look at a token where there is one.
@@ -96,11 +98,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     }
     let known = |status: u16| match status {
         400 | 500 | 503 => true,
-        401 => for_staff || is_command,
+        401 => for_staff || is_command || is_webhook,
         403 => is_command && path.ends_with("/orders"),
         404 => path.contains('{'),
-        409 | 412 | 413 | 415 | 422 => is_command,
-        304 => !is_command && path.contains('{') && !path.ends_with("timeline"),
+        413 => is_command || is_webhook,
+        409 | 412 | 415 | 422 => is_command,
+        304 => !is_command && !is_webhook && path.contains('{') && !path.ends_with("timeline"),
         _ => false,
     };
     add_parameters(path, is_command, operation);
@@ -123,6 +126,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
 
 fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Value>) {
     let names: &[&str] = match is_command {
+        _ if path.contains("/webhooks/") => &["RequestId", "TraceParent"],
         true if path.ends_with("/orders") => {
             &["IdempotencyKey", "Prefer", "RequestId", "TraceParent"]
         }
@@ -138,6 +142,9 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
 }
 
 fn headers_of(path: &str, is_command: bool) -> Value {
+    if path.contains("/webhooks/") {
+        return json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
+    }
     let mut names = vec!["X-Request-Id", "traceparent", "Daybook-Position"];
     if is_command {
         names.push("Idempotent-Replayed");

@@ -61,7 +61,7 @@ impl Body for OrderBody {
         let shipping_address = fields.object("shipping_address", address);
         let currency = fields.currency("currency");
         let shipping_cost = fields.optional_money("shipping_cost", currency);
-        let payment = paying::read(fields);
+        let payment = paying::read(fields, currency);
         let placed_at = fields.optional_instant("placed_at");
         let items = fields.list("items", LINES_MAX, |item| item_in(item, currency));
         let staff_only = given(fields, &["placed_at"]);

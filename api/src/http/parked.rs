@@ -91,9 +91,9 @@ async fn page(
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor {
-    at: DateTime<Utc>,
-    id: Uuid,
+pub(crate) struct Cursor {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) id: Uuid,
 }
 
 impl fmt::Display for Cursor {

@@ -7,7 +7,9 @@ use chrono::Utc;
 use domain::order::Order;
 use domain::payment::{self, Attempt, AttemptState, Payment};
 use domain::placing::PaymentChoice;
-use projections::payments::{self, PaymentView};
+use projections::MoneyView;
+use projections::PaymentStatus;
+use projections::payments::{self, NextStepView, PaymentView};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -44,7 +46,7 @@ pub(crate) struct Starting(PaymentChoice);
 
 impl Body for Starting {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        paying::read(fields).map(Self)
+        paying::read(fields, None).map(Self)
     }
 }
 
@@ -100,6 +102,75 @@ fn reference(id: Uuid) -> String {
             char::from(CROCKFORD[five])
         })
         .collect()
+}
+
+/// What there is to pay, and how.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToPayView {
+    /// The payment
+    payment_id: Uuid,
+    /// What is asked for
+    amount: MoneyView,
+    /// Where the money stands
+    payment_status: PaymentStatus,
+    /// Of the last attempt: `awaited`, `accepted`, `captured`, `declined` or `mismatched`
+    #[schema(value_type = String, example = "accepted")]
+    status: AttemptState,
+    /// Our name for the last attempt at the payment provider
+    reference: String,
+    /// The provider
+    gateway: String,
+    /// What the customer has to do now, if anything
+    next_step: Option<NextStepView>,
+    /// Why the last attempt was declined, if it was
+    reason: Option<String>,
+}
+
+/// Show what there is to pay
+///
+/// Where the customer is to go, or what has become of the last attempt. Open to whoever knows the
+/// order's id. Looking makes sure that a silent provider is asked.
+#[utoipa::path(
+    get, path = "/orders/{id}/payment", tag = "payments",
+    params(("id" = Uuid, Path, description = "The order")),
+    responses((status = 200, description = "The last attempt", body = ToPayView))
+)]
+pub(crate) async fn show_to_pay(
+    State(app): State<App>,
+    OfOrder(order_id): OfOrder,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
+    let (order, _) = app.journal.load::<Order>(&order_id.to_string()).await?;
+    let payment = match order.payment_id() {
+        Some(payment_id) => payments::by_id(app.read_models.reads(), payment_id).await?,
+        None => return Err(Problem::not_found("order").at(position)),
+    };
+    let payment = payment.ok_or_else(|| Problem::not_found("payment").at(position))?;
+    if payment.waits_for_provider() {
+        workers::providers::ask_soon(&app.pool, payment.payment_id).await?;
+    }
+    let version = payment.version;
+    let view = ToPayView::of(payment).ok_or_else(|| Problem::not_found("payment"))?;
+    Ok(asking.show_versioned(position, version, &view))
+}
+
+impl ToPayView {
+    fn of(mut payment: PaymentView) -> Option<Self> {
+        let last = payment.attempts.pop()?;
+        Some(Self {
+            payment_id: payment.payment_id.0,
+            amount: payment.amount,
+            payment_status: payment.status,
+            status: last.status,
+            reference: last.reference,
+            gateway: last.gateway,
+            next_step: last.next_step,
+            reason: last.reason,
+        })
+    }
 }
 
 /// List payments

@@ -55,6 +55,7 @@ impl From<&payment::Refusal> for Problem {
             R::AlreadyCaptured => (STATE, "payment_already_captured"),
             R::AlreadyVoided => (STATE, "payment_already_voided"),
             R::AttemptAwaited { .. } => (STATE, "payment_attempt_awaited"),
+            R::ReferenceUsed { .. } => (STATE, "reference_used"),
             R::TooManyAttempts => (STATE, "too_many_attempts"),
             R::UnknownAttempt { .. } => (GONE, "unknown_attempt"),
             R::RefundExists => (STATE, "refund_exists"),

@@ -115,7 +115,7 @@ impl Progress {
                 self.method = attempt.choice.method;
                 self.gateway.clone_from(&attempt.choice.gateway);
             }
-            payment::Event::RefundRequested { refund_id, amount_minor, reason } => {
+            payment::Event::RefundRequested { refund_id, amount_minor, reason, .. } => {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             payment::Event::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
@@ -124,6 +124,8 @@ impl Progress {
             }
             payment::Event::Opened(_)
             | payment::Event::AttemptAccepted { .. }
+            | payment::Event::Misnamed { .. }
+            | payment::Event::RefundAccepted { .. }
             | payment::Event::Captured { .. }
             | payment::Event::CapturedAgain { .. }
             | payment::Event::Mismatched { .. }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId};
 use domain::money::Money;
-use domain::payment::{self, Attempt, AttemptState};
+use domain::payment::{self, Attempt, AttemptState, NextStep};
 use domain::placing::PaymentMethod;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -25,6 +25,9 @@ struct Tried {
     gateway: String,
     state: AttemptState,
     provider_reference: Option<String>,
+    // Rows of older builds have none.
+    #[serde(default)]
+    next_step: Option<NextStep>,
     reason: Option<String>,
     started_at: DateTime<Utc>,
 }
@@ -77,11 +80,12 @@ impl Payment {
         self.updated_at = storable::instant(recorded.recorded_at);
         self.paying.take(event);
         match event {
-            E::Opened(_) | E::Voided => {}
+            E::Opened(_) | E::Voided | E::RefundAccepted { .. } => {}
             E::AttemptStarted(attempt) => self.attempts.push(Tried::of(attempt)),
-            E::AttemptAccepted { reference, provider_reference } => {
+            E::AttemptAccepted { reference, provider_reference, next_step } => {
                 self.answer(reference, AttemptState::Accepted, |tried| {
                     tried.provider_reference = Some(provider_reference.clone());
+                    tried.next_step.clone_from(next_step);
                 });
             }
             E::Captured { reference, provider_reference, .. }
@@ -96,12 +100,17 @@ impl Payment {
                     tried.reason = Some(format!("{received} came in, not {expected}"));
                 });
             }
+            E::Misnamed { reference, named, .. } => {
+                self.answer(reference, AttemptState::Mismatched, |tried| {
+                    tried.reason = Some(format!("the provider spoke of {named}"));
+                });
+            }
             E::Declined { reference, reason } => {
                 self.answer(reference, AttemptState::Declined, |tried| {
                     tried.reason = Some(reason.clone());
                 });
             }
-            E::RefundRequested { refund_id, amount_minor, reason } => {
+            E::RefundRequested { refund_id, amount_minor, reason, .. } => {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             E::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
@@ -141,8 +150,9 @@ impl Payment {
         for tried in &mut self.attempts {
             if tried.reference == reference {
                 tried.state = state;
-                // What an earlier answer gave as its reason is overtaken.
+                // What an earlier answer gave as its reason or asked for is overtaken.
                 tried.reason = None;
+                tried.next_step = None;
                 with(tried);
             }
         }
@@ -157,6 +167,7 @@ impl Tried {
             gateway: attempt.choice.gateway.clone(),
             state: AttemptState::Awaited,
             provider_reference: None,
+            next_step: None,
             reason: None,
             started_at: attempt.started_at,
         }
@@ -169,6 +180,7 @@ impl Tried {
             gateway: self.gateway,
             status: self.state,
             provider_reference: self.provider_reference,
+            next_step: self.next_step.map(Into::into),
             reason: self.reason,
             started_at: self.started_at,
         }

@@ -294,7 +294,7 @@ impl Steps {
     fn get_paid(&mut self) {
         let total = self.tale.placing.total();
         self.ask_for_money();
-        self.answer(1, Outcome::Accepted { provider_reference: "px".into() });
+        self.answer(1, Outcome::Accepted { next_step: None, provider_reference: "px".into() });
         self.capture(1, total);
         self.order(Ask::Confirm { captured: total });
     }
@@ -356,7 +356,7 @@ impl Steps {
     /// The payment's side of an order's refund, and the order hearing of it.
     fn pay_back(&mut self, number: u128, amount_minor: i64) {
         let refund_id = self.tale.refund(number);
-        self.pay(Pay::Refund { refund_id, amount_minor, reason: "broken".into() });
+        self.pay(Pay::Refund { refund_id, amount_minor, reference: None, reason: "broken".into() });
         self.pay(Pay::SettleRefund { refund_id, provider_reference: "rx".into() });
         self.order(Ask::SettleRefund { refund_id });
     }
@@ -364,7 +364,12 @@ impl Steps {
     /// Money that never belonged to the order.
     fn pay_back_unasked(&mut self, amount_minor: i64) {
         let refund_id = self.tale.refund(9);
-        self.pay(Pay::Refund { refund_id, amount_minor, reason: "not ours".into() });
+        self.pay(Pay::Refund {
+            refund_id,
+            amount_minor,
+            reference: None,
+            reason: "not ours".into(),
+        });
         self.pay(Pay::SettleRefund { refund_id, provider_reference: "rx".into() });
     }
 
@@ -385,7 +390,7 @@ impl Steps {
         let refund_id = self.tale.refund(0);
         let (amount_minor, reason) = (77, "account closed".to_owned());
         self.refund(0, refunding::Ask::Amount(amount_minor));
-        self.pay(Pay::Refund { refund_id, amount_minor, reason: "broken".into() });
+        self.pay(Pay::Refund { refund_id, amount_minor, reference: None, reason: "broken".into() });
         self.pay(Pay::FailRefund { refund_id, reason: reason.clone() });
         self.order(Ask::FailRefund { refund_id, reason });
         self.refund(1, refunding::Ask::Amount(amount_minor));

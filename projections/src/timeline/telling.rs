@@ -106,12 +106,21 @@ impl Teller {
             E::Mismatched { reference, expected, received, .. } => {
                 format!("{received} captured by {}, not {expected}", self.gateway(reference))
             }
+            E::Misnamed { reference, named, .. } => {
+                format!(
+                    "{} was asked about {reference} and spoke of {named}",
+                    self.gateway(reference)
+                )
+            }
             E::Declined { reference, reason } => {
                 format!("declined by {}: {reason}", self.gateway(reference))
             }
             E::Voided => "no more money is asked for".to_owned(),
             E::RefundRequested { amount_minor, reason, .. } => {
                 format!("{} to go back: {reason}", self.amount(*amount_minor))
+            }
+            E::RefundAccepted { provider_reference, .. } => {
+                format!("the provider has taken the refund on as {provider_reference}")
             }
             E::Refunded { amount_minor, .. } => {
                 format!("{} went back", self.amount(*amount_minor))

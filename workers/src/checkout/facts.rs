@@ -46,11 +46,16 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
     use payment::Event as E;
     match event {
         E::Captured { received, .. } => Some(Fact::PaymentCaptured { received: *received }),
-        E::CapturedAgain { received, .. } => {
-            Some(Fact::PaymentCapturedAgain { received: *received })
+        E::CapturedAgain { reference, received, .. } => {
+            Some(Fact::PaymentCapturedAgain { reference: reference.clone(), received: *received })
         }
-        E::Mismatched { expected, received, .. } => {
-            Some(Fact::PaymentMismatched { expected: *expected, received: *received })
+        E::Mismatched { reference, expected, received, .. } => Some(Fact::PaymentMismatched {
+            reference: reference.clone(),
+            expected: *expected,
+            received: *received,
+        }),
+        E::Misnamed { reference, named, .. } => {
+            Some(Fact::PaymentMisnamed { reference: reference.clone(), named: named.clone() })
         }
         E::Declined { .. } => Some(Fact::PaymentDeclined),
         E::Refunded { refund_id, .. } => Some(Fact::PaymentRefunded { refund_id: *refund_id }),
@@ -61,6 +66,7 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,
     }
 }

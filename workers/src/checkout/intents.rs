@@ -113,9 +113,9 @@ impl Executor {
             Intent::VoidPayment(payment_id) => {
                 self.void(step("void payment".to_owned()), payment_id).await
             }
-            Intent::RefundPayment { payment_id, refund_id, amount_minor, reason } => {
+            Intent::RefundPayment { payment_id, refund_id, reference, amount_minor, reason } => {
                 let step = Step { reason: Some(&reason), ..step("refund payment".to_owned()) };
-                self.refund(step, payment_id, refund_id, amount_minor, reason.clone())
+                self.refund(step, payment_id, refund_id, (amount_minor, reference), reason.clone())
                     .await
             }
             Intent::CallStaff { reason } => {
@@ -227,14 +227,14 @@ impl Executor {
         mut step: Step<'_>,
         payment_id: PaymentId,
         refund_id: Option<RefundId>,
-        amount_minor: i64,
+        (amount_minor, reference): (i64, Option<String>),
         reason: String,
     ) -> Result<Answer, ExecuteError> {
         let own = RefundId(step.cause.leads_to("own refund"));
         let done = refund_id.map_or(Answer::OwnRefund(own), |_| Answer::Done);
         let refund_id = refund_id.unwrap_or(own);
         step.name = format!("refund payment {refund_id}");
-        let command = payment::Command::Refund { refund_id, amount_minor, reason };
+        let command = payment::Command::Refund { refund_id, amount_minor, reference, reason };
         Ok(
             match self
                 .must::<Payment>(&payment_id.to_string(), step, command)

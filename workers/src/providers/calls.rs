@@ -8,12 +8,15 @@
 use std::sync::Arc;
 
 use chrono::Utc;
+use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
-use domain::payment::{self, AttemptState, Outcome, Payment};
+use domain::order;
+use domain::payment::{self, AttemptState, Outcome, Payment, Tried};
 use gateways::gateway::{
-    CALL_TIMEOUT, CallError, Callback, Charge, Gateway, Payback, PaybackOutcome,
+    CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payback, PaybackOutcome, Payer,
 };
+use gateways::reason::Reason;
 use store::command::{ExecuteError, Verdict};
 use uuid::Uuid;
 
@@ -21,6 +24,7 @@ use super::lanes::{Call, Ended, Why};
 use super::{Providers, RETRY_PAUSE};
 use crate::derived::{self, Cause};
 use crate::polls::Subject;
+use crate::references;
 
 /// Times that something is tried while the journal is away; it is asked for after that.
 const TRIES_MAX: u32 = 20;
@@ -107,26 +111,25 @@ impl Providers {
         reference: &str,
         why: &Why,
     ) -> Result<bool, ExecuteError> {
-        if let Some(Errand { order_id, gateway, what: charge }) =
-            self.charge(payment_id, reference).await?
-        {
+        let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
+        if let Some(errand) = self.charge(payment_id, reference, awaited).await? {
             let answer = match why {
-                Why::Event { .. } => in_time(gateway.initialize(&charge)).await,
+                Why::Event { .. } => self.initialize(&errand).await,
                 // After the deadline nobody waits for it; but it may have been made before a crash.
-                Why::Late if Utc::now() <= charge.pay_by => {
-                    in_time(gateway.initialize(&charge)).await
-                }
-                Why::Late | Why::Silence { .. } => in_time(gateway.verify(&charge)).await,
+                Why::Late if Utc::now() <= errand.what.pay_by => self.initialize(&errand).await,
+                Why::Late | Why::Silence { .. } => self.verify(&errand).await,
             };
             if let Some(outcome) = answer {
                 let (cause, name) = why.step("initialized", derived::id(payment_id.0, reference));
+                let order_id = errand.order_id;
                 let step = Step { payment_id, order_id, cause: &cause, name: &name };
                 self.tell(step, said_of_attempt(reference, outcome)).await?;
             }
         }
         self.is_open(payment_id, why, |payment| {
-            let attempt = payment.attempt(reference);
-            matches!(attempt, Some((_, AttemptState::Awaited | AttemptState::Accepted)))
+            payment
+                .attempt(reference)
+                .is_some_and(|tried| awaited(tried.state))
         })
         .await
     }
@@ -138,21 +141,149 @@ impl Providers {
         refund_id: RefundId,
         why: &Why,
     ) -> Result<bool, ExecuteError> {
-        if let Some(Errand { order_id, gateway, what: payback }) =
-            self.payback(payment_id, refund_id).await?
-        {
+        if let Some(errand) = self.payback(payment_id, refund_id).await? {
             let answer = match why {
-                Why::Event { .. } | Why::Late => in_time(gateway.refund(&payback)).await,
-                Why::Silence { .. } => in_time(gateway.refund_status(&payback)).await,
+                Why::Event { .. } | Why::Late => self.refund(&errand).await,
+                Why::Silence { .. } => self.refund_status(&errand).await,
             };
             if let Some(command) = answer.and_then(|answer| said_of_refund(refund_id, answer)) {
                 let (cause, name) = why.step("refunded", refund_id.0);
+                let order_id = errand.order_id;
                 let step = Step { payment_id, order_id, cause: &cause, name: &name };
                 self.tell(step, command).await?;
             }
         }
-        self.is_open(payment_id, why, |payment| payment.pending_refund_minor(refund_id).is_some())
+        self.is_open(payment_id, why, |payment| payment.pending_refund(refund_id).is_some())
             .await
+    }
+
+    /// Asks what became of an attempt because somebody said that something had; a decline may have
+    /// been followed by money. Whether there is an answer in the log now, or none is needed.
+    pub(crate) async fn ask_again(
+        &self,
+        payment_id: PaymentId,
+        reference: &str,
+        provider_reference: Option<String>,
+        key: &str,
+    ) -> Result<bool, ExecuteError> {
+        let may_change = |state| match state {
+            AttemptState::Awaited | AttemptState::Accepted | AttemptState::Declined => true,
+            AttemptState::Captured | AttemptState::Mismatched => false,
+        };
+        let Some(mut errand) = self.charge(payment_id, reference, may_change).await? else {
+            return Ok(true);
+        };
+        if provider_reference.is_some() {
+            errand.what.provider_reference = provider_reference;
+        }
+        let outcome = match in_time(errand.gateway.verify(&errand.what)).await {
+            Some(Found::Said(outcome)) => outcome,
+            // Nothing begins because somebody says that something has: least of all what is over.
+            Some(Found::NeverHeard) => return Ok(true),
+            None => return Ok(false),
+        };
+        let cause = Cause::named(derived::id(payment_id.0, key));
+        let order_id = errand.order_id;
+        let step = Step { payment_id, order_id, cause: &cause, name: &name_of(&outcome) };
+        self.tell(step, said_of_attempt(reference, outcome)).await?;
+        Ok(true)
+    }
+
+    /// The same of a refund.
+    pub(crate) async fn ask_again_about_refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        key: &str,
+    ) -> Result<bool, ExecuteError> {
+        let Some(errand) = self.payback(payment_id, refund_id).await? else {
+            return Ok(true);
+        };
+        let Some(answer) = self.refund_status(&errand).await else {
+            return Ok(false);
+        };
+        if let Some(command) = said_of_refund(refund_id, answer) {
+            let cause = Cause::named(derived::id(refund_id.0, key));
+            let (order_id, name) = (errand.order_id, format!("{command:?}"));
+            let step = Step { payment_id, order_id, cause: &cause, name: &name };
+            self.tell(step, command).await?;
+        }
+        Ok(true)
+    }
+
+    /// Refunds through this attempt that still wait for their provider.
+    pub(crate) async fn pending_refunds(
+        &self,
+        payment_id: PaymentId,
+        reference: &str,
+    ) -> Result<Vec<RefundId>, ExecuteError> {
+        let (payment, _) = self
+            .journal
+            .decided::<Payment>(&payment_id.to_string())
+            .await?;
+        let is_through = |refund_id: &RefundId| {
+            let refund = payment.pending_refund(*refund_id);
+            refund.is_some_and(|refund| refund.tried.attempt.reference == reference)
+        };
+        Ok(payment.pending_refunds().filter(is_through).collect())
+    }
+
+    async fn initialize(&self, errand: &Errand<Charge>) -> Option<Outcome> {
+        let Errand { gateway, what: charge, .. } = errand;
+        if !self
+            .are_known(gateway, charge.payment_id, &charge.reference)
+            .await
+        {
+            return None;
+        }
+        in_time(gateway.initialize(charge)).await
+    }
+
+    async fn verify(&self, errand: &Errand<Charge>) -> Option<Outcome> {
+        let Errand { gateway, what: charge, .. } = errand;
+        match in_time(gateway.verify(charge)).await? {
+            Found::Said(outcome) => Some(outcome),
+            // What we sent did not arrive: it is sent again while somebody waits for it.
+            Found::NeverHeard if Utc::now() <= charge.pay_by => self.initialize(errand).await,
+            Found::NeverHeard => Some(Reason::Expired.declines()),
+        }
+    }
+
+    async fn refund(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
+        let Errand { gateway, what: payback, .. } = errand;
+        let name = payback.refund_id.to_string();
+        if !self
+            .are_known(gateway, payback.charge.payment_id, &name)
+            .await
+        {
+            return None;
+        }
+        in_time(gateway.refund(payback)).await
+    }
+
+    async fn refund_status(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
+        match in_time(errand.gateway.refund_status(&errand.what)).await? {
+            Found::Said(outcome) => Some(outcome),
+            Found::NeverHeard => self.refund(errand).await,
+        }
+    }
+
+    /// Before a provider hears a name of ours it is written down whose it is, so that it is known
+    /// by the time the provider speaks of it.
+    async fn are_known(
+        &self,
+        gateway: &Arc<dyn Gateway>,
+        payment_id: PaymentId,
+        reference: &str,
+    ) -> bool {
+        if !gateway.takes_webhooks() {
+            return true;
+        }
+        let kept = references::keep(&self.pool, gateway.name(), reference, payment_id).await;
+        if let Err(error) = &kept {
+            tracing::warn!(payment.id = %payment_id, %error, "a provider is called later");
+        }
+        kept.is_ok()
     }
 
     /// Whether a question stays open, by the log itself. What an event asked for is closed by the
@@ -180,41 +311,67 @@ impl Providers {
         &self,
         payment_id: PaymentId,
         reference: &str,
+        is_asked: impl Fn(AttemptState) -> bool + Send,
     ) -> Result<Option<Errand<Charge>>, ExecuteError> {
         let (payment, _) = self
             .journal
             .decided::<Payment>(&payment_id.to_string())
             .await?;
-        Ok(match payment.attempt(reference) {
-            Some((_, AttemptState::Awaited | AttemptState::Accepted)) => {
-                self.charge_of(payment_id, &payment, reference)
+        match payment.attempt(reference) {
+            Some(tried) if is_asked(tried.state) => {
+                self.charge_of(payment_id, &payment, tried).await
             }
-            _ => None,
-        })
+            Some(_) | None => Ok(None),
+        }
     }
 
-    fn charge_of(
+    async fn charge_of(
         &self,
         payment_id: PaymentId,
         payment: &Payment,
-        reference: &str,
-    ) -> Option<Errand<Charge>> {
-        let (attempt, _) = payment.attempt(reference)?;
-        let terms = payment.terms()?;
+        tried: &Tried,
+    ) -> Result<Option<Errand<Charge>>, ExecuteError> {
+        let Some(terms) = payment.terms() else {
+            return Ok(None);
+        };
+        let attempt = &tried.attempt;
         let name = &attempt.choice.gateway;
         let Some(gateway) = self.registry.get(name) else {
             tracing::error!(payment.id = %payment_id, gateway = name, "no such gateway is switched on");
-            return None;
+            return Ok(None);
+        };
+        let payer = if gateway.capabilities().needs_payer {
+            self.payer(terms.order_id).await?
+        } else {
+            None
         };
         let charge = Charge {
             payment_id,
+            order_id: terms.order_id,
             reference: attempt.reference.clone(),
+            provider_reference: tried.provider_reference.clone(),
             amount: terms.amount,
             method: attempt.choice.method,
             token: attempt.choice.token.clone(),
+            payer,
+            started_at: attempt.started_at,
             pay_by: terms.pay_by,
         };
-        Some(Errand { order_id: terms.order_id, gateway: Arc::clone(gateway), what: charge })
+        let (order_id, gateway) = (terms.order_id, Arc::clone(gateway));
+        Ok(Some(Errand { order_id, gateway, what: charge }))
+    }
+
+    /// Who pays, as the order says; payments do not know.
+    async fn payer(&self, order_id: OrderId) -> Result<Option<Box<Payer>>, ExecuteError> {
+        let events = store::log::of_aggregate(&self.pool, "order", &order_id.to_string()).await;
+        let events = events.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+        Ok(events.iter().find_map(|recorded| match &recorded.event {
+            Event::Order(order::Event::Placed(placing)) => Some(Box::new(Payer {
+                customer: placing.customer.clone(),
+                address: placing.shipping_address.clone(),
+            })),
+            _ => None,
+        }))
     }
 
     /// A pending refund as its provider knows it; `None` if it is not pending any more.
@@ -227,15 +384,18 @@ impl Providers {
             .journal
             .decided::<Payment>(&payment_id.to_string())
             .await?;
-        let Some(minor) = payment.pending_refund_minor(refund_id) else {
+        let Some(refund) = payment.pending_refund(refund_id) else {
             return Ok(None);
         };
-        let errand = payment
-            .paying_attempt()
-            .and_then(|attempt| self.charge_of(payment_id, &payment, &attempt.reference));
+        let errand = self.charge_of(payment_id, &payment, refund.tried).await?;
         Ok(errand.map(|Errand { order_id, gateway, what: charge }| {
-            let amount = Money { minor, currency: charge.amount.currency };
-            Errand { order_id, gateway, what: Payback { refund_id, charge, amount } }
+            let payback = Payback {
+                refund_id,
+                provider_reference: refund.provider_reference.map(ToOwned::to_owned),
+                amount: Money { minor: refund.amount_minor, currency: charge.amount.currency },
+                charge,
+            };
+            Errand { order_id, gateway, what: payback }
         }))
     }
 
@@ -268,10 +428,18 @@ fn said_of_attempt(reference: &str, outcome: Outcome) -> payment::Command {
     payment::Command::RecordOutcome { reference: reference.to_owned(), outcome }
 }
 
-/// What there is to take down; nothing while the provider is undecided.
+/// A name for a step that is the same for the same word only.
+fn name_of(outcome: &Outcome) -> String {
+    format!("{outcome:?}")
+}
+
+/// What there is to take down; nothing while the provider is undecided and has no name for it.
 fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment::Command> {
     match answer {
-        PaybackOutcome::Pending => None,
+        PaybackOutcome::Pending { provider_reference } => {
+            let provider_reference = provider_reference?;
+            Some(payment::Command::AcceptRefund { refund_id, provider_reference })
+        }
         PaybackOutcome::Settled { provider_reference } => {
             Some(payment::Command::SettleRefund { refund_id, provider_reference })
         }
@@ -285,8 +453,12 @@ fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment
 async fn in_time<T>(call: impl Future<Output = Result<T, CallError>>) -> Option<T> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error @ CallError::Unauthorised { .. })) => {
+            tracing::error!(%error, "nothing can be paid there until its settings are right");
+            None
+        }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the outcome is unknown and will be asked for");
+            tracing::warn!(%error, "a provider gave no answer and will be asked again");
             None
         }
         Err(_elapsed) => {

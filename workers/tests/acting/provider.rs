@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use domain::attempt::Outcome;
 use domain::ids::PaymentId;
-use domain::payment::Outcome;
-use futures::future::{BoxFuture, FutureExt as _, pending, ready};
-use gateways::gateway::{CallError, Callback, Charge, Gateway, Payback, PaybackOutcome};
+use futures::future::{FutureExt as _, pending, ready};
+use gateways::capabilities::{Capabilities, Codes, Methods, Unit};
+use gateways::gateway::{
+    BadSignature, Callback, Calling, Charge, Delivery, Found, Gateway, Notice, Payback,
+    PaybackOutcome, Unreadable,
+};
 use tokio::sync::{Notify, mpsc};
 
 use crate::world::pounds;
@@ -23,6 +27,16 @@ pub(crate) enum Manner {
     /// Takes on what it is called for once it is let go.
     Waits,
 }
+
+const CAPABILITIES: Capabilities = Capabilities {
+    currencies: Codes::All,
+    methods: Methods::All,
+    countries: Codes::All,
+    partial_refunds: true,
+    unit: Unit::Minor,
+    needs_payer: false,
+    signs_webhooks: false,
+};
 
 /// A provider that a test holds in its hand.
 pub(crate) struct Provider {
@@ -103,7 +117,7 @@ fn paid(reference: &str) -> Outcome {
 }
 
 fn taken_on(reference: &str) -> Outcome {
-    Outcome::Accepted { provider_reference: format!("their {reference}") }
+    Outcome::Accepted { provider_reference: format!("their {reference}"), next_step: None }
 }
 
 impl Gateway for Provider {
@@ -111,11 +125,11 @@ impl Gateway for Provider {
         self.name
     }
 
-    fn accepts_token(&self, _token: Option<&str>) -> Result<(), String> {
-        Ok(())
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
     }
 
-    fn initialize<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
+    fn initialize<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Outcome> {
         let reference = charge.reference.clone();
         *self
             .called
@@ -135,7 +149,7 @@ impl Gateway for Provider {
         }
     }
 
-    fn verify<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Outcome, CallError>> {
+    fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
         let reference = charge.reference.clone();
         *self
             .asked
@@ -144,23 +158,33 @@ impl Gateway for Provider {
             .entry(reference.clone())
             .or_default() += 1;
         match *self.manner.lock().unwrap() {
-            Manner::Pays => ready(Ok(paid(&reference))).boxed(),
-            Manner::TakesOn | Manner::Waits => ready(Ok(taken_on(&reference))).boxed(),
+            Manner::Pays => ready(Ok(Found::Said(paid(&reference)))).boxed(),
+            Manner::TakesOn | Manner::Waits => ready(Ok(Found::Said(taken_on(&reference)))).boxed(),
             Manner::Hangs => pending().boxed(),
         }
     }
 
-    fn refund<'a>(
-        &'a self,
-        _payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
-        ready(Ok(PaybackOutcome::Pending)).boxed()
+    fn refund<'a>(&'a self, _payback: &'a Payback) -> Calling<'a, PaybackOutcome> {
+        ready(Ok(pending_refund())).boxed()
     }
 
-    fn refund_status<'a>(
-        &'a self,
-        _payback: &'a Payback,
-    ) -> BoxFuture<'a, Result<PaybackOutcome, CallError>> {
-        ready(Ok(PaybackOutcome::Pending)).boxed()
+    fn refund_status<'a>(&'a self, _payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
+        ready(Ok(Found::Said(pending_refund()))).boxed()
     }
+
+    fn takes_webhooks(&self) -> bool {
+        false
+    }
+
+    fn verify_webhook_signature(&self, _delivery: &Delivery<'_>) -> Result<(), BadSignature> {
+        Err(BadSignature::NotConfigured { setting: "nothing" })
+    }
+
+    fn parse_webhook_event(&self, _delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
+        Err(Unreadable("it sends none".to_owned()))
+    }
+}
+
+fn pending_refund() -> PaybackOutcome {
+    PaybackOutcome::Pending { provider_reference: None }
 }

@@ -1,0 +1,203 @@
+//! The one HTTP client of all providers.
+//!
+//! It tells apart what certainly did nothing from what may have acted, and lets neither an address
+//! nor a secret into an error or a log: some providers have their passwords in addresses, and what
+//! a provider says about a request may repeat what was in it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::gateway::CallError;
+use crate::secret::Secret;
+
+/// A provider that cannot be reached within this time is not reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest answer in bytes: a page of a list is some hundred kilobytes.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Secrets kept out of errors: those of the settings, and the last few tokens.
+const SECRETS_MAX: usize = 32;
+/// Characters of a provider's own words that go into an error.
+const WORDS_CHARS_MAX: usize = 300;
+
+/// Speaks HTTP with one provider.
+#[derive(Clone)]
+pub(crate) struct Http {
+    gateway: &'static str,
+    client: Client,
+    /// What no error may repeat.
+    secrets: Secrets,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Reply {
+    gateway: &'static str,
+    pub(crate) status: StatusCode,
+    body: Vec<u8>,
+    secrets: Secrets,
+}
+
+/// What no error may repeat, the newest last.
+#[derive(Clone, Default)]
+struct Secrets(Arc<Mutex<Vec<Secret>>>);
+
+impl Secrets {
+    /// As it is, and as it stands in an address.
+    fn add(&self, secret: &Secret) {
+        let encoded: String = form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
+        let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if SECRETS_MAX <= secrets.len() {
+            // Those of the settings came first and stay.
+            secrets.drain(SECRETS_MAX / 2..SECRETS_MAX / 2 + 2);
+        }
+        secrets.extend([secret.clone(), Secret::new(encoded)]);
+    }
+
+    fn taken_out_of(&self, text: &str) -> String {
+        let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets
+            .iter()
+            .fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), "[secret]"))
+    }
+}
+
+impl Http {
+    pub(crate) fn new(gateway: &'static str, timeout: Duration, secrets: &[&Secret]) -> Self {
+        let kept = Secrets::default();
+        for secret in secrets {
+            kept.add(secret);
+        }
+        // Whoever came first has installed the same one.
+        let _there = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
+            // A redirected command would become a query, or go where nobody meant it to.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("daybook/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .expect("the client has nothing in it that could be wrong");
+        Self { gateway, client, secrets: kept }
+    }
+
+    /// Nor may any error repeat this, which was not known at the start.
+    pub(crate) fn keep_secret(&self, secret: &Secret) {
+        self.secrets.add(secret);
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request. `call` names it in logs and metrics.
+    pub(crate) async fn send(
+        &self,
+        call: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Reply, CallError> {
+        let began = Instant::now();
+        let sent = self.exchange(request).await;
+        let (gateway, elapsed) = (self.gateway, began.elapsed());
+        let result = match &sent {
+            Ok(reply) => reply.status.as_str().to_owned(),
+            Err(CallError::OutcomeUnknown { .. }) => "unknown".to_owned(),
+            Err(CallError::NotSent { .. }) => "not_sent".to_owned(),
+            Err(CallError::Unauthorised { .. }) => "unauthorised".to_owned(),
+        };
+        tracing::debug!(gateway, call, result, ?elapsed, "a provider was called");
+        metrics::histogram!("daybook_gateway_call_seconds", "gateway" => gateway, "call" => call)
+            .record(elapsed);
+        metrics::counter!(
+            "daybook_gateway_calls_total",
+            "gateway" => gateway, "call" => call, "result" => result
+        )
+        .increment(1);
+        sent
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Reply, CallError> {
+        let mut response = request.send().await.map_err(|error| self.failed(error))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
+            if ANSWER_BYTES_MAX < body.len() + chunk.len() {
+                return Err(self.unknown("the answer is too long".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let secrets = self.secrets.clone();
+        let reply = Reply { gateway: self.gateway, status, body, secrets };
+        let (gateway, cause) = (self.gateway, format!("{status} {}", reply.words()));
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(CallError::Unauthorised { gateway, cause })
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(CallError::NotSent { gateway, cause }),
+            // Whatever went wrong there may have gone wrong after it acted.
+            status if status.is_server_error() => Err(self.unknown(cause)),
+            _ => Ok(reply),
+        }
+    }
+
+    fn failed(&self, error: reqwest::Error) -> CallError {
+        let is_connect = error.is_connect();
+        let cause = causes(&error.without_url());
+        if is_connect {
+            return CallError::NotSent { gateway: self.gateway, cause };
+        }
+        self.unknown(cause)
+    }
+
+    fn unknown(&self, cause: String) -> CallError {
+        CallError::OutcomeUnknown { gateway: self.gateway, cause }
+    }
+}
+
+impl Reply {
+    /// The body as JSON in a form that we know.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let cause = format!("{} with a body that cannot be read: {error}", self.status);
+            CallError::OutcomeUnknown { gateway: self.gateway, cause }
+        })
+    }
+
+    /// An answer that we do not know how to read.
+    pub(crate) fn unexpected(&self) -> CallError {
+        let cause = format!("an answer that nobody expected: {} {}", self.status, self.words());
+        CallError::OutcomeUnknown { gateway: self.gateway, cause }
+    }
+
+    /// What the provider said, shortened, for people.
+    fn words(&self) -> String {
+        let text = self
+            .secrets
+            .taken_out_of(&String::from_utf8_lossy(&self.body));
+        text.chars().take(WORDS_CHARS_MAX).collect()
+    }
+}
+
+/// An error with everything that caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A form in the order in which it was filled in.
+pub(crate) fn form(fields: &[(&str, String)]) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields {
+        form.append_pair(name, value);
+    }
+    form.finish()
+}
+
+/// `Content-Type` of [`form`].
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";

@@ -1,0 +1,66 @@
+//! Why money did not come, in the same words for every provider.
+
+use domain::attempt::Outcome;
+
+/// Why an attempt did not bring its money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is not enough money on the account.
+    InsufficientFunds,
+    /// The customer's bank said no and did not say why.
+    Declined,
+    /// The card has expired.
+    CardExpired,
+    /// A number, date or code is wrong.
+    IncorrectDetails,
+    /// The customer could not show who they are.
+    AuthenticationFailed,
+    /// A limit of the customer's account.
+    LimitExceeded,
+    /// Somebody suspects fraud.
+    SuspectedFraud,
+    /// The customer said no.
+    CustomerCancelled,
+    /// The customer did nothing for too long.
+    Expired,
+    /// The customer has no account there.
+    PayerNotFound,
+    /// The account may not do this.
+    NotPermitted,
+    /// The provider does not take this currency, amount or way of paying.
+    NotSupported,
+    /// The provider had trouble of its own.
+    ProviderError,
+    /// It was paid, and has been taken back.
+    Reversed,
+    /// The provider said no more.
+    Unspecified,
+}
+
+impl Reason {
+    /// Its name in events and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::Declined => "declined",
+            Self::CardExpired => "card_expired",
+            Self::IncorrectDetails => "incorrect_details",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::SuspectedFraud => "suspected_fraud",
+            Self::CustomerCancelled => "customer_cancelled",
+            Self::Expired => "expired",
+            Self::PayerNotFound => "payer_not_found",
+            Self::NotPermitted => "not_permitted",
+            Self::NotSupported => "not_supported",
+            Self::ProviderError => "provider_error",
+            Self::Reversed => "reversed",
+            Self::Unspecified => "unspecified",
+        }
+    }
+
+    /// The attempt is over, for this reason.
+    pub fn declines(self) -> Outcome {
+        Outcome::Declined { reason: self.name().to_owned() }
+    }
+}

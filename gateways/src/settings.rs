@@ -1,0 +1,208 @@
+//! What providers are told by environment variables, and by nothing else.
+//!
+//! A provider without credentials is off. One with half of them is a mistake, and said to be one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Where customers come back to from a provider's page.
+pub const RETURN_URL: &str = "DAYBOOK_RETURN_URL";
+/// Where this Daybook is reached from the internet, for callbacks.
+pub const PUBLIC_URL: &str = "DAYBOOK_PUBLIC_URL";
+/// How long a provider may take to answer, in milliseconds.
+pub const TIMEOUT: &str = "DAYBOOK_GATEWAY_TIMEOUT_MS";
+/// Within [`crate::gateway::CALL_TIMEOUT`], so that the client says what happened.
+const TIMEOUT_MS_DEFAULT: u64 = 15_000;
+const TIMEOUT_MS_MAX: u64 = 19_000;
+/// Names that begin otherwise are none of ours.
+const PREFIXES: [&str; 7] = [
+    "STRIPE_",
+    "PAYSTACK_",
+    "FLUTTERWAVE_",
+    "MTN_MOMO_",
+    "SSLCOMMERZ_",
+    "SANDBOX_",
+    "DAYBOOK_",
+];
+
+/// The environment as it concerns providers. Printed, it shows names only.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, Secret>);
+
+/// Why a provider cannot be switched on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    /// Something that goes with what is set is not.
+    #[error("{name} is not set: {because}")]
+    Missing {
+        /// Which.
+        name: &'static str,
+        /// What it is for.
+        because: &'static str,
+    },
+    /// An address that is none.
+    #[error("{name} is not an address such as https://example.com")]
+    NotAnAddress {
+        /// Which.
+        name: &'static str,
+    },
+    /// None of the values that it can have.
+    #[error("{name} must be one of {values}")]
+    NotOneOf {
+        /// Which.
+        name: &'static str,
+        /// What it can be.
+        values: &'static str,
+    },
+}
+
+impl Environment {
+    /// What this process was started with.
+    pub fn of_process() -> Self {
+        let ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let variables = std::env::vars_os();
+        let texts = variables.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self::of(texts.filter(|(name, _)| ours(name)))
+    }
+
+    /// These variables.
+    pub fn of<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let secret = |(name, value): (N, V)| (name.into(), Secret::new(value));
+        Self(variables.into_iter().map(secret).collect())
+    }
+
+    /// A variable; one that is set to nothing is not set.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?.reveal().trim();
+        (!value.is_empty()).then_some(value)
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
+        self.text(name).map(Secret::new)
+    }
+
+    pub(crate) fn required(
+        &self,
+        name: &'static str,
+        because: &'static str,
+    ) -> Result<Secret, BadSetting> {
+        self.secret(name)
+            .ok_or(BadSetting::Missing { name, because })
+    }
+
+    /// An address, without a slash at its end.
+    pub(crate) fn address(&self, name: &'static str) -> Result<Option<Url>, BadSetting> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        read(text)
+            .map(Some)
+            .ok_or(BadSetting::NotAnAddress { name })
+    }
+
+    pub(crate) fn address_or(
+        &self,
+        name: &'static str,
+        default: &'static str,
+    ) -> Result<Url, BadSetting> {
+        let address = self.address(name)?.or_else(|| read(default));
+        address.ok_or(BadSetting::NotAnAddress { name })
+    }
+
+    /// How long a provider may take to answer.
+    pub(crate) fn timeout(&self) -> Result<Duration, BadSetting> {
+        let Some(text) = self.text(TIMEOUT) else {
+            return Ok(Duration::from_millis(TIMEOUT_MS_DEFAULT));
+        };
+        let values = "a number of milliseconds up to 19000";
+        let ms = text
+            .parse()
+            .ok()
+            .filter(|ms| (1..=TIMEOUT_MS_MAX).contains(ms));
+        ms.map(Duration::from_millis)
+            .ok_or(BadSetting::NotOneOf { name: TIMEOUT, values })
+    }
+
+    /// Where customers come back to.
+    pub(crate) fn return_url(&self) -> Result<Url, BadSetting> {
+        let because = "customers come back there from the provider's page; the order's id is added \
+                       as ?order_id=";
+        let missing = BadSetting::Missing { name: RETURN_URL, because };
+        self.address(RETURN_URL)?.ok_or(missing)
+    }
+
+    /// Where the provider's webhooks are to arrive.
+    pub(crate) fn webhook_url(&self, gateway: &str) -> Result<Url, BadSetting> {
+        let because = "the provider is told there to call back";
+        let missing = BadSetting::Missing { name: PUBLIC_URL, because };
+        let base = self.address(PUBLIC_URL)?.ok_or(missing)?;
+        Ok(under(&base, &format!("/api/v1/webhooks/{gateway}")))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// An address under a base, whose own path stays.
+pub(crate) fn under(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+/// Where a customer comes back to after paying for this order.
+pub(crate) fn back_to(return_url: &Url, order_id: domain::ids::OrderId) -> Url {
+    let mut url = return_url.clone();
+    url.query_pairs_mut()
+        .append_pair("order_id", &order_id.to_string());
+    url
+}
+
+fn read(text: &str) -> Option<Url> {
+    let url: Url = text.parse().ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_to_nothing_is_not_set() {
+        let environment = Environment::of([("STRIPE_SECRET_KEY", " "), ("SANDBOX_A", "x ")]);
+        assert_eq!(environment.text("STRIPE_SECRET_KEY"), None);
+        assert_eq!(environment.text("SANDBOX_A"), Some("x"));
+    }
+
+    #[test]
+    fn an_environment_shows_names_only() {
+        let shown = format!("{:?}", Environment::of([("STRIPE_SECRET_KEY", "sk_hunter2")]));
+        assert!(shown.contains("STRIPE_SECRET_KEY") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn an_address_keeps_its_path_and_nothing_else_is_one() {
+        let environment = Environment::of([
+            ("DAYBOOK_PUBLIC_URL", "https://shop.example/daybook/"),
+            ("STRIPE_BASE_URL", "ftp://x"),
+        ]);
+        let webhook = environment.webhook_url("stripe").unwrap();
+        assert_eq!(webhook.as_str(), "https://shop.example/daybook/api/v1/webhooks/stripe");
+        let bad = environment.address("STRIPE_BASE_URL").unwrap_err();
+        assert_eq!(bad, BadSetting::NotAnAddress { name: "STRIPE_BASE_URL" });
+        let missing = environment.return_url().unwrap_err().to_string();
+        assert!(missing.contains("DAYBOOK_RETURN_URL"), "{missing}");
+    }
+}

@@ -1,0 +1,106 @@
+//! What providers say of their own accord: whether it is theirs, and what it is about.
+
+use chrono::{DateTime, Utc};
+use domain::ids::RefundId;
+pub use reqwest::header::HeaderMap;
+use sha2::{Digest as _, Sha256};
+
+/// A webhook as it came in. Signatures are over the raw body, so nothing of it is parsed before.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body, byte for byte.
+    pub body: &'a [u8],
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+}
+
+/// Why a webhook is not taken for the provider's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignature {
+    /// Nothing to check it by has been set.
+    #[error("{setting} is not set, so that no webhook can be checked")]
+    NotConfigured {
+        /// What would have to be.
+        setting: &'static str,
+    },
+    /// It carries none.
+    #[error("the header {header} is missing")]
+    Missing {
+        /// Where it belongs.
+        header: &'static str,
+    },
+    /// It carries one that cannot be read.
+    #[error("the signature cannot be read")]
+    Malformed,
+    /// It is not the one that belongs to this body.
+    #[error("the signature does not belong to this body")]
+    Wrong,
+    /// It was signed too long ago, or in the future.
+    #[error("the signature is of another time")]
+    OutOfTime,
+}
+
+/// A body that is not in the form that we know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the webhook cannot be read: {0}")]
+pub struct Unreadable(pub String);
+
+/// What a webhook is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The provider's name for it; repetitions carry the same.
+    pub key: String,
+    /// What to ask about.
+    pub about: About,
+}
+
+/// What to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// An attempt.
+    Attempt {
+        /// Our name for it.
+        reference: String,
+        /// The provider's, where it tells more than it did when the attempt began.
+        provider_reference: Option<String>,
+    },
+    /// A refund.
+    Refund {
+        /// Our name for it.
+        refund_id: RefundId,
+    },
+    /// Some refund of an attempt.
+    RefundsOf {
+        /// Our name for the attempt.
+        reference: String,
+    },
+    /// Something that takes a person, such as a dispute.
+    Staff {
+        /// Our name for the attempt, if it says so.
+        reference: Option<String>,
+        /// What it says.
+        what: String,
+    },
+    /// Nothing that changes anything here.
+    Nothing,
+}
+
+impl Delivery<'_> {
+    /// A header's text.
+    pub(crate) fn header(&self, name: &'static str) -> Result<&str, BadSignature> {
+        let value = self.headers.get(name);
+        let value = value.ok_or(BadSignature::Missing { header: name })?;
+        value.to_str().map_err(|_| BadSignature::Malformed)
+    }
+
+    /// A name for what has no other: a digest of the body.
+    pub fn digest(&self) -> String {
+        format!("sha256:{}", hex::encode(Sha256::digest(self.body)))
+    }
+
+    pub(crate) fn json<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Unreadable> {
+        serde_json::from_slice(self.body).map_err(|error| Unreadable(error.to_string()))
+    }
+}

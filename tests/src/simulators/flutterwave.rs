@@ -1,0 +1,329 @@
+//! Flutterwave v3 as developer.flutterwave.com/v3.0.0 says: pages by link, transactions once
+//! somebody pays, refunds that are `completed` before they are paid out, a secret hash in the open.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use domain::money::Money;
+use domain::placing::PaymentMethod;
+use serde_json::{Value, json};
+
+use super::{Faults, Sent, Server, Simulator};
+
+const KEY: &str = "FLWSECK_TEST-simulated-b2b3e7c5f0a14d2e9c8b7a6f5e4d3c2b-X";
+const HASH: &str = "simulated-secret-hash-3f9a2c";
+
+type Reply = (StatusCode, Json<Value>);
+
+/// A Flutterwave of one's own.
+pub struct Flutterwave {
+    server: Server,
+    faults: Faults,
+    books: Books,
+}
+
+#[derive(Clone, Default)]
+struct Books(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+struct Pages {
+    /// By our reference: what was asked for.
+    asked: BTreeMap<String, Value>,
+    /// By our reference, once somebody has tried to pay.
+    transactions: BTreeMap<String, Value>,
+    refunds: Vec<Value>,
+    refunds_fail: bool,
+    names: u64,
+}
+
+impl Flutterwave {
+    /// Starts one.
+    pub async fn start() -> Arc<Self> {
+        let (faults, books) = (Faults::default(), Books::default());
+        let routes = Router::new()
+            .route("/v3/payments", post(open_page))
+            .route("/v3/transactions/verify_by_reference", get(verify))
+            .route("/v3/transactions/{id}/refund", post(refund))
+            .route("/v3/refunds", get(list_refunds))
+            .route("/v3/refunds/{id}", get(show_refund))
+            .with_state(books.clone());
+        let server = Server::start(routes, &faults).await;
+        Arc::new(Self { server, faults, books })
+    }
+
+    fn pay(&self, reference: &str, status: &str, words: &str, amount: Option<Money>) {
+        let mut pages = self.books.lock();
+        let id = pages.name();
+        let asked = &pages.asked[reference];
+        let text = amount.map(Money::decimal);
+        let text = text
+            .as_deref()
+            .or_else(|| asked["amount"].as_str())
+            .unwrap_or_default();
+        let number: serde_json::Number = text.parse().expect("a number");
+        let currency = amount.map_or(asked["currency"].clone(), |of| of.currency.code().into());
+        let transaction = json!({
+            "id": id, "tx_ref": reference, "flw_ref": format!("FLW-MOCK-{id}"), "amount": number,
+            "charged_amount": number, "currency": currency, "status": status,
+            "processor_response": words,
+        });
+        pages.transactions.insert(reference.to_owned(), transaction);
+    }
+
+    fn signed(&self, hash: &str, reference: &str) -> Sent {
+        let pages = self.books.lock();
+        let data = pages.transactions.get(reference).cloned();
+        let data = data.unwrap_or_else(|| json!({"id": 1, "tx_ref": reference, "status": "x"}));
+        let body = json!({"event": "charge.completed", "data": data})
+            .to_string()
+            .into_bytes();
+        let header = ("verif-hash".parse().expect("a name"), hash.parse().expect("ASCII"));
+        Sent { headers: HeaderMap::from_iter([header]), body }
+    }
+}
+
+impl Books {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+impl Pages {
+    fn name(&mut self) -> u64 {
+        self.names += 1;
+        4_900_000 + self.names
+    }
+}
+
+fn no(status: StatusCode, message: &str) -> Reply {
+    (status, Json(json!({"status": "error", "message": message, "data": null})))
+}
+
+fn yes(message: &str, data: impl Into<Value>) -> Reply {
+    let data: Value = data.into();
+    (
+        StatusCode::OK,
+        Json(json!({"status": "success", "message": message, "data": data})),
+    )
+}
+
+fn permit(headers: &HeaderMap) -> Result<(), Reply> {
+    let shown = headers
+        .get("authorization")
+        .map(axum::http::HeaderValue::as_bytes);
+    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
+        return Ok(());
+    }
+    Err(no(StatusCode::UNAUTHORIZED, "Invalid authorization key"))
+}
+
+async fn open_page(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let text = |pointer: &str| {
+        let text = body.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let reference = text("/tx_ref");
+    if reference.is_empty() || !text("/customer/email").contains('@') {
+        return no(StatusCode::BAD_REQUEST, "tx_ref and customer.email are required");
+    }
+    if text("/amount").parse::<f64>().is_err() || !text("/redirect_url").starts_with("https://") {
+        return no(StatusCode::BAD_REQUEST, "amount and redirect_url are required");
+    }
+    let mut pages = books.lock();
+    if pages.asked.contains_key(&reference) {
+        return no(StatusCode::BAD_REQUEST, "Duplicate tx_ref");
+    }
+    let id = pages.name();
+    pages.asked.insert(reference, body);
+    let link = format!("https://checkout.flutterwave.com/v3/hosted/pay/{id:x}");
+    yes("Hosted Link", json!({"link": link}))
+}
+
+async fn verify(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let reference = query.get("tx_ref").cloned().unwrap_or_default();
+    match books.lock().transactions.get(&reference) {
+        Some(transaction) => yes("Transaction fetched successfully", transaction.clone()),
+        None => no(StatusCode::BAD_REQUEST, "No transaction was found for this id"),
+    }
+}
+
+async fn refund(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(body): Json<Value>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let mut pages = books.lock();
+    let mut all = pages.transactions.values();
+    let paid = all.find(|transaction| transaction["id"].as_u64() == id.parse().ok());
+    let Some(paid) = paid.filter(|paid| paid["status"] == "successful") else {
+        return no(StatusCode::BAD_REQUEST, "No transaction was found for this id");
+    };
+    let cents = |text: &str| {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        format!("{whole}{fraction:0<2}")
+            .parse::<i64>()
+            .unwrap_or(i64::MAX)
+    };
+    let paid = cents(&paid["amount"].to_string());
+    let gone = pages
+        .refunds
+        .iter()
+        .filter(|refund| refund["tx_id"] == id.as_str());
+    let gone: i64 = gone.filter_map(|refund| refund["cents"].as_i64()).sum();
+    let asked = cents(body["amount"].as_str().unwrap_or_default());
+    if paid < gone.saturating_add(asked) {
+        return no(StatusCode::BAD_REQUEST, "Refund amount is more than the transaction amount");
+    }
+    let refund = json!({
+        "id": pages.name(), "tx_id": id, "amount_refunded": body["amount"], "cents": asked,
+        "status": "completed", "comments": body["comments"],
+    });
+    pages.refunds.push(refund.clone());
+    yes("Transaction refund initiated", refund)
+}
+
+async fn list_refunds(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let of = query.get("id").cloned().unwrap_or_default();
+    let pages = books.lock();
+    let refunds = pages.refunds.iter();
+    let found: Vec<Value> = refunds
+        .filter(|refund| refund["tx_id"] == of.as_str())
+        .cloned()
+        .collect();
+    yes("Refunds fetched", found)
+}
+
+async fn show_refund(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let pages = books.lock();
+    match pages
+        .refunds
+        .iter()
+        .find(|refund| refund["id"].as_u64() == id.parse().ok())
+    {
+        Some(refund) => yes("Refund fetched", refund.clone()),
+        None => no(StatusCode::NOT_FOUND, "Refund not found"),
+    }
+}
+
+impl Simulator for Flutterwave {
+    fn name(&self) -> &'static str {
+        "flutterwave"
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("FLUTTERWAVE_SECRET_KEY", KEY.to_owned()),
+            ("FLUTTERWAVE_SECRET_HASH", HASH.to_owned()),
+            ("FLUTTERWAVE_BASE_URL", self.server.url.clone()),
+            ("DAYBOOK_RETURN_URL", "https://shop.example/thanks".to_owned()),
+        ]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![KEY.to_owned(), HASH.to_owned()]
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn price(&self) -> Money {
+        Money { minor: 1_250_050, currency: "NGN".parse().expect("a currency") }
+    }
+
+    fn method(&self) -> PaymentMethod {
+        PaymentMethod::MobileMoney
+    }
+
+    fn asked_for(&self, reference: &str) -> usize {
+        usize::from(self.books.lock().asked.contains_key(reference))
+    }
+
+    fn customer_pays(&self, reference: &str) {
+        self.pay(reference, "successful", "Approved by Financial Institution", None);
+    }
+
+    fn customer_pays_instead(&self, reference: &str, amount: Money) {
+        self.pay(reference, "successful", "Approved by Financial Institution", Some(amount));
+    }
+
+    fn customer_cannot_pay(&self, reference: &str) {
+        self.pay(reference, "failed", "Insufficient Funds", None);
+    }
+
+    fn confuses(&self, reference: &str, with: &str) {
+        let mut pages = self.books.lock();
+        let transaction = pages.transactions.get_mut(reference);
+        transaction.expect("it is paid")["tx_ref"] = with.into();
+    }
+
+    fn refunds_work(&self, they_do: bool) {
+        self.books.lock().refunds_fail = !they_do;
+    }
+
+    fn works_off_refunds(&self) {
+        let mut pages = self.books.lock();
+        let status = if pages.refunds_fail {
+            "failed"
+        } else {
+            "completed-bank-transfer"
+        };
+        for refund in &mut pages.refunds {
+            if refund["status"] == "completed" {
+                refund["status"] = status.into();
+            }
+        }
+    }
+
+    fn refunds_called(&self, refund_id: &str) -> usize {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.iter();
+        refunds
+            .filter(|refund| refund["comments"] == refund_id)
+            .count()
+    }
+
+    fn webhook(&self, reference: &str) -> Sent {
+        self.signed(HASH, reference)
+    }
+
+    fn forged_webhook(&self, reference: &str) -> Option<Sent> {
+        Some(self.signed("guessed", reference))
+    }
+}

@@ -1,0 +1,343 @@
+//! MTN Mobile Money as momodeveloper.mtn.com says: tokens per product, names of UUID version 4 that
+//! are used once, answers without a body, callbacks without a signature.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use domain::money::Money;
+use domain::placing::PaymentMethod;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Faults, Sent, Server, Simulator};
+
+const USER: &str = "c72025f5-5cd1-4630-99e4-8ba4722fad56";
+const KEY: &str = "simulated-f1db798c98df4bcf83b538175893bbf0";
+const COLLECTION_KEY: &str = "simulated-collection-d484a1f0d34f4301916d0f2c9e9106a2";
+const DISBURSEMENT_KEY: &str = "simulated-disbursement-b0431db58a9b41faa8f5860230xxxxxx";
+/// Of `USER:KEY`, as RFC 7617 has it.
+const BASIC: &str = "Basic YzcyMDI1ZjUtNWNkMS00NjMwLTk5ZTQtOGJhNDcyMmZhZDU2OnNpbXVsYXRlZC1mMWRiNzk4Yzk4ZGY0YmNmODNiNTM4MTc1ODkzYmJmMA==";
+
+/// An MTN Mobile Money of one's own.
+pub struct MtnMomo {
+    server: Server,
+    faults: Faults,
+    books: Books,
+}
+
+#[derive(Clone, Default)]
+struct Books(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+struct Pages {
+    requests: BTreeMap<Uuid, Value>,
+    refunds: BTreeMap<Uuid, Value>,
+    refunds_fail: bool,
+}
+
+impl MtnMomo {
+    /// Starts one.
+    pub async fn start() -> Arc<Self> {
+        let (faults, books) = (Faults::default(), Books::default());
+        let routes = Router::new()
+            .route("/collection/v1_0/requesttopay", post(request_to_pay))
+            .route("/collection/v1_0/requesttopay/{id}", get(show_request))
+            .route("/disbursement/v1_0/refund", post(refund))
+            .route("/disbursement/v1_0/refund/{id}", get(show_refund))
+            .with_state(books.clone());
+        // Tokens are not what faults are ordered for: a call needs none most of the time.
+        let server = Server::start_beside(routes, &faults, tokens()).await;
+        Arc::new(Self { server, faults, books })
+    }
+
+    fn change(&self, reference: &str, with: impl FnOnce(&mut Value)) {
+        let mut pages = self.books.lock();
+        let mut requests = pages.requests.values_mut();
+        let request = requests.find(|request| request["externalId"] == reference);
+        with(request.expect("there is such a request"));
+    }
+}
+
+impl Books {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+fn tokens() -> Router {
+    let token = |product: &'static str, subscription: &'static str| {
+        post(move |headers: HeaderMap| async move {
+            let is =
+                |name: &str, value: &str| headers.get(name).is_some_and(|shown| shown == value);
+            if !is("authorization", BASIC) || !is("ocp-apim-subscription-key", subscription) {
+                return StatusCode::UNAUTHORIZED.into_response();
+            }
+            let token = json!({
+                "access_token": format!("token-{product}"), "token_type": "access_token",
+                "expires_in": 3600,
+            });
+            Json(token).into_response()
+        })
+    };
+    Router::new()
+        .route("/collection/token/", token("collection", COLLECTION_KEY))
+        .route("/disbursement/token/", token("disbursement", DISBURSEMENT_KEY))
+}
+
+fn problem(status: StatusCode, code: &str) -> Response {
+    (status, Json(json!({"code": code, "message": code.to_lowercase()}))).into_response()
+}
+
+/// What has to be right before anything is looked at.
+fn permit(headers: &HeaderMap, product: &str) -> Result<(), Box<Response>> {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|shown| shown == value);
+    let subscription = match product {
+        "collection" => COLLECTION_KEY,
+        _ => DISBURSEMENT_KEY,
+    };
+    if !is("authorization", &format!("Bearer token-{product}"))
+        || !is("ocp-apim-subscription-key", subscription)
+    {
+        return Err(Box::new(StatusCode::UNAUTHORIZED.into_response()));
+    }
+    if !is("x-target-environment", "sandbox") {
+        let problem = problem(StatusCode::BAD_REQUEST, "NOT_ALLOWED_TARGET_ENVIRONMENT");
+        return Err(Box::new(problem));
+    }
+    Ok(())
+}
+
+/// The name that a request gives itself.
+fn name(headers: &HeaderMap) -> Option<Uuid> {
+    let name = headers.get("x-reference-id")?.to_str().ok()?;
+    let name: Uuid = name.parse().ok()?;
+    (name.get_version_num() == 4).then_some(name)
+}
+
+async fn request_to_pay(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if let Err(response) = permit(&headers, "collection") {
+        return *response;
+    }
+    let Some(name) = name(&headers) else {
+        return problem(StatusCode::BAD_REQUEST, "INVALID_REFERENCE_ID");
+    };
+    if body["currency"] != "EUR" {
+        return problem(StatusCode::BAD_REQUEST, "INVALID_CURRENCY");
+    }
+    let text = |pointer: &str| {
+        let text = body.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let message = text("/payerMessage");
+    let is_number = text("/payer/partyId")
+        .bytes()
+        .all(|byte| byte.is_ascii_digit());
+    if text("/payer/partyIdType") != "MSISDN" || !is_number || text("/amount").is_empty() {
+        return problem(StatusCode::BAD_REQUEST, "PAYER_NOT_FOUND");
+    }
+    if 160 < message.len() || message.contains('\'') {
+        return problem(StatusCode::BAD_REQUEST, "INVALID_MESSAGE");
+    }
+    let mut pages = books.lock();
+    if pages.requests.contains_key(&name) {
+        return problem(StatusCode::CONFLICT, "RESOURCE_ALREADY_EXIST");
+    }
+    let mut request = body;
+    request["status"] = "PENDING".into();
+    pages.requests.insert(name, request);
+    StatusCode::ACCEPTED.into_response()
+}
+
+async fn show_request(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(name): Path<Uuid>,
+) -> Response {
+    if let Err(response) = permit(&headers, "collection") {
+        return *response;
+    }
+    match books.lock().requests.get(&name) {
+        Some(request) => Json(request.clone()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND"),
+    }
+}
+
+async fn refund(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if let Err(response) = permit(&headers, "disbursement") {
+        return *response;
+    }
+    let Some(name) = name(&headers) else {
+        return problem(StatusCode::BAD_REQUEST, "INVALID_REFERENCE_ID");
+    };
+    let mut pages = books.lock();
+    if pages.refunds.contains_key(&name) {
+        return problem(StatusCode::CONFLICT, "RESOURCE_ALREADY_EXIST");
+    }
+    let of = body["referenceIdToRefund"]
+        .as_str()
+        .and_then(|of| of.parse().ok());
+    let paid = of.and_then(|of: Uuid| pages.requests.get(&of));
+    let cents = |value: &Value| {
+        let text = value["amount"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('.', "");
+        text.parse::<i64>().unwrap_or(i64::MAX)
+    };
+    let Some(paid) = paid.filter(|paid| paid["status"] == "SUCCESSFUL") else {
+        return problem(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND");
+    };
+    let gone = pages.refunds.values();
+    let gone = gone.filter(|refund| refund["referenceIdToRefund"] == body["referenceIdToRefund"]);
+    let gone: i64 = gone.map(cents).sum();
+    if cents(paid) < gone.saturating_add(cents(&body)) {
+        return problem(StatusCode::BAD_REQUEST, "NOT_ALLOWED");
+    }
+    let mut refund = body;
+    refund["status"] = "PENDING".into();
+    pages.refunds.insert(name, refund);
+    StatusCode::ACCEPTED.into_response()
+}
+
+async fn show_refund(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(name): Path<Uuid>,
+) -> Response {
+    if let Err(response) = permit(&headers, "disbursement") {
+        return *response;
+    }
+    match books.lock().refunds.get(&name) {
+        Some(refund) => Json(refund.clone()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND"),
+    }
+}
+
+impl Simulator for MtnMomo {
+    fn name(&self) -> &'static str {
+        "mtn-momo"
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("MTN_MOMO_API_USER", USER.to_owned()),
+            ("MTN_MOMO_API_KEY", KEY.to_owned()),
+            ("MTN_MOMO_COLLECTION_KEY", COLLECTION_KEY.to_owned()),
+            ("MTN_MOMO_DISBURSEMENT_KEY", DISBURSEMENT_KEY.to_owned()),
+            ("MTN_MOMO_BASE_URL", self.server.url.clone()),
+            ("DAYBOOK_PUBLIC_URL", "https://daybook.example".to_owned()),
+        ]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        [
+            USER,
+            KEY,
+            COLLECTION_KEY,
+            DISBURSEMENT_KEY,
+            "token-collection",
+        ]
+        .map(ToOwned::to_owned)
+        .to_vec()
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn price(&self) -> Money {
+        Money { minor: 1530, currency: "EUR".parse().expect("a currency") }
+    }
+
+    fn method(&self) -> PaymentMethod {
+        PaymentMethod::MobileMoney
+    }
+
+    fn token(&self) -> Option<&'static str> {
+        Some("+256770000001")
+    }
+
+    fn asked_for(&self, reference: &str) -> usize {
+        let pages = self.books.lock();
+        let requests = pages.requests.values();
+        requests
+            .filter(|request| request["externalId"] == reference)
+            .count()
+    }
+
+    fn customer_pays(&self, reference: &str) {
+        self.change(reference, |request| {
+            request["status"] = "SUCCESSFUL".into();
+            request["financialTransactionId"] = "1274847592".into();
+        });
+    }
+
+    fn customer_pays_instead(&self, reference: &str, amount: Money) {
+        self.change(reference, |request| {
+            request["status"] = "SUCCESSFUL".into();
+            request["amount"] = amount.decimal().into();
+            request["currency"] = amount.currency.code().into();
+        });
+    }
+
+    fn customer_cannot_pay(&self, reference: &str) {
+        self.change(reference, |request| {
+            request["status"] = "FAILED".into();
+            request["reason"] = json!({"code": "NOT_ENOUGH_FUNDS", "message": "no money"});
+        });
+    }
+
+    fn confuses(&self, reference: &str, with: &str) {
+        self.change(reference, |request| request["externalId"] = with.into());
+    }
+
+    fn refunds_work(&self, they_do: bool) {
+        self.books.lock().refunds_fail = !they_do;
+    }
+
+    fn works_off_refunds(&self) {
+        let mut pages = self.books.lock();
+        let fail = pages.refunds_fail;
+        for refund in pages.refunds.values_mut() {
+            if refund["status"] == "PENDING" {
+                refund["status"] = if fail { "FAILED" } else { "SUCCESSFUL" }.into();
+            }
+        }
+    }
+
+    fn refunds_called(&self, refund_id: &str) -> usize {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.values();
+        refunds
+            .filter(|refund| refund["externalId"] == refund_id)
+            .count()
+    }
+
+    fn webhook(&self, reference: &str) -> Sent {
+        let pages = self.books.lock();
+        let mut requests = pages.requests.values();
+        let request = requests.find(|request| request["externalId"] == reference);
+        let body = request
+            .expect("there is such a request")
+            .to_string()
+            .into_bytes();
+        Sent { headers: HeaderMap::new(), body }
+    }
+
+    fn forged_webhook(&self, _reference: &str) -> Option<Sent> {
+        None
+    }
+}

@@ -1,0 +1,336 @@
+//! Paystack as its `OpenAPI` document and paystack.com/docs say: references that are used once for
+//! ever, transactions that are `abandoned` until somebody pays, refunds, signed events.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use domain::money::Money;
+use domain::placing::PaymentMethod;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha512;
+
+use super::{Faults, Sent, Server, Simulator};
+
+const KEY: &str = "sk_test_simulated_9a1c2b3d4e5f60718293a4b5c6d7e8f901234567";
+
+type Reply = (StatusCode, Json<Value>);
+
+/// A Paystack of one's own.
+pub struct Paystack {
+    server: Server,
+    faults: Faults,
+    books: Books,
+}
+
+#[derive(Clone, Default)]
+struct Books(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+struct Pages {
+    transactions: BTreeMap<String, Value>,
+    refunds: Vec<Value>,
+    refunds_fail: bool,
+    names: u64,
+}
+
+impl Paystack {
+    /// Starts one.
+    pub async fn start() -> Arc<Self> {
+        let (faults, books) = (Faults::default(), Books::default());
+        let routes = Router::new()
+            .route("/transaction/initialize", post(initialize))
+            .route("/transaction/verify/{reference}", get(verify))
+            .route("/refund", post(refund).get(list_refunds))
+            .route("/refund/{id}", get(show_refund))
+            .with_state(books.clone());
+        let server = Server::start(routes, &faults).await;
+        Arc::new(Self { server, faults, books })
+    }
+
+    fn signed(&self, key: &str, reference: &str) -> Sent {
+        let pages = self.books.lock();
+        let transaction = &pages.transactions[reference];
+        let body = json!({"event": "charge.success", "data": transaction})
+            .to_string()
+            .into_bytes();
+        let mut mac = Hmac::<Sha512>::new_from_slice(key.as_bytes()).expect("any length");
+        mac.update(&body);
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let name = "x-paystack-signature".parse().expect("a name");
+        let header = (name, signature.parse().expect("ASCII"));
+        Sent { headers: HeaderMap::from_iter([header]), body }
+    }
+
+    fn change(&self, reference: &str, with: impl FnOnce(&mut Value)) {
+        let mut pages = self.books.lock();
+        let transaction = pages.transactions.get_mut(reference);
+        with(transaction.expect("there is such a transaction"));
+    }
+}
+
+impl Books {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+impl Pages {
+    fn name(&mut self) -> u64 {
+        self.names += 1;
+        4_099_260_000 + self.names
+    }
+}
+
+fn no(status: StatusCode, message: &str, code: &str) -> Reply {
+    let said = json!({
+        "status": false, "message": message, "code": code, "type": "validation_error", "meta": {},
+    });
+    (status, Json(said))
+}
+
+fn yes(message: &str, data: impl Into<Value>) -> Reply {
+    let data: Value = data.into();
+    (StatusCode::OK, Json(json!({"status": true, "message": message, "data": data})))
+}
+
+fn permit(headers: &HeaderMap) -> Result<(), Reply> {
+    let shown = headers
+        .get("authorization")
+        .map(axum::http::HeaderValue::as_bytes);
+    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
+        return Ok(());
+    }
+    Err(no(StatusCode::UNAUTHORIZED, "Invalid key", "invalid_Key"))
+}
+
+async fn initialize(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let bad = |message| no(StatusCode::BAD_REQUEST, message, "invalid_params");
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let reference = text("reference");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.=".contains(c);
+    if reference.is_empty() || !reference.chars().all(is_plain) {
+        return bad("Invalid reference");
+    }
+    let known = [
+        "email",
+        "amount",
+        "currency",
+        "reference",
+        "callback_url",
+        "channels",
+        "metadata",
+    ];
+    let members = body.as_object().expect("an object");
+    if members.keys().any(|name| !known.contains(&name.as_str())) {
+        return bad("Unknown parameter");
+    }
+    let (Some(amount), true) = (body["amount"].as_i64(), text("email").contains('@')) else {
+        return bad("Email and amount are required");
+    };
+    let mut pages = books.lock();
+    if pages.transactions.contains_key(&reference) {
+        let message = "Duplicate Transaction Reference";
+        return no(StatusCode::BAD_REQUEST, message, "duplicate_reference");
+    }
+    let id = pages.name();
+    let transaction = json!({
+        "id": id, "status": "abandoned", "reference": reference, "amount": amount,
+        "currency": text("currency"), "gateway_response": "The transaction was not completed",
+    });
+    pages.transactions.insert(reference.clone(), transaction);
+    let data = json!({
+        "authorization_url": format!("https://checkout.paystack.com/{id:x}"),
+        "access_code": format!("{id:x}"), "reference": reference,
+    });
+    yes("Authorization URL created", data)
+}
+
+async fn verify(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(reference): Path<String>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    if let Some(transaction) = books.lock().transactions.get(&reference) {
+        return yes("Verification successful", transaction.clone());
+    }
+    let message = "Transaction reference not found.";
+    no(StatusCode::BAD_REQUEST, message, "transaction_not_found")
+}
+
+async fn refund(State(books): State<Books>, headers: HeaderMap, Json(body): Json<Value>) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let mut pages = books.lock();
+    let name = body["transaction"].as_str().unwrap_or_default();
+    let found = pages.transactions.get(name);
+    let Some(transaction) = found.filter(|transaction| transaction["status"] == "success") else {
+        return no(StatusCode::NOT_FOUND, "Transaction not found", "transaction_not_found");
+    };
+    let (transaction_id, paid) = (transaction["id"].clone(), transaction["amount"].as_i64());
+    let gone = pages
+        .refunds
+        .iter()
+        .filter(|refund| refund["transaction"]["id"] == transaction_id);
+    let gone: i64 = gone.filter_map(|refund| refund["amount"].as_i64()).sum();
+    let left = paid.unwrap_or(0) - gone;
+    let amount = body["amount"].as_i64().unwrap_or(left);
+    if left < amount {
+        let message = "Refund amount cannot be more than transaction amount";
+        return no(StatusCode::BAD_REQUEST, message, "invalid_amount");
+    }
+    let id = pages.name();
+    let refund = json!({
+        "id": id, "status": "pending", "amount": amount, "currency": body["currency"],
+        "transaction": {"id": transaction_id, "reference": name},
+        "merchant_note": body["merchant_note"],
+    });
+    pages.refunds.push(refund.clone());
+    yes("Refund has been queued for processing", refund)
+}
+
+async fn list_refunds(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let of = query.get("transaction").cloned().unwrap_or_default();
+    let pages = books.lock();
+    let refunds = pages.refunds.iter();
+    let found: Vec<Value> = refunds
+        .filter(|refund| refund["transaction"]["id"].as_u64() == of.parse().ok())
+        .cloned()
+        .collect();
+    yes("Refunds retrieved", found)
+}
+
+async fn show_refund(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let pages = books.lock();
+    match pages
+        .refunds
+        .iter()
+        .find(|refund| refund["id"].as_u64() == id.parse().ok())
+    {
+        Some(refund) => yes("Refund retrieved", refund.clone()),
+        None => no(StatusCode::NOT_FOUND, "Refund not found", "not_found"),
+    }
+}
+
+impl Simulator for Paystack {
+    fn name(&self) -> &'static str {
+        "paystack"
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("PAYSTACK_SECRET_KEY", KEY.to_owned()),
+            ("PAYSTACK_BASE_URL", self.server.url.clone()),
+            ("DAYBOOK_RETURN_URL", "https://shop.example/thanks".to_owned()),
+        ]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![KEY.to_owned()]
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn price(&self) -> Money {
+        Money { minor: 1_250_050, currency: "NGN".parse().expect("a currency") }
+    }
+
+    fn method(&self) -> PaymentMethod {
+        PaymentMethod::BankTransfer
+    }
+
+    fn asked_for(&self, reference: &str) -> usize {
+        usize::from(self.books.lock().transactions.contains_key(reference))
+    }
+
+    fn customer_pays(&self, reference: &str) {
+        self.change(reference, |transaction| {
+            transaction["status"] = "success".into();
+            transaction["gateway_response"] = "Successful".into();
+        });
+    }
+
+    fn customer_pays_instead(&self, reference: &str, amount: Money) {
+        self.change(reference, |transaction| {
+            transaction["status"] = "success".into();
+            transaction["amount"] = amount.minor.into();
+            transaction["currency"] = amount.currency.code().into();
+        });
+    }
+
+    fn customer_cannot_pay(&self, reference: &str) {
+        self.change(reference, |transaction| {
+            transaction["status"] = "failed".into();
+            transaction["gateway_response"] = "Insufficient Funds".into();
+        });
+    }
+
+    fn confuses(&self, reference: &str, with: &str) {
+        self.change(reference, |transaction| transaction["reference"] = with.into());
+    }
+
+    fn refunds_work(&self, they_do: bool) {
+        self.books.lock().refunds_fail = !they_do;
+    }
+
+    fn works_off_refunds(&self) {
+        let mut pages = self.books.lock();
+        let status = if pages.refunds_fail {
+            "failed"
+        } else {
+            "processed"
+        };
+        for refund in &mut pages.refunds {
+            if refund["status"] == "pending" {
+                refund["status"] = status.into();
+            }
+        }
+    }
+
+    fn refunds_called(&self, refund_id: &str) -> usize {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.iter();
+        refunds
+            .filter(|refund| refund["merchant_note"] == refund_id)
+            .count()
+    }
+
+    fn webhook(&self, reference: &str) -> Sent {
+        self.signed(KEY, reference)
+    }
+
+    fn forged_webhook(&self, reference: &str) -> Option<Sent> {
+        Some(self.signed("sk_test_guessed", reference))
+    }
+}

@@ -1,0 +1,541 @@
+//! Stripe as docs.stripe.com/api says: nested parameters in forms, idempotency keys that insist on
+//! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::Utc;
+use domain::money::Money;
+use domain::placing::PaymentMethod;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Faults, Sent, Server, Simulator};
+
+const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
+const WEBHOOK_SECRET: &str = "whsec_simulated_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// Parameters that are documented and that anybody may send; others are refused, as Stripe does.
+const SESSION_PARAMETERS: [&str; 16] = [
+    "mode",
+    "client_reference_id",
+    "success_url",
+    "cancel_url",
+    "expires_at",
+    "customer_email",
+    "line_items[0][quantity]",
+    "line_items[0][price_data][currency]",
+    "line_items[0][price_data][unit_amount]",
+    "line_items[0][price_data][product_data][name]",
+    "metadata[reference]",
+    "metadata[payment_id]",
+    "payment_intent_data[metadata][reference]",
+    "payment_intent_data[metadata][payment_id]",
+    "payment_intent_data[capture_method]",
+    "locale",
+];
+const INTENT_PARAMETERS: [&str; 9] = [
+    "amount",
+    "currency",
+    "payment_method",
+    "confirm",
+    "automatic_payment_methods[enabled]",
+    "return_url",
+    "capture_method",
+    "metadata[reference]",
+    "metadata[payment_id]",
+];
+const REFUND_PARAMETERS: [&str; 5] = [
+    "payment_intent",
+    "amount",
+    "reason",
+    "metadata[refund_id]",
+    "metadata[reference]",
+];
+
+type Form = BTreeMap<String, String>;
+type Reply = (StatusCode, Json<Value>);
+
+/// A Stripe of one's own.
+pub struct Stripe {
+    server: Server,
+    faults: Faults,
+    books: Books,
+}
+
+#[derive(Clone, Default)]
+struct Books(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+struct Pages {
+    /// By idempotency key: what was asked for, and what was answered.
+    answers: BTreeMap<String, (Form, Reply)>,
+    sessions: BTreeMap<String, Value>,
+    intents: BTreeMap<String, Value>,
+    refunds: BTreeMap<String, Value>,
+    refunds_fail: bool,
+    names: usize,
+}
+
+impl Stripe {
+    /// Starts one.
+    pub async fn start() -> Arc<Self> {
+        let (faults, books) = (Faults::default(), Books::default());
+        let routes = Router::new()
+            .route("/v1/checkout/sessions", post(open_session))
+            .route("/v1/checkout/sessions/{id}", get(show_session))
+            .route("/v1/payment_intents", post(confirm_intent))
+            .route("/v1/payment_intents/search", get(search_intents))
+            .route("/v1/payment_intents/{id}", get(show_intent))
+            .route("/v1/refunds", post(refund).get(list_refunds))
+            .route("/v1/refunds/{id}", get(show_refund))
+            .with_state(books.clone());
+        let server = Server::start(routes, &faults).await;
+        Arc::new(Self { server, faults, books })
+    }
+
+    fn signed(secret: &str, event: &Value) -> Sent {
+        let body = event.to_string().into_bytes();
+        let at = Utc::now().timestamp().to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+        mac.update(at.as_bytes());
+        mac.update(b".");
+        mac.update(&body);
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let header = format!("t={at},v1={signature},v0=1");
+        let header = ("stripe-signature".parse().expect("a name"), header.parse().expect("ASCII"));
+        Sent { headers: HeaderMap::from_iter([header]), body }
+    }
+
+    /// The event about an attempt as it stands.
+    fn event(&self, reference: &str) -> Value {
+        let mut pages = self.books.lock();
+        pages.names += 1;
+        let id = format!("evt_{}", pages.names);
+        let session = pages.session(reference).cloned();
+        let session = session.expect("there is such a session");
+        let kind = match session["status"].as_str() {
+            Some("complete") => "checkout.session.completed",
+            Some("expired") => "checkout.session.expired",
+            _ => "payment_intent.created",
+        };
+        json!({"id": id, "object": "event", "type": kind, "data": {"object": session}})
+    }
+}
+
+impl Books {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+impl Pages {
+    fn name(&mut self, prefix: &str) -> String {
+        self.names += 1;
+        format!("{prefix}_test_{}", self.names)
+    }
+
+    fn session(&mut self, reference: &str) -> Option<&mut Value> {
+        let mut sessions = self.sessions.values_mut();
+        sessions.find(|session| session["client_reference_id"] == reference)
+    }
+
+    /// The same key with the same parameters is answered the same; with others, it is refused.
+    fn once(
+        &mut self,
+        key: &str,
+        form: Form,
+        act: impl FnOnce(&mut Self, &Form) -> Reply,
+    ) -> Reply {
+        if let Some((before, reply)) = self.answers.get(key) {
+            if *before == form {
+                return reply.clone();
+            }
+            let message = "Keys for idempotent requests can only be used with the same parameters";
+            return problem(StatusCode::BAD_REQUEST, "idempotency_error", None, message);
+        }
+        let reply = act(self, &form);
+        self.answers.insert(key.to_owned(), (form, reply.clone()));
+        reply
+    }
+
+    fn pay(&mut self, reference: &str, amount: Option<Money>) {
+        let intent_id = self.name("pi");
+        let session = self.session(reference).expect("there is such a session");
+        let units = amount.map_or(session["amount_total"].clone(), |money| money.minor.into());
+        let currency = amount.map_or(session["currency"].clone(), |money| {
+            money.currency.code().to_lowercase().into()
+        });
+        session["status"] = "complete".into();
+        session["payment_status"] = "paid".into();
+        session["payment_intent"] = intent_id.clone().into();
+        let intent = json!({
+            "id": intent_id, "object": "payment_intent", "status": "succeeded",
+            "amount": units, "amount_received": units, "currency": currency,
+            "metadata": session["metadata"], "last_payment_error": null, "next_action": null,
+        });
+        self.intents.insert(intent_id, intent);
+    }
+}
+
+fn problem(status: StatusCode, kind: &str, code: Option<&str>, message: &str) -> Reply {
+    let error = json!({"type": kind, "code": code, "message": message});
+    (status, Json(json!({"error": error})))
+}
+
+fn missing(what: &str) -> Reply {
+    let message = format!("No such {what}");
+    problem(
+        StatusCode::NOT_FOUND,
+        "invalid_request_error",
+        Some("resource_missing"),
+        &message,
+    )
+}
+
+/// What a request has to be before Stripe looks at it.
+fn read(headers: &HeaderMap, body: &str, known: &[&str]) -> Result<(String, Form), Reply> {
+    permit(headers)?;
+    let bad = |message: &str| {
+        Err(problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message))
+    };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if header("content-type") != Some("application/x-www-form-urlencoded") {
+        return bad("Invalid request (check that your POST content type is \
+                    application/x-www-form-urlencoded)");
+    }
+    let Some(key) = header("idempotency-key").filter(|key| key.len() <= 255) else {
+        return bad("the adapter has to send an Idempotency-Key");
+    };
+    let form: Form = form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect();
+    if let Some(unknown) = form.keys().find(|name| !known.contains(&name.as_str())) {
+        return bad(&format!("Received unknown parameter: {unknown}"));
+    }
+    Ok((key.to_owned(), form))
+}
+
+fn permit(headers: &HeaderMap) -> Result<(), Reply> {
+    let shown = headers
+        .get("authorization")
+        .map(axum::http::HeaderValue::as_bytes);
+    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
+        return Ok(());
+    }
+    Err(problem(
+        StatusCode::UNAUTHORIZED,
+        "invalid_request_error",
+        None,
+        "Invalid API Key",
+    ))
+}
+
+async fn open_session(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
+    let (key, form) = match read(&headers, &body, &SESSION_PARAMETERS) {
+        Ok(read) => read,
+        Err(reply) => return reply,
+    };
+    books.lock().once(&key, form, |pages, form| {
+        let text = |name: &str| form.get(name).cloned().unwrap_or_default();
+        let Ok(amount) = text("line_items[0][price_data][unit_amount]").parse::<i64>() else {
+            let kind = "invalid_request_error";
+            return problem(StatusCode::BAD_REQUEST, kind, None, "Invalid integer");
+        };
+        let expires_in = text("expires_at").parse().unwrap_or(0) - Utc::now().timestamp();
+        if text("mode") != "payment" || !(1_800..=86_400).contains(&expires_in) {
+            let message = "expires_at is 30 minutes to 24 hours from now";
+            return problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message);
+        }
+        let id = pages.name("cs");
+        let session = json!({
+            "id": id, "object": "checkout.session", "status": "open", "payment_status": "unpaid",
+            "url": format!("https://checkout.stripe.com/c/pay/{id}"),
+            "client_reference_id": text("client_reference_id"),
+            "amount_total": amount,
+            "currency": text("line_items[0][price_data][currency]"),
+            "payment_intent": null,
+            "metadata": {
+                "reference": text("payment_intent_data[metadata][reference]"),
+                "payment_id": text("payment_intent_data[metadata][payment_id]"),
+            },
+        });
+        pages.sessions.insert(id, session.clone());
+        (StatusCode::OK, Json(session))
+    })
+}
+
+async fn show_session(
+    State(books): State<Books>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Query(query): Query<Form>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let pages = books.lock();
+    let Some(mut session) = pages.sessions.get(&id).cloned() else {
+        return missing("checkout.session");
+    };
+    let intent = session["payment_intent"].as_str();
+    let intent = intent.and_then(|intent| pages.intents.get(intent));
+    if query.get("expand[]").map(String::as_str) == Some("payment_intent")
+        && let Some(intent) = intent
+    {
+        session["payment_intent"] = intent.clone();
+    }
+    (StatusCode::OK, Json(session))
+}
+
+/// Test payment methods as docs.stripe.com/testing names them.
+async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
+    let (key, form) = match read(&headers, &body, &INTENT_PARAMETERS) {
+        Ok(read) => read,
+        Err(reply) => return reply,
+    };
+    books.lock().once(&key, form, |pages, form| {
+        let text = |name: &str| form.get(name).cloned().unwrap_or_default();
+        let id = pages.name("pi");
+        let amount: i64 = text("amount").parse().unwrap_or(0);
+        let mut intent = json!({
+            "id": id, "object": "payment_intent", "status": "succeeded", "amount": amount,
+            "amount_received": amount, "currency": text("currency"), "next_action": null,
+            "metadata": {
+                "reference": text("metadata[reference]"),
+                "payment_id": text("metadata[payment_id]"),
+            },
+            "last_payment_error": null,
+        });
+        let decline_code = match text("payment_method").as_str() {
+            "pm_card_visa" => None,
+            "pm_card_authenticationRequired" => {
+                intent["status"] = "requires_action".into();
+                intent["amount_received"] = 0.into();
+                let url = format!("https://hooks.stripe.com/3d_secure/{id}");
+                intent["next_action"] =
+                    json!({"type": "redirect_to_url", "redirect_to_url": {"url": url}});
+                None
+            }
+            "pm_card_visa_chargeDeclinedInsufficientFunds" => Some("insufficient_funds"),
+            "pm_card_visa_chargeDeclinedFraudulent" => Some("fraudulent"),
+            "pm_card_visa_chargeDeclinedExpiredCard" => Some("expired_card"),
+            _ => return missing("payment_method"),
+        };
+        if let Some(decline_code) = decline_code {
+            intent["status"] = "requires_payment_method".into();
+            intent["amount_received"] = 0.into();
+            let mut error = json!({
+                "type": "card_error", "code": "card_declined", "decline_code": decline_code,
+                "message": "Your card was declined.",
+            });
+            intent["last_payment_error"] = error.clone();
+            pages.intents.insert(id, intent.clone());
+            error["payment_intent"] = intent;
+            return (StatusCode::PAYMENT_REQUIRED, Json(json!({"error": error})));
+        }
+        pages.intents.insert(id, intent.clone());
+        (StatusCode::OK, Json(intent))
+    })
+}
+
+async fn show_intent(
+    State(books): State<Books>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let found = books.lock().intents.get(&id).cloned();
+    found.map_or_else(|| missing("payment_intent"), |intent| (StatusCode::OK, Json(intent)))
+}
+
+/// Only the one query that is used, in the search query language.
+async fn search_intents(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Query(query): Query<Form>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let query = query.get("query").cloned().unwrap_or_default();
+    let reference = query
+        .strip_prefix("metadata['reference']:'")
+        .and_then(|rest| rest.strip_suffix('\''));
+    let Some(reference) = reference else {
+        let kind = "invalid_request_error";
+        return problem(StatusCode::BAD_REQUEST, kind, None, "the query cannot be parsed");
+    };
+    let pages = books.lock();
+    let found = pages.intents.values();
+    let found: Vec<&Value> = found
+        .filter(|intent| intent["metadata"]["reference"] == reference)
+        .collect();
+    (StatusCode::OK, Json(json!({"object": "search_result", "data": found})))
+}
+
+async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
+    let (key, form) = match read(&headers, &body, &REFUND_PARAMETERS) {
+        Ok(read) => read,
+        Err(reply) => return reply,
+    };
+    books.lock().once(&key, form, |pages, form| {
+        let text = |name: &str| form.get(name).cloned().unwrap_or_default();
+        let Some(intent) = pages.intents.get(&text("payment_intent")) else {
+            return missing("payment_intent");
+        };
+        let left = intent["amount_received"].as_i64().unwrap_or(0)
+            - pages
+                .refunds
+                .values()
+                .filter(|refund| refund["payment_intent"] == intent["id"])
+                .filter(|refund| refund["status"] != "failed")
+                .filter_map(|refund| refund["amount"].as_i64())
+                .sum::<i64>();
+        let amount: i64 = text("amount").parse().unwrap_or(left);
+        if left < amount {
+            let message = "Refund amount is greater than unrefunded amount on charge";
+            return problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message);
+        }
+        let id = pages.name("re");
+        let refund = json!({
+            "id": id, "object": "refund", "status": "pending", "amount": amount,
+            "payment_intent": text("payment_intent"),
+            "metadata": {
+                "refund_id": text("metadata[refund_id]"),
+                "reference": text("metadata[reference]"),
+            },
+        });
+        pages.refunds.insert(id, refund.clone());
+        (StatusCode::OK, Json(refund))
+    })
+}
+
+async fn list_refunds(
+    State(books): State<Books>,
+    headers: HeaderMap,
+    Query(query): Query<Form>,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let of = query.get("payment_intent").cloned().unwrap_or_default();
+    let pages = books.lock();
+    let found = pages.refunds.values();
+    let found: Vec<&Value> = found
+        .filter(|refund| refund["payment_intent"] == of.as_str())
+        .collect();
+    (StatusCode::OK, Json(json!({"object": "list", "data": found})))
+}
+
+async fn show_refund(
+    State(books): State<Books>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply {
+    if let Err(reply) = permit(&headers) {
+        return reply;
+    }
+    let found = books.lock().refunds.get(&id).cloned();
+    found.map_or_else(|| missing("refund"), |refund| (StatusCode::OK, Json(refund)))
+}
+
+impl Simulator for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("STRIPE_SECRET_KEY", KEY.to_owned()),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("STRIPE_BASE_URL", self.server.url.clone()),
+            ("DAYBOOK_RETURN_URL", "https://shop.example/thanks".to_owned()),
+        ]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![KEY.to_owned(), WEBHOOK_SECRET.to_owned()]
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn price(&self) -> Money {
+        Money { minor: 1530, currency: "GBP".parse().expect("a currency") }
+    }
+
+    fn method(&self) -> PaymentMethod {
+        PaymentMethod::CreditCard
+    }
+
+    fn asked_for(&self, reference: &str) -> usize {
+        let pages = self.books.lock();
+        let sessions = pages.sessions.values();
+        sessions
+            .filter(|session| session["client_reference_id"] == reference)
+            .count()
+    }
+
+    fn customer_pays(&self, reference: &str) {
+        self.books.lock().pay(reference, None);
+    }
+
+    fn customer_pays_instead(&self, reference: &str, amount: Money) {
+        self.books.lock().pay(reference, Some(amount));
+    }
+
+    fn customer_cannot_pay(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        let session = pages.session(reference).expect("there is such a session");
+        session["status"] = "expired".into();
+    }
+
+    fn confuses(&self, reference: &str, with: &str) {
+        let mut pages = self.books.lock();
+        let session = pages.session(reference).expect("there is such a session");
+        let intent = session["payment_intent"].as_str().map(ToOwned::to_owned);
+        let intent = intent.and_then(|intent| pages.intents.get_mut(&intent));
+        intent.expect("it is paid")["metadata"]["reference"] = with.into();
+    }
+
+    fn refunds_work(&self, they_do: bool) {
+        self.books.lock().refunds_fail = !they_do;
+    }
+
+    fn works_off_refunds(&self) {
+        let mut pages = self.books.lock();
+        let fail = pages.refunds_fail;
+        for refund in pages.refunds.values_mut() {
+            if refund["status"] == "pending" {
+                refund["status"] = if fail { "failed" } else { "succeeded" }.into();
+                if fail {
+                    refund["failure_reason"] = "lost_or_stolen_card".into();
+                }
+            }
+        }
+    }
+
+    fn refunds_called(&self, refund_id: &str) -> usize {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.values();
+        refunds
+            .filter(|refund| refund["metadata"]["refund_id"] == refund_id)
+            .count()
+    }
+
+    fn webhook(&self, reference: &str) -> Sent {
+        Self::signed(WEBHOOK_SECRET, &self.event(reference))
+    }
+
+    fn forged_webhook(&self, reference: &str) -> Option<Sent> {
+        Some(Self::signed("whsec_guessed", &self.event(reference)))
+    }
+}
