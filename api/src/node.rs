@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use accounts::Accounts;
 use clap::ValueEnum;
 use domain::event::Event;
 use gateways::registry::Registry;
@@ -77,6 +78,8 @@ pub struct NodeSettings {
     pub roles: Vec<Role>,
     /// Whoever shows this is staff.
     pub staff_token: String,
+    /// How access tokens are issued, and whether mail is logged.
+    pub accounts: accounts::Settings,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
     /// When silent payment providers are asked.
@@ -95,6 +98,9 @@ pub enum StartError {
     /// NATS is missing or too old.
     #[error(transparent)]
     Nats(#[from] store::stream::Error),
+    /// Accounts cannot be opened.
+    #[error("accounts cannot be opened: {0}")]
+    Accounts(#[from] accounts::Error),
     /// The read models cannot be opened.
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] projections::Error),
@@ -122,6 +128,7 @@ impl Node {
         let nats = store::stream::connect(&settings.nats_url).await?;
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
+        let accounts = Accounts::open(pool.clone(), settings.accounts.clone()).await?;
         let (journal, committed) = Journal::start(&pool);
         let (registry, callbacks) = Registry::new();
 
@@ -137,6 +144,7 @@ impl Node {
             .map_err(StartError::Database)?;
         let availability = Availability::new(head);
         if plays(Role::Api) {
+            listeners.spawn(accounts.clone().keep_up());
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -180,6 +188,7 @@ impl Node {
             availability,
             offers,
             outcomes,
+            accounts,
             turns: Turns::default(),
         });
         Ok(Self { app, stop, tasks, listeners })

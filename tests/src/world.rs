@@ -141,6 +141,7 @@ impl World {
             stream_bytes_max: STREAM_BYTES_MAX,
             roles: Role::ALL.to_vec(),
             staff_token: STAFF.to_owned(),
+            accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
         };

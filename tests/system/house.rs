@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 10] = [
+const LEVELS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("gateways", &["domain"]),
     ("projections", &["domain", "store"]),
     ("workers", &["domain", "store", "gateways", "projections"]),
+    ("accounts", &[]),
     ("client", &[]),
     ("stack", &[]),
     ("bench", &["stack"]),
@@ -24,6 +25,7 @@ const LEVELS: [(&str, &[&str]); 10] = [
             "gateways",
             "projections",
             "workers",
+            "accounts",
             "client",
             "stack",
             "bench",
@@ -37,6 +39,7 @@ const LEVELS: [(&str, &[&str]); 10] = [
             "gateways",
             "projections",
             "workers",
+            "accounts",
             "client",
             "stack",
             "api",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod accounts;
 mod analysts;
 mod availability;
 mod cancelling;
@@ -17,6 +18,7 @@ mod paying;
 mod queries;
 mod rebuilding;
 mod refunding;
+mod roles;
 mod stock;
 mod surroundings;
 mod unavailable;

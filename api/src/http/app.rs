@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// Who may sign in, and who shows a token.
+    pub accounts: Accounts,
     /// Which commands are running.
     pub turns: Turns,
 }

@@ -142,6 +142,7 @@ struct Columns {
     updated_at: Vec<DateTime<Utc>>,
     placings: Vec<String>,
     progresses: Vec<String>,
+    customers: Vec<Option<Uuid>>,
 }
 
 impl Columns {
@@ -165,6 +166,8 @@ impl Columns {
         self.updated_at.push(progress.updated_at);
         self.placings.push(serde_json::to_string(placing)?);
         self.progresses.push(serde_json::to_string(progress)?);
+        self.customers
+            .push(placing.customer_id.map(|customer| customer.0));
         Ok(())
     }
 
@@ -185,6 +188,7 @@ impl Columns {
             .bind(self.updated_at)
             .bind(self.placings)
             .bind(self.progresses)
+            .bind(self.customers)
             .execute(connection)
             .await?;
         Ok(())

@@ -6,6 +6,8 @@ create table orders (
     customer_email text not null,
     -- The address in lower case, cut to what an index holds.
     email_key text collate "C" not null,
+    -- Null for orders without an account.
+    customer_id uuid,
     country text collate "C" not null,
     currency text not null,
     total_minor bigint not null,
@@ -23,6 +25,8 @@ create table orders (
 create index orders_newest on orders (placed_at, order_id);
 create index orders_by_status on orders (status, placed_at, order_id);
 create index orders_by_email on orders (email_key, placed_at, order_id);
+create index orders_by_customer on orders (customer_id, placed_at, order_id)
+    where customer_id is not null;
 create index orders_by_country on orders (country, placed_at, order_id);
 
 -- Which orders hold a SKU, newest first.

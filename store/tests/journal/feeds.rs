@@ -111,7 +111,11 @@ async fn in_the_relays_own_process_events_arrive_with_their_acknowledgement() {
     let [one, two] = readers;
     let (one, two) = (one.await.unwrap(), two.await.unwrap());
 
-    for ((one, two), stored) in one.iter().zip(&two).zip(world.log().await.into_iter().skip(1)) {
+    for ((one, two), stored) in one
+        .iter()
+        .zip(&two)
+        .zip(world.log().await.into_iter().skip(1))
+    {
         assert!(Arc::ptr_eq(one, two), "it is in memory once");
         assert_eq!((one.position, one.event_id), (stored.position, stored.event_id));
         assert_eq!((&one.payload, &one.event), (&stored.payload, &stored.event));
