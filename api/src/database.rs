@@ -4,12 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use accounts::{Accounts, Password, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use stack::{Options, Servers, Stack};
 
 use crate::dev::DATABASE_URL_FILE;
+use crate::http::email;
 use crate::settings::given;
 
 /// One reads, one may wait.
@@ -28,6 +30,24 @@ pub struct Args {
     /// Where `daybook dev` keeps everything
     #[arg(long, env = "DAYBOOK_DATA_DIR", default_value = ".daybook")]
     pub data_dir: PathBuf,
+}
+
+/// Who becomes an administrator.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AdminArgs {
+    /// Their email address
+    #[arg(long)]
+    pub email: String,
+    /// What they are called
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Their password, by environment only, where no list of processes shows it; without it, one is
+    /// made up and printed once
+    #[arg(skip = std::env::var("DAYBOOK_ADMIN_PASSWORD").ok())]
+    pub password: Option<String>,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Args,
 }
 
 /// Why it could not be done.
@@ -51,6 +71,12 @@ pub enum Error {
     /// The schema cannot be brought up to date.
     #[error("the database cannot be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The address or the password will not do.
+    #[error("{0}")]
+    Unfit(String),
+    /// The account could not be made.
+    #[error(transparent)]
+    Accounts(#[from] accounts::Error),
     /// The terminal, or whatever stands in for it.
     #[error("cannot write to the standard output: {0}")]
     Output(#[from] io::Error),
@@ -63,6 +89,34 @@ pub async fn migrate(args: Args) -> Result<(), Error> {
     database.close().await;
     writeln!(io::stdout(), "the database is up to date")?;
     Ok(())
+}
+
+/// `daybook create-admin`.
+pub async fn create_admin(args: AdminArgs) -> Result<(), Error> {
+    let email = email::parse(&args.email)
+        .map_err(|why| Error::Unfit(format!("the email address {why}")))?;
+    let given = given(args.password.as_ref());
+    let text = given.clone().unwrap_or_else(made_up_password);
+    let password =
+        Password::chosen(&text).map_err(|why| Error::Unfit(format!("the password {why}")))?;
+    let database = Database::open(&args.database).await?;
+    store::migrate(&database.pool).await?;
+    let accounts = Accounts::open(database.pool.clone(), Settings::default()).await?;
+    let made = accounts
+        .create_admin(&email, &password, args.name.as_deref())
+        .await;
+    database.close().await;
+    made?;
+    match given {
+        Some(_) => writeln!(io::stdout(), "{email} is an administrator")?,
+        None => writeln!(io::stdout(), "{email} is an administrator with the password {text}")?,
+    }
+    Ok(())
+}
+
+/// 128 bits of chance.
+fn made_up_password() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// An open database, and its server if we had to start it.

@@ -7,13 +7,15 @@
 //!                          query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
+mod api_keys;
 pub mod app;
+mod auth;
 mod availability;
 pub mod bodies;
 mod catalogue;
 mod command;
 mod countries;
-mod email;
+pub(crate) mod email;
 mod events;
 mod fields;
 pub mod health;
@@ -30,6 +32,7 @@ mod openapi;
 mod order_body;
 mod orders;
 pub mod outcomes;
+mod ownership;
 mod parameters;
 mod parked;
 mod paying;
@@ -44,6 +47,7 @@ mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+mod said;
 mod server;
 pub mod turns;
 mod webhooks;
@@ -103,7 +107,23 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put))
         .routes(routes!(webhooks::list));
-    operation().nest(BASE, business)
+    operation().nest(BASE, business.merge(accounts()))
+}
+
+/// Who may sign in; nothing of it is in the log.
+fn accounts() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::forgot_password))
+        .routes(routes!(auth::reset_password))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::ask_for_proof))
+        .routes(routes!(api_keys::make, api_keys::list))
+        .routes(routes!(api_keys::revoke))
 }
 
 fn operation() -> OpenApiRouter<App> {

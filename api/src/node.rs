@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use accounts::Accounts;
 use clap::ValueEnum;
 use domain::event::Event;
 use gateways::registry::Registry;
@@ -88,6 +89,8 @@ pub struct NodeSettings {
     pub roles: Vec<Role>,
     /// Whoever shows this is staff.
     pub staff_token: String,
+    /// How access tokens are issued, and whether mail is logged.
+    pub accounts: accounts::Settings,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
     /// When silent payment providers are asked.
@@ -115,6 +118,9 @@ pub enum StartError {
     /// A payment provider has half of its settings.
     #[error("a payment provider cannot be switched on: {0}")]
     Gateway(#[from] BadSetting),
+    /// Accounts cannot be opened.
+    #[error("accounts cannot be opened: {0}")]
+    Accounts(#[from] accounts::Error),
     /// The read models cannot be opened.
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] projections::Error),
@@ -142,6 +148,7 @@ impl Node {
         let nats = store::stream::connect(&settings.nats_url).await?;
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
+        let accounts = Accounts::open(pool.clone(), settings.accounts.clone()).await?;
         let (journal, committed) = Journal::start(&pool);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
@@ -163,6 +170,7 @@ impl Node {
                 journal.pace().clone(),
                 settings.backlog_max,
             ));
+            listeners.spawn(accounts.clone().keep_up());
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -213,6 +221,7 @@ impl Node {
             outcomes,
             registry,
             inbox,
+            accounts,
             turns: Turns::default(),
         });
         Ok(Self { app, stop, tasks, listeners })

@@ -26,6 +26,12 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u32).range(1..=2_592_000)
     )]
     pub payment_window: u32,
+    /// Seconds that an access token is believed: 15 minutes, at most 2 days
+    #[arg(
+        long, env = "DAYBOOK_ACCESS_LIFE", value_name = "SECONDS", default_value_t = 900,
+        value_parser = clap::value_parser!(u32).range(60..=172_800)
+    )]
+    pub access_life: u32,
     /// Name of the JetStream stream; Daybooks that share one NATS have one each
     #[arg(long, env = "DAYBOOK_STREAM", default_value = "daybook")]
     pub stream: String,
@@ -125,6 +131,10 @@ impl Tuning {
             stream_bytes_max: self.stream_bytes_max,
             roles: roles.to_vec(),
             staff_token: staff_token.0.clone(),
+            accounts: accounts::Settings {
+                access_life: Duration::from_secs(self.access_life.into()),
+                log_mail: false,
+            },
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,

@@ -67,7 +67,8 @@ Three commands to try. Each may be repeated: the same key is told the same answe
 
   3. See everything that happened to it, by the id that it was given:
 
-     curl http://{address}/api/v1/orders/ORDER_ID/timeline
+     curl http://{address}/api/v1/orders/ORDER_ID/timeline \
+       -H "Authorization: Bearer {shown}"
 
 "#
         )

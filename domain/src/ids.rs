@@ -42,6 +42,11 @@ uuid_name! {
     RefundId
 }
 
+uuid_name! {
+    /// One customer with an account.
+    CustomerId
+}
+
 /// Crockford's Base32 alphabet: no letter that is taken for a digit.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PaymentId, Sku};
+use crate::ids::{CustomerId, PaymentId, Sku};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
 
@@ -117,6 +117,9 @@ pub struct PaymentChoice {
 pub struct Placing {
     /// Who orders.
     pub customer: Customer,
+    /// Their account; `None` for guests and for what staff place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
     /// Where to.
     pub shipping_address: Address,
     /// Currency of every amount of the order.

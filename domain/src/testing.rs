@@ -94,6 +94,7 @@ pub(crate) fn an_order() -> Placing {
             email: "ada@example.com".into(),
             phone: None,
         },
+        customer_id: None,
         shipping_address: Address {
             line1: "12 St James's Square".into(),
             line2: None,

@@ -52,6 +52,17 @@ pub struct Filter {
     pub placed_from: Option<DateTime<Utc>>,
     /// Placed then or earlier.
     pub placed_to: Option<DateTime<Utc>>,
+    /// Belonging to them.
+    pub owner: Option<Owner>,
+}
+
+/// Somebody with an account, and the orders that are theirs.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Their account, and those that were merged into it.
+    pub accounts: Vec<Uuid>,
+    /// The address that they have proved: what was ordered under it without an account is theirs.
+    pub email: Option<String>,
 }
 
 /// Orders, newest first.
@@ -98,6 +109,16 @@ pub async fn list(
     if let Some(to) = filter.placed_to {
         sql.push(format_args!(" and {by} <= "))
             .push_bind(storable::instant(to));
+    }
+    if let Some(owner) = &filter.owner {
+        sql.push(" and (customer_id = any(")
+            .push_bind(&owner.accounts)
+            .push(")");
+        if let Some(email) = &owner.email {
+            sql.push(" or customer_id is null and email_key = ")
+                .push_bind(storable::email_key(email));
+        }
+        sql.push(")");
     }
     if let Some(Cursor { at, id: last }) = after {
         sql.push(format_args!(" and ({by}, {id}) < ("))

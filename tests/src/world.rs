@@ -134,6 +134,7 @@ impl World {
             stream_bytes_max: STREAM_BYTES_MAX,
             roles: Role::ALL.to_vec(),
             staff_token: STAFF.to_owned(),
+            accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,

@@ -131,7 +131,7 @@ async fn a_command_on_another_version_is_412_and_names_both() {
     let order = world.get(&path).await;
     let (version, tag) = (order.json()["version"].as_i64().unwrap(), order.header("etag").unwrap());
     let cancel = |tag: &str| {
-        let cancel = keyed(world.guest(Method::POST, &format!("{path}/cancel")));
+        let cancel = keyed(world.staff(Method::POST, &format!("{path}/cancel")));
         send(
             cancel
                 .header("if-match", tag)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod accounts;
 mod analysts;
 mod availability;
 mod backlog;
@@ -21,6 +22,7 @@ mod proving;
 mod queries;
 mod rebuilding;
 mod refunding;
+mod roles;
 mod sealing_up;
 mod stock;
 mod surroundings;

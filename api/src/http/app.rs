@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateways::registry::Registry;
+use accounts::Accounts;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Where what they say is stored.
     pub inbox: Inbox,
+    /// Who may sign in, and who shows a token.
+    pub accounts: Accounts,
     /// Which commands are running.
     pub turns: Turns,
 }

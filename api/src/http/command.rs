@@ -245,6 +245,16 @@ fn fingerprint(parts: &Parts, expected_version: Option<i64>, value: &Json<'_>) -
     digest.finalize().into()
 }
 
+/// A body by itself.
+pub(crate) async fn read_body<B: Body>(
+    headers: &HeaderMap,
+    body: HttpBody,
+    gateways: &[String],
+) -> Result<B, Problem> {
+    let bytes = read(body, B::BYTES_MAX).await?;
+    fields::read(&parse::<B>(headers, &bytes)?, gateways)
+}
+
 fn parse<'b, B: Body>(headers: &HeaderMap, bytes: &'b [u8]) -> Result<Json<'b>, Problem> {
     if bytes.is_empty() && B::OPTIONAL {
         return Ok(Json::Object(Members::default()));

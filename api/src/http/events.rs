@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::command::DAYBOOK_POSITION;
-use super::identity::Staff;
+use super::identity::Readers;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -84,7 +84,7 @@ pub(crate) struct EventsPage<'a> {
 /// In log order. As `application/x-ndjson` all of the slice, one event a line, and `limit` may be
 /// any number; as JSON page by page.
 #[utoipa::path(
-    get, path = "/events", tag = "audit", security(("staff" = [])),
+    get, path = "/events", tag = "audit", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("from" = Option<i64>, Query, description = "First position"),
         ("to" = Option<i64>, Query, description = "Last position"),
@@ -104,7 +104,7 @@ pub(crate) struct EventsPage<'a> {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,

@@ -1,12 +1,20 @@
-//! Who is asking. One place, so that accounts can replace the single staff token without any
-//! handler noticing.
+//! Who is asking, and what they may do. Judged from memory: no request waits for a database to
+//! learn who sent it.
+//!
+//! A handler that takes [`Staff`] or another audience is closed to everybody else. The same roles
+//! stand beside each route's `security`; `tests/system/roles.rs` walks every route with every role
+//! and holds both together.
 
 use std::fmt;
 
+use accounts::{Identity, Role};
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use domain::ids::CustomerId;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::App;
 use super::problem::Problem;
@@ -14,43 +22,91 @@ use super::problem::Problem;
 /// The caller of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Holds the staff token.
+    /// Holds the staff token, which may do everything.
     Staff,
     /// Showed nothing.
     Guest,
+    /// Has signed in.
+    Account { id: Uuid, role: Role },
+    /// A machine with an API key.
+    Machine { id: Uuid, role: Role },
 }
 
 impl fmt::Display for Caller {
-    /// The actor of events, and the scope of idempotency keys.
+    /// The actor of events.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Staff => "staff",
-            Self::Guest => "guest",
-        })
+        match self {
+            Self::Staff => f.write_str("staff"),
+            Self::Guest => f.write_str("guest"),
+            Self::Account { id, role } => write!(f, "{role}:{id}"),
+            Self::Machine { id, role } => write!(f, "{role}-key:{id}"),
+        }
     }
 }
 
 impl Caller {
-    fn of(parts: &Parts, staff_token: &str) -> Result<Self, Problem> {
-        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else {
+    /// What the caller is; guests are nothing.
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::Staff => Some(Role::Admin),
+            Self::Guest => None,
+            Self::Account { role, .. } | Self::Machine { role, .. } => Some(role),
+        }
+    }
+
+    /// Whose order it is that the caller places; staff and machines place them for others.
+    pub(crate) fn customer_id(self) -> Option<CustomerId> {
+        match self {
+            Self::Account { id, role: Role::Customer | Role::Vendor } => Some(CustomerId(id)),
+            Self::Staff | Self::Guest | Self::Account { .. } | Self::Machine { .. } => None,
+        }
+    }
+
+    /// Whether the caller is one of these.
+    pub(crate) fn is_any_of(self, roles: &[Role]) -> bool {
+        self.role().is_some_and(|role| roles.contains(&role))
+    }
+
+    /// Whose idempotency keys these are: the same person's whatever they have become.
+    pub(crate) fn scope(self) -> String {
+        match self {
+            Self::Staff | Self::Guest => self.to_string(),
+            Self::Account { id, .. } => format!("account:{id}"),
+            Self::Machine { id, .. } => format!("key:{id}"),
+        }
+    }
+
+    fn of(headers: &HeaderMap, app: &App) -> Result<Self, Problem> {
+        let Some(token) = shown(headers)? else {
             return Ok(Self::Guest);
         };
-        if values.next().is_some() {
-            // Whoever stands between might have looked at the other one.
-            return Err(Problem::unauthenticated("send Authorization once"));
+        if is_same(token, &app.settings.staff_token) {
+            return Ok(Self::Staff);
         }
-        let shown = value.to_str().ok().and_then(|value| value.split_once(' '));
-        match shown {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                if is_same(token.trim(), staff_token) {
-                    Ok(Self::Staff)
-                } else {
-                    Err(Problem::unauthenticated("this token is not known"))
-                }
+        match app.accounts.identify(token) {
+            Some(Identity::Account { account_id, role, .. }) => {
+                Ok(Self::Account { id: account_id, role })
             }
-            _ => Err(Problem::unauthenticated("send Authorization: Bearer and a token")),
+            Some(Identity::Machine { key_id, role }) => Ok(Self::Machine { id: key_id, role }),
+            None => Err(Problem::unauthenticated("this token is not known, or has expired")),
         }
+    }
+}
+
+/// The token that a request shows.
+fn shown(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        // Whoever stands between might have looked at the other one.
+        return Err(Problem::unauthenticated("send Authorization once"));
+    }
+    let shown = value.to_str().ok().and_then(|value| value.split_once(' '));
+    match shown {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(Problem::unauthenticated("send Authorization: Bearer and a token")),
     }
 }
 
@@ -63,60 +119,154 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Self::of(parts, &app.settings.staff_token)
+        Self::of(&parts.headers, app)
     }
 }
 
-/// Proof that the caller is staff. A handler that takes it is closed to everybody else.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Staff;
+/// Proof that the caller is one of a few; a handler that takes it is closed to everybody else.
+macro_rules! audience {
+    ($($(#[$doc:meta])* $name:ident = [$($role:ident),+], $who:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub(crate) struct $name;
 
-impl FromRequestParts<App> for Staff {
+            impl FromRequestParts<App> for $name {
+                type Rejection = Problem;
+
+                async fn from_request_parts(
+                    parts: &mut Parts,
+                    app: &App,
+                ) -> Result<Self, Problem> {
+                    let caller = Caller::of(&parts.headers, app)?;
+                    if caller.is_any_of(&[$(Role::$role),+]) {
+                        Ok(Self)
+                    } else if caller == Caller::Guest {
+                        Err(Problem::unauthenticated(concat!(
+                            "this is for ", $who, ": send Authorization: Bearer and a token"
+                        )))
+                    } else {
+                        Err(Problem::forbidden(concat!("this is for ", $who)))
+                    }
+                }
+            }
+        )+
+    };
+}
+
+audience! {
+    /// Administrators, and whoever holds the staff token.
+    Staff = [Admin], "staff";
+    /// Whoever reads figures, stock and what happened.
+    Readers = [Admin, Analyst, Auditor], "staff, analysts and auditors";
+    /// Whoever brings products, stock and past orders in.
+    Importers = [Admin, Importer], "staff and importers";
+}
+
+/// Whoever may place orders: everybody but those who only read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Buyer;
+
+impl FromRequestParts<App> for Buyer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Caller::of(parts, &app.settings.staff_token)? {
-            Caller::Staff => Ok(Self),
+        // Guests, who are most, have nothing to be judged by.
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(Self);
+        }
+        if Caller::of(&parts.headers, app)?.is_any_of(&[Role::Analyst, Role::Auditor]) {
+            return Err(Problem::forbidden("analysts and auditors place no orders"));
+        }
+        Ok(Self)
+    }
+}
+
+/// Whoever may list orders: their own, or, as staff, analyst or auditor, all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shopper(Caller);
+
+impl Shopper {
+    /// Whose orders are all that the caller sees.
+    pub(crate) fn sees_only(self) -> Option<Uuid> {
+        self.0.customer_id().map(|customer| customer.0)
+    }
+}
+
+impl FromRequestParts<App> for Shopper {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Caller::of(&parts.headers, app)? {
             Caller::Guest => Err(Problem::unauthenticated(
-                "this is for staff: send Authorization: Bearer and the staff token",
+                "sign in to see your orders: send Authorization: Bearer and an access token",
             )),
+            caller if caller.is_any_of(&[Role::Importer]) => {
+                Err(Problem::forbidden("this is for people, analysts and auditors"))
+            }
+            caller => Ok(Self(caller)),
+        }
+    }
+}
+
+/// Somebody who has signed in, whatever they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedIn {
+    pub(crate) id: Uuid,
+}
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Caller::of(&parts.headers, app)? {
+            Caller::Account { id, .. } => Ok(Self { id }),
+            Caller::Guest => Err(Problem::unauthenticated(
+                "this is for whoever has signed in: send Authorization: Bearer and an access token",
+            )),
+            Caller::Staff | Caller::Machine { .. } => {
+                Err(Problem::forbidden("this is for people with an account of their own"))
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{Request, StatusCode};
+    use axum::http::HeaderValue;
 
     use super::*;
 
-    fn caller(authorization: Option<&str>) -> Result<Caller, StatusCode> {
-        let mut request = Request::builder();
-        if let Some(value) = authorization {
-            request = request.header(AUTHORIZATION, value);
-        }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        Caller::of(&parts, "the-token").map_err(|problem| problem.status())
+    fn token(authorization: Option<&str>) -> Result<Option<String>, u16> {
+        let values = authorization.map(|value| HeaderValue::from_str(value).unwrap());
+        let headers: HeaderMap = values
+            .into_iter()
+            .map(|value| (AUTHORIZATION, value))
+            .collect();
+        shown(&headers)
+            .map(|token| token.map(str::to_owned))
+            .map_err(|problem| problem.status().as_u16())
     }
 
     #[test]
-    fn the_token_makes_staff_and_its_absence_a_guest() {
-        assert_eq!(caller(Some("Bearer the-token")), Ok(Caller::Staff));
-        assert_eq!(caller(Some("bearer  the-token")), Ok(Caller::Staff));
-        assert_eq!(caller(None), Ok(Caller::Guest));
+    fn a_token_is_what_stands_behind_bearer() {
+        assert_eq!(token(Some("Bearer the-token")), Ok(Some("the-token".to_owned())));
+        assert_eq!(token(Some("bearer  the-token")), Ok(Some("the-token".to_owned())));
+        assert_eq!(token(None), Ok(None));
+        for shown in ["Bearer", "Basic the-token", "the-token", "é"] {
+            assert_eq!(token(Some(shown)), Err(401), "{shown}");
+        }
     }
 
     #[test]
-    fn a_wrong_token_makes_nobody() {
-        for shown in [
-            "Bearer the-toke",
-            "Bearer ",
-            "Bearer",
-            "Basic the-token",
-            "the-token",
-            "é",
-        ] {
-            assert_eq!(caller(Some(shown)), Err(StatusCode::UNAUTHORIZED), "{shown}");
-        }
+    fn the_actor_names_role_and_person_and_keys_belong_to_the_person() {
+        let id = Uuid::nil();
+        let customer = Caller::Account { id, role: Role::Customer };
+        let vendor = Caller::Account { id, role: Role::Vendor };
+        assert_eq!(customer.to_string(), format!("customer:{id}"));
+        assert_eq!(customer.scope(), vendor.scope());
+        let machine = Caller::Machine { id, role: Role::Importer };
+        assert_eq!(machine.to_string(), format!("importer-key:{id}"));
+        assert_eq!(Caller::Staff.to_string(), "staff");
     }
 }

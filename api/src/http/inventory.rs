@@ -15,7 +15,7 @@ use super::App;
 use super::bodies::{AdjustStock, ReceiveStock};
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Staff;
+use super::identity::{Importers, Readers};
 use super::moves::REASON_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
@@ -74,14 +74,14 @@ impl Body for Adjusting {
 ///
 /// They are on hand from now on.
 #[utoipa::path(
-    post, path = "/inventory/{sku}/receipts", tag = "inventory", security(("staff" = [])),
+    post, path = "/inventory/{sku}/receipts", tag = "inventory", security(("bearer" = ["admin", "importer"])),
     request_body = ReceiveStock,
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "The stock is now this", body = LevelView))
 )]
 pub(crate) async fn receive(
     State(app): State<App>,
-    _: Staff,
+    _: Importers,
     OfSku(sku): OfSku,
     asked: Asked<Receiving>,
 ) -> Result<Response, Problem> {
@@ -96,14 +96,14 @@ pub(crate) async fn receive(
 ///
 /// Counting found more or fewer pieces than there should be.
 #[utoipa::path(
-    post, path = "/inventory/{sku}/adjustments", tag = "inventory", security(("staff" = [])),
+    post, path = "/inventory/{sku}/adjustments", tag = "inventory", security(("bearer" = ["admin", "importer"])),
     request_body = AdjustStock,
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "The stock is now this", body = LevelView))
 )]
 pub(crate) async fn adjust(
     State(app): State<App>,
-    _: Staff,
+    _: Importers,
     OfSku(sku): OfSku,
     asked: Asked<Adjusting>,
 ) -> Result<Response, Problem> {
@@ -139,7 +139,7 @@ async fn change<B: Sync>(
 ///
 /// Ordered by SKU.
 #[utoipa::path(
-    get, path = "/inventory", tag = "inventory", security(("staff" = [])),
+    get, path = "/inventory", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -148,7 +148,7 @@ async fn change<B: Sync>(
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -161,13 +161,13 @@ pub(crate) async fn list(
 
 /// Show the stock of an article
 #[utoipa::path(
-    get, path = "/inventory/{sku}", tag = "inventory", security(("staff" = [])),
+    get, path = "/inventory/{sku}", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "Its stock", body = StockView))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,

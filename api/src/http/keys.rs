@@ -23,7 +23,7 @@ pub(crate) fn command_id(headers: &HeaderMap, caller: Caller) -> Result<Uuid, Pr
     }
     let key = value.to_str().ok().and_then(bare);
     let key = key.ok_or_else(|| bad("must have 1 to 255 visible ASCII characters"))?;
-    Ok(Uuid::new_v5(&NAMESPACE, format!("{caller}\n{key}").as_bytes()))
+    Ok(Uuid::new_v5(&NAMESPACE, format!("{}\n{key}", caller.scope()).as_bytes()))
 }
 
 /// The name of a refund that a command may cause.

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::bodies::{CancelOrder, Nothing};
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Staff;
+use super::identity::Importers;
+use super::ownership::ToAct;
 use super::parameters::OfOrder;
 use super::problem::Problem;
 use super::{App, keys};
@@ -63,14 +64,18 @@ impl Body for Empty {
 /// Its stock is released; money that was captured goes back.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", tag = "orders", request_body = CancelOrder,
+    security((), ("bearer" = ["customer", "vendor", "admin"])),
+    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
     params(("id" = Uuid, Path, description = "The order")),
     responses((status = 200, description = "The order is cancelled", body = MovedView))
 )]
 pub(crate) async fn cancel(
     State(app): State<App>,
     OfOrder(order_id): OfOrder,
+    whose: ToAct,
     asked: Asked<Cancellation>,
 ) -> Result<Response, Problem> {
+    whose.on(&app, order_id).await?;
     let reason = asked.body.reason.clone();
     let refund_id = RefundId(keys::refund_id(asked.command_id));
     let command = order::Command::Cancel { reason: reason.clone(), refund_id };
@@ -81,14 +86,14 @@ pub(crate) async fn cancel(
 ///
 /// It has been fulfilled: its stock is issued.
 #[utoipa::path(
-    post, path = "/orders/{id}/complete", tag = "orders", security(("staff" = [])),
+    post, path = "/orders/{id}/complete", tag = "orders", security(("bearer" = ["admin", "importer"])),
     request_body = Option<Nothing>,
     params(("id" = Uuid, Path, description = "The order")),
     responses((status = 200, description = "The order is completed", body = MovedView))
 )]
 pub(crate) async fn complete(
     State(app): State<App>,
-    _: Staff,
+    _: Importers,
     OfOrder(order_id): OfOrder,
     asked: Asked<Empty>,
 ) -> Result<Response, Problem> {

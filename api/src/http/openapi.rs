@@ -10,7 +10,10 @@ use utoipa::openapi::{Info, OpenApi};
 use super::BASE;
 
 /// Methods that the document's path items hold operations under.
-const METHODS: [&str; 3] = ["get", "post", "put"];
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
+const OUTSIDE_THE_LOG: [&str; 3] = ["/auth/", "/api-keys", "/webhooks"];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
@@ -45,14 +48,19 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     components["headers"] = headers();
     components["responses"] = responses();
     components["securitySchemes"] = json!({
-        "staff": {"type": "http", "scheme": "bearer", "description": "The staff token"}
+        "bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "An access token of `POST /auth/login`, an API key, or the staff \
+                token, which is an administrator's. The scopes are the roles that may."
+        }
     });
     document
 }
 
 const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every change is a fact in \
     one log.\n\n\
-    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`. The same key with the same request \
+    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`; what concerns accounts is no \
+    command of the log and needs none. The same key with the same request \
     is told the same answer again, refusals included; with another request it is a 422 \
     `idempotency_key_reused`.\n\
     - Every answer to a command carries `Daybook-Position`. A **query** that sends it as \
@@ -67,6 +75,7 @@ fn tags() -> Value {
         {"name": "payments", "description": "The money side of orders"},
         {"name": "products", "description": "What is offered, at what price"},
         {"name": "inventory", "description": "Stock: on hand, reserved, available"},
+        {"name": "accounts", "description": "Signing in, and what machines show"},
         {"name": "reports", "description": "For analysts"},
         {"name": "audit", "description": "The log itself"},
         {"name": "operation", "description": "Whether Daybook is well"},
@@ -83,30 +92,25 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     if !path.starts_with(BASE) {
         return;
     }
-    // Providers send webhooks in their own form, with their own signature.
-    let is_webhook = path.contains("/webhooks/");
-    let is_command = method != "get" && !is_webhook;
-    let for_staff = operation.contains_key("security");
-    if !for_staff {
-        // Open to guests; commands look at a token where there is one.
-        let open = if is_command {
-            json!([{}, {"staff": []}])
-        } else {
-            json!([])
-        };
-        operation.insert("security".into(), open);
-    }
+    let is_change = method != "get";
+    let is_command = is_change && is_in_the_log(path);
+    // Closed to guests, or to some role.
+    let is_closed = operation.contains_key("security");
+    operation.insert("security".into(), security(operation.get("security"), is_command));
     let known = |status: u16| match status {
         400 | 500 | 503 => true,
-        401 => for_staff || is_command || is_webhook,
-        403 => is_command && path.ends_with("/orders"),
+        401 => is_closed || is_change,
+        403 => is_closed,
         404 => path.contains('{'),
-        413 => is_command || is_webhook,
-        409 | 412 | 415 | 422 => is_command,
-        304 => !is_command && !is_webhook && path.contains('{') && !path.ends_with("timeline"),
+        413 => is_change,
+        // Providers send webhooks in their own form, with their own signature.
+        409 | 415 | 422 => is_change && !path.contains("/webhooks/"),
+        412 => is_command,
+        429 => path.contains("/auth/"),
+        304 => !is_change && path.contains('{') && !path.ends_with("timeline"),
         _ => false,
     };
-    add_parameters(path, is_command, operation);
+    add_parameters(path, is_change, operation);
     let Some(responses) = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut)
@@ -114,9 +118,11 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
         return;
     };
     for response in responses.values_mut() {
-        response["headers"] = headers_of(path, is_command);
+        response["headers"] = headers_of(path, is_change);
     }
-    for status in [304, 400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503] {
+    for status in [
+        304, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503,
+    ] {
         if known(status) {
             let reference = json!({"$ref": format!("#/components/responses/{status}")});
             responses.insert(status.to_string(), reference);
@@ -124,13 +130,43 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     }
 }
 
+fn is_in_the_log(path: &str) -> bool {
+    let path = path.trim_start_matches(BASE);
+    !OUTSIDE_THE_LOG
+        .iter()
+        .any(|outside| path.starts_with(outside))
+}
+
+fn is_of_an_order(path: &str) -> bool {
+    path.contains("/orders/{id}")
+}
+
+/// The roles that may, by name; administrators may everything that anybody may.
+fn security(told: Option<&Value>, is_command: bool) -> Value {
+    match told.and_then(|told| told.get(0)) {
+        // Open to guests; commands look at a token where there is one.
+        None if is_command => json!([{}, {"bearer": []}]),
+        None => json!([]),
+        Some(first) if first.get("staff").is_some() => json!([{"bearer": ["admin"]}]),
+        Some(_) => told.cloned().unwrap_or_default(),
+    }
+}
+
 fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Value>) {
     let names: &[&str] = match is_command {
-        _ if path.contains("/webhooks/") => &["RequestId", "TraceParent"],
+        _ if !is_in_the_log(path) => &["RequestId", "TraceParent"],
         true if path.ends_with("/orders") => {
             &["IdempotencyKey", "Prefer", "RequestId", "TraceParent"]
         }
+        true if is_of_an_order(path) => &[
+            "IdempotencyKey",
+            "OrderToken",
+            "IfMatch",
+            "RequestId",
+            "TraceParent",
+        ],
         true => &["IdempotencyKey", "IfMatch", "RequestId", "TraceParent"],
+        false if is_of_an_order(path) => &["MinPosition", "OrderToken", "IfNoneMatch", "RequestId"],
         false if path.contains('{') => &["MinPosition", "IfNoneMatch", "RequestId"],
         false => &["MinPosition", "RequestId"],
     };
@@ -142,10 +178,11 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
 }
 
 fn headers_of(path: &str, is_command: bool) -> Value {
-    if path.contains("/webhooks/") {
-        return json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
+    let mut names = vec!["X-Request-Id", "traceparent"];
+    if !is_in_the_log(path) {
+        return headers_named(names);
     }
-    let mut names = vec!["X-Request-Id", "traceparent", "Daybook-Position"];
+    names.push("Daybook-Position");
     if is_command {
         names.push("Idempotent-Replayed");
     }
@@ -162,6 +199,10 @@ fn headers_of(path: &str, is_command: bool) -> Value {
     if is_command && path.ends_with("/orders") {
         names.extend(["ETag", "Preference-Applied"]);
     }
+    headers_named(names)
+}
+
+fn headers_named(names: Vec<&str>) -> Value {
     let header = |name| (name, json!({"$ref": format!("#/components/headers/{name}")}));
     let headers: Map<String, Value> = names
         .into_iter()
@@ -200,6 +241,10 @@ fn parameters() -> Value {
             "Prefer", false,
             "`wait=<seconds>`, 30 at most: answer when the order is neither `pending` nor \
              `processing`, or when the time is over", "wait=10"
+        ),
+        "OrderToken": header(
+            "Daybook-Order-Token", false,
+            "Opens a guest's order: `order_token` of the answer that placed it", ""
         ),
         "RequestId": header(
             "X-Request-Id", false,
@@ -252,8 +297,14 @@ fn responses() -> Value {
             "Cannot be read: `malformed_json`, `invalid_parameters`, `invalid_header`, \
              `idempotency_key_missing`", &[]
         ),
-        "401": problem("`unauthenticated`: the token is missing or unknown", &["WWW-Authenticate"]),
-        "403": problem("`staff_only_fields`: fields that only staff may give", &[]),
+        "401": problem(
+            "`unauthenticated`: the token is missing, unknown or expired; when signing in \
+             `wrong_credentials`, `invalid_token`, `refresh_token_reused`", &["WWW-Authenticate"]
+        ),
+        "403": problem(
+            "`forbidden`: the caller's role may not; `staff_only_fields`: fields that only staff \
+             may give", &[]
+        ),
         "404": problem("`not_found`: no such thing", &["Idempotent-Replayed"]),
         "409": problem(
             "The state forbids it, such as `order_already_cancelled`, `order_not_paid`, \
@@ -268,6 +319,9 @@ fn responses() -> Value {
             "Understood and refused: `invalid_fields` with every bad field, \
              `idempotency_key_reused`, `unknown_product`, `refund_too_large` and others",
             &["Idempotent-Replayed"]
+        ),
+        "429": problem(
+            "`too_many_attempts`: wait as long as `Retry-After` says", &["Retry-After"]
         ),
         "500": problem("`internal`: our fault", &[]),
         "503": problem(

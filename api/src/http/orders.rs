@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::history::{self, AsOf};
-use super::identity::Staff;
+use super::identity::Shopper;
+use super::ownership::{self, ToSee};
 use super::parameters::{OfOrder, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -26,9 +27,11 @@ pub(crate) struct TimelineView {
 
 /// List orders
 ///
-/// Newest first. For staff: it shows customers.
+/// Newest first. Whoever has signed in sees their own; staff, analysts and auditors see all.
 #[utoipa::path(
-    get, path = "/orders", tag = "orders", security(("staff" = [])),
+    get, path = "/orders", tag = "orders",
+    security(("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["customer", "vendor"]))),
     params(
         ("status" = Option<Status>, Query, description = "How far they have come"),
         ("customer_email" = Option<String>, Query, description = "In upper or lower case"),
@@ -43,20 +46,24 @@ pub(crate) struct TimelineView {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Staff,
+    shopper: Shopper,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let filter = Filter {
+    let mut filter = Filter {
         status: parameters.optional("status", str::parse),
         customer_email: parameters.text("customer_email"),
         sku: parameters.optional("sku", str::parse),
         country: parameters.optional("country", countries::parse),
         placed_from: parameters.instant("placed_from"),
         placed_to: parameters.end("placed_to"),
+        owner: None,
     };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if let Some(account_id) = shopper.sees_only() {
+        filter.owner = Some(ownership::owner(&app, account_id).await?);
+    }
     let (position, _seat) = asking.seat(&app, &[orders::NAME]).await?;
     let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
@@ -64,10 +71,13 @@ pub(crate) async fn list(
 
 /// Show an order
 ///
-/// Open to whoever knows its id. With `as_of`, as it was then.
+/// A guest shows the order's token. With `as_of`, as it was then.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "orders",
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
     params(
+        ("token" = Option<String>, Query, description = "The order's token, for guests"),
         ("id" = Uuid, Path, description = "The order"),
         ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
     ),
@@ -76,11 +86,14 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(app): State<App>,
     OfOrder(order_id): OfOrder,
+    whose: ToSee,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let link = parameters.text("token");
     let as_of = parameters.optional("as_of", str::parse::<AsOf>);
     parameters.finish()?;
+    whose.order(&app, order_id, link).await?;
     match as_of {
         None => show_now(&app, order_id, &asking).await,
         // Boxed, or every query would carry the room for it along.
@@ -110,19 +123,27 @@ async fn show_as_of(
 
 /// Show an order's timeline
 ///
-/// Every event of the order, its payment and its stock. Open to whoever knows its id.
+/// Every event of the order, its payment and its stock. A guest shows the order's token.
 #[utoipa::path(
     get, path = "/orders/{id}/timeline", tag = "orders",
-    params(("id" = Uuid, Path, description = "The order")),
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
+    params(
+        ("token" = Option<String>, Query, description = "The order's token, for guests"),
+        ("id" = Uuid, Path, description = "The order"),
+    ),
     responses((status = 200, description = "What happened", body = TimelineView))
 )]
 pub(crate) async fn show_timeline(
     State(app): State<App>,
     OfOrder(order_id): OfOrder,
+    whose: ToSee,
     asking: Asking,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let link = parameters.text("token");
     parameters.finish()?;
+    whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;
     let items = timeline::of_order(app.read_models.reads(), order_id).await?;
     if items.is_empty() {

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::ids::{OrderId, PaymentId, Sku};
 use projections::BadCursor;
+use uuid::Uuid;
 
 use super::fields::{instant, plain};
 use super::problem::{Flaw, Problem};
@@ -199,6 +200,21 @@ impl<S: Send + Sync> FromRequestParts<S> for OfPayment {
         id.and_then(|id| id.parse().ok())
             .map(Self)
             .ok_or_else(|| Problem::not_found("payment"))
+    }
+}
+
+/// The same for anything else that has a UUID; the handler knows what is missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfId(pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = segment(parts, state).await;
+        id.and_then(|id| id.parse().ok())
+            .map(Self)
+            .ok_or_else(|| Problem::not_found("id"))
     }
 }
 

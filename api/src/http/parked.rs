@@ -15,7 +15,7 @@ use uuid::Uuid;
 use workers::parked::{self, ParkedFact};
 
 use super::App;
-use super::identity::Staff;
+use super::identity::Readers;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -55,7 +55,7 @@ impl From<ParkedFact> for ParkedView {
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/parked-facts", tag = "audit", security(("staff" = [])),
+    get, path = "/parked-facts", tag = "audit", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -64,7 +64,7 @@ impl From<ParkedFact> for ParkedView {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {

@@ -18,7 +18,8 @@ use super::App;
 use super::bodies::StartPayment;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Staff;
+use super::identity::Readers;
+use super::ownership::ToAct;
 use super::parameters::{OfOrder, OfPayment, Parameters};
 use super::paying;
 use super::problem::Problem;
@@ -55,14 +56,18 @@ impl Body for Starting {
 /// Starts another attempt after one that failed, at any provider.
 #[utoipa::path(
     post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
+    security((), ("bearer" = ["customer", "vendor", "admin"])),
+    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
     params(("id" = Uuid, Path, description = "The order")),
     responses((status = 201, description = "The attempt is started", body = StartedView))
 )]
 pub(crate) async fn start(
     State(app): State<App>,
     OfOrder(order_id): OfOrder,
+    whose: ToAct,
     asked: Asked<Starting>,
 ) -> Result<Response, Problem> {
+    whose.on(&app, order_id).await?;
     let (order, _) = app.journal.load::<Order>(&order_id.to_string()).await?;
     let envelope = asked.about(order_id);
     let Some(payment_id) = order.payment_id() else {
@@ -177,7 +182,7 @@ impl ToPayView {
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/payments", tag = "payments", security(("staff" = [])),
+    get, path = "/payments", tag = "payments", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -186,7 +191,7 @@ impl ToPayView {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -201,13 +206,13 @@ pub(crate) async fn list(
 ///
 /// Its attempts and refunds, with the names that the payment provider has for them.
 #[utoipa::path(
-    get, path = "/payments/{id}", tag = "payments", security(("staff" = [])),
+    get, path = "/payments/{id}", tag = "payments", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(("id" = Uuid, Path, description = "The payment")),
     responses((status = 200, description = "The payment", body = PaymentView))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     OfPayment(payment_id): OfPayment,
     asking: Asking,
     parameters: Parameters,

@@ -21,6 +21,7 @@ use super::App;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
+use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
 use super::outcomes::Waiting;
 use super::preferring::{self, PREFERENCE_APPLIED};
@@ -39,6 +40,9 @@ pub(crate) struct PlacedView {
     total: MoneyView,
     /// The payment that carries its money
     payment_id: Uuid,
+    /// For guests: opens this order without an account, as `?token=` or `Daybook-Order-Token`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_token: Option<String>,
 }
 
 /// Room for one more order. Where there is none, its body is not even read.
@@ -60,14 +64,17 @@ impl FromRequestParts<App> for Room {
 ///
 /// Prices and names come from the catalogue and are frozen into the order. Staff may give
 /// `unit_price`, `name` and `placed_at`. With `Prefer: wait=<seconds>` the answer comes when the
-/// order is neither `pending` nor `processing` any more, or when the time is over.
+/// order is neither `pending` nor `processing` any more, or when the time is over. Whoever has
+/// signed in finds the order under `GET /orders`; a guest is given a token that opens it.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", request_body = PlaceOrder,
+    security((), ("bearer" = ["customer", "vendor", "admin", "importer"])),
     responses((status = 201, description = "The order is placed", body = PlacedView))
 )]
 pub(crate) async fn place(
     State(app): State<App>,
     _room: Room,
+    _: Buyer,
     asked: Asked<OrderBody>,
 ) -> Result<Response, Problem> {
     let now = Utc::now();
@@ -79,11 +86,17 @@ pub(crate) async fn place(
         Ok(lines) => lines,
         Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
     };
-    let placing = placing(&asked.body, lines, now, now + app.settings.payment_window);
+    let customer_id = asked.caller.customer_id();
+    let pay_by = now + app.settings.payment_window;
+    let placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };
+    let order_token = token_for(&app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
     let command = order::Command::Place(Box::new(placing));
-    let wording = asked.wording(StatusCode::CREATED, |accepted| placed(order_id, &accepted));
+    let wording = asked.wording(StatusCode::CREATED, |accepted| PlacedView {
+        order_token: order_token.clone(),
+        ..placed(order_id, &accepted)
+    });
     let envelope = asked.about(order_id);
     let receipt = app
         .journal
@@ -106,7 +119,9 @@ async fn with_outcome(
     until: Instant,
 ) -> Result<Response, Problem> {
     if let Some(order) = waiting.outcome(app, until).await? {
-        let told = answer(StatusCode::CREATED, &PlacedView::from(order));
+        let order_token = token_for(app, asked.caller, order.id);
+        let told =
+            answer(StatusCode::CREATED, &PlacedView { order_token, ..PlacedView::from(order) });
         let kept = app
             .journal
             .keep_awaited_answer(asked.command_id, &told)
@@ -121,6 +136,11 @@ async fn with_outcome(
     Ok(response)
 }
 
+/// What opens the order to a guest.
+fn token_for(app: &App, caller: Caller, order_id: OrderId) -> Option<String> {
+    (caller == Caller::Guest).then(|| app.accounts.link_token(order_id.0))
+}
+
 fn placing(
     order: &OrderBody,
     lines: Vec<Line>,
@@ -129,6 +149,7 @@ fn placing(
 ) -> Placing {
     Placing {
         customer: order.customer.clone(),
+        customer_id: None,
         shipping_address: order.shipping_address.clone(),
         currency: order.currency,
         lines,
@@ -148,6 +169,7 @@ fn placed(order_id: OrderId, accepted: &Accepted<'_, Order>) -> PlacedView {
         version: accepted.version,
         total: order.total().expect("a placed order has a total").into(),
         payment_id: order.payment_id().expect("a placed order has a payment").0,
+        order_token: None,
     }
 }
 
@@ -159,6 +181,7 @@ impl From<OrderView> for PlacedView {
             version: order.version,
             total: order.total,
             payment_id: order.payment_id.0,
+            order_token: None,
         }
     }
 }

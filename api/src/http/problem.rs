@@ -5,6 +5,8 @@
 //! which request it belongs to. Problems that the journal remembers are written before the commit,
 //! by [`Problem::answer`].
 
+use std::time::Duration;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use projections::{RebuildRefused, WaitError};
@@ -57,6 +59,13 @@ impl Problem {
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// Tells when to try again.
+    pub(crate) fn after(mut self, pause: Duration) -> Self {
+        self.headers
+            .push((header::RETRY_AFTER, pause.as_secs().max(1).into()));
         self
     }
 
@@ -153,6 +162,15 @@ impl Problem {
     pub(crate) fn unauthenticated(detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
             .with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    pub(crate) fn not_let_in(code: &'static str, why: &accounts::Error) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, why.to_string())
+            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    pub(crate) fn forbidden(detail: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
     pub(crate) fn staff_only_fields(pointers: Vec<String>) -> Self {

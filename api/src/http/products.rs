@@ -15,7 +15,7 @@ use super::App;
 use super::bodies::DescribeProduct;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Staff;
+use super::identity::Importers;
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
@@ -54,14 +54,14 @@ impl Body for Describing {
 ///
 /// Like this from now on; orders already placed keep their price.
 #[utoipa::path(
-    put, path = "/products/{sku}", tag = "products", security(("staff" = [])),
+    put, path = "/products/{sku}", tag = "products", security(("bearer" = ["admin", "importer"])),
     request_body = DescribeProduct,
     params(("sku" = String, Path, description = "The article, upper and lower case told apart")),
     responses((status = 200, description = "The product", body = DescribedView))
 )]
 pub(crate) async fn describe(
     State(app): State<App>,
-    _: Staff,
+    _: Importers,
     OfSku(sku): OfSku,
     asked: Asked<Describing>,
 ) -> Result<Response, Problem> {

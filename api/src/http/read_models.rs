@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::bodies::Nothing;
 use super::command::{Asked, answer};
-use super::identity::Staff;
+use super::identity::{Readers, Staff};
 use super::moves::Empty;
 use super::parameters::{OfReadModel, Parameters};
 use super::problem::Problem;
@@ -69,12 +69,12 @@ pub(crate) struct RebuildingView {
 ///
 /// How far each has read the log.
 #[utoipa::path(
-    get, path = "/projections", tag = "operation", security(("staff" = [])),
+    get, path = "/projections", tag = "operation", security(("bearer" = ["admin", "analyst", "auditor"])),
     responses((status = 200, description = "All of them", body = ProjectionsView))
 )]
 pub(crate) async fn list(
     extract::State(app): extract::State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {

@@ -93,6 +93,31 @@ impl From<&product::Refusal> for Problem {
     }
 }
 
+impl From<accounts::Error> for Problem {
+    fn from(error: accounts::Error) -> Self {
+        use accounts::Error as E;
+
+        match &error {
+            E::WrongPassword => Self::not_let_in("wrong_credentials", &error),
+            E::BadToken => Self::not_let_in("invalid_token", &error),
+            E::TokenReused => Self::not_let_in("refresh_token_reused", &error),
+            E::TooManyAttempts { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", sentence(&error))
+                    .after(*retry_after)
+            }
+            E::EmailTaken => Self::new(STATE, "email_taken", sentence(&error)),
+            E::TooManyKeys => Self::new(STATE, "too_many_api_keys", sentence(&error)),
+            E::NoSuchAccount => Self::not_found("account"),
+            E::Overloaded => Self::overloaded("too many passwords are being checked; try again"),
+            E::Database(cause) => Self::accident("ask for an account", cause),
+            E::Broken(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "accounts are broken");
+                Self::internal()
+            }
+        }
+    }
+}
+
 fn sentence(refusal: &impl std::error::Error) -> String {
     refusal.to_string()
 }

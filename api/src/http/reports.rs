@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
-use super::identity::Staff;
+use super::identity::Readers;
 use super::parameters::{Parameters, instant_or_day};
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -31,7 +31,7 @@ const GROUPS: [(&str, GroupBy); 5] = [
 ///
 /// Paid orders, booked on the day they were placed; goods only, without shipping. All rows.
 #[utoipa::path(
-    get, path = "/reports/sales", tag = "reports", security(("staff" = [])),
+    get, path = "/reports/sales", tag = "reports", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("group_by" = GroupBy, Query, description = "What there is a row for"),
         ("from" = Option<String>, Query, description = "First day, such as 2010-12-01"),
@@ -41,7 +41,7 @@ const GROUPS: [(&str, GroupBy); 5] = [
 )]
 pub(crate) async fn report_sales(
     State(app): State<App>,
-    _: Staff,
+    _: Readers,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {

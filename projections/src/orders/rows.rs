@@ -142,6 +142,7 @@ struct Columns {
     versions: Vec<i64>,
     updated_at: Vec<DateTime<Utc>>,
     progresses: Vec<String>,
+    customers: Vec<Option<Uuid>>,
 }
 
 impl Columns {
@@ -165,6 +166,8 @@ impl Columns {
         self.versions.push(progress.version);
         self.updated_at.push(progress.updated_at);
         self.progresses.push(serde_json::to_string(progress)?);
+        self.customers
+            .push(placing.customer_id.map(|customer| customer.0));
         Ok(())
     }
 
@@ -185,6 +188,7 @@ impl Columns {
             .bind(self.versions)
             .bind(self.updated_at)
             .bind(self.progresses)
+            .bind(self.customers)
             .execute(connection)
             .await?;
         Ok(())

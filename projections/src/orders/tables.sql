@@ -5,6 +5,8 @@ create table orders (
     customer_email text not null,
     -- The address in lower case, cut to what an index holds.
     email_key text collate "C" not null,
+    -- Null for orders without an account.
+    customer_id uuid,
     country text collate "C" not null,
     currency text not null,
     total_minor bigint not null,
@@ -16,6 +18,8 @@ create table orders (
 -- Every list is newest first, so each index ends with what the list is ordered by.
 create index orders_newest on orders (placed_at, order_id);
 create index orders_by_email on orders (email_key, placed_at, order_id);
+create index orders_by_customer on orders (customer_id, placed_at, order_id)
+    where customer_id is not null;
 create index orders_by_country on orders (country, placed_at, order_id);
 
 -- What moves afterwards, several times: a short row of its own, so that a step of an order rewrites

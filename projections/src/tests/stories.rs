@@ -129,6 +129,7 @@ impl Tale {
                 email: format!("Customer.{}@example.com", n % 5),
                 phone: None,
             },
+            customer_id: None,
             shipping_address: Address {
                 line1: "12 St James's Square\0".into(),
                 line2: None,

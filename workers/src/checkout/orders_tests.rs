@@ -67,6 +67,7 @@ fn placed() -> Fact {
     let now = Utc::now();
     let placing = Placing {
         customer: Customer { name: "Ada".into(), email: "ada@example.com".into(), phone: None },
+        customer_id: None,
         shipping_address: Address {
             line1: "1 High Street".into(),
             line2: None,

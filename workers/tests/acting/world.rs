@@ -242,6 +242,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
     let now = Utc::now();
     Placing {
         customer: Customer { name: "Ada".into(), email: "ada@example.com".into(), phone: None },
+        customer_id: None,
         shipping_address: Address {
             line1: "12 St James's Square".into(),
             line2: None,

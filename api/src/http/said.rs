@@ -1,0 +1,52 @@
+//! What is said about accounts: a body without an `Idempotency-Key`.
+//!
+//! These requests change ordinary rows and no aggregate: passwords and tokens must not be kept with
+//! a receipt for ever. So the first answer cannot be given again; each says what a repetition does.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::App;
+use super::command;
+use super::fields::Body;
+use super::parameters::Parameters;
+use super::problem::Problem;
+
+/// A body with the fields of `B`.
+pub(crate) struct Said<B>(pub(crate) B);
+
+impl<B: Body + Send> FromRequest<App> for Said<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        Parameters::of(parts.uri.query().unwrap_or_default()).finish()?;
+        command::read_body(&parts.headers, body, &app.settings.gateways)
+            .await
+            .map(Self)
+    }
+}
+
+/// An answer that nobody may keep.
+pub(crate) fn tell(status: StatusCode, view: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(view).expect("our views have string keys only");
+    let json = HeaderValue::from_static("application/json");
+    let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+    keep_out_of_caches(&mut response);
+    response
+}
+
+/// Done; there is nothing to tell.
+pub(crate) fn done(status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    keep_out_of_caches(&mut response);
+    response
+}
+
+fn keep_out_of_caches(response: &mut Response) {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
