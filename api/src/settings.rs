@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
-use gateways::settings::Environment;
 use workers::providers::Pauses;
 
 use crate::node::{NodeSettings, Role};

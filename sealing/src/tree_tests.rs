@@ -62,7 +62,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn a_tree_is_taken_up_where_it_was_left() {
-    for left_at in [1, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537] {
+    for left_at in [1, 255, 256, 257, 512, 65_536] {
         let leaves = leaves(left_at + 300);
         let (tree, tiles) = grown(&leaves[..left_at]);
         let size = u64::try_from(left_at).unwrap();

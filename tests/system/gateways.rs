@@ -54,7 +54,7 @@ async fn place(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String
 async fn to_pay(world: &World, order_id: &str) -> Value {
     let path = format!("/api/v1/orders/{order_id}/payment");
     until("the customer is told where to pay", async || {
-        let answer = send(world.guest(Method::GET, &path)).await;
+        let answer = world.get(&path).await;
         let to_pay = answer.status.is_success().then(|| answer.json())?;
         to_pay["next_step"].is_object().then_some(to_pay)
     })
@@ -130,7 +130,9 @@ async fn an_order_is_paid_and_refunded_in_part(simulator: Arc<dyn Simulator>) {
     simulator.works_off_refunds();
     until("the refund is paid out", async || {
         // As soon as somebody looks, the provider is asked.
-        send(world.guest(Method::GET, &format!("/api/v1/orders/{order_id}/payment"))).await;
+        world
+            .get(&format!("/api/v1/orders/{order_id}/payment"))
+            .await;
         (payment().await["refunded"] == money(part)).then_some(())
     })
     .await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 11] = [
+const LEVELS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("sealing", &["domain", "store"]),

@@ -273,6 +273,7 @@ async fn a_guest_opens_an_order_by_its_token_and_nobody_by_another() {
     for path in [
         format!("/api/v1/orders/{id}"),
         format!("/api/v1/orders/{id}/timeline"),
+        format!("/api/v1/orders/{id}/payment"),
     ] {
         let by_link = |token: &str| world.guest(Method::GET, &format!("{path}?token={token}"));
         let _seen = send(by_link(token)).await.expect(200);

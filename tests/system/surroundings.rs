@@ -108,7 +108,11 @@ async fn the_document_is_openapi_3_1_and_every_path_of_it_answers() {
             let status = answer.status.as_str();
             let documented = &operation["responses"][status];
             assert!(documented.is_object(), "{method} {path}: {status} is not in the document");
-            if is_query && !path.contains('{') {
+            // This log is not sealed; `proving` asks one that is.
+            let is_proof = path.contains("/log/");
+            if is_proof {
+                assert!(answer.status.is_client_error() || answer.status == 503, "{path}");
+            } else if is_query && !path.contains('{') {
                 assert_eq!(status, "200", "{path}: {}", answer.text);
             } else if is_query {
                 assert_eq!(answer.problem(404), "not_found", "{path}");

@@ -4,8 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateways::registry::Registry;
 use accounts::Accounts;
+use gateways::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;

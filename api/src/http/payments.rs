@@ -19,7 +19,7 @@ use super::bodies::StartPayment;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::Readers;
-use super::ownership::ToAct;
+use super::ownership::{ToAct, ToSee};
 use super::parameters::{OfOrder, OfPayment, Parameters};
 use super::paying;
 use super::problem::Problem;
@@ -133,20 +133,28 @@ pub(crate) struct ToPayView {
 
 /// Show what there is to pay
 ///
-/// Where the customer is to go, or what has become of the last attempt. Open to whoever knows the
-/// order's id. Looking makes sure that a silent provider is asked.
+/// Where the customer is to go, or what has become of the last attempt. A guest shows the order's
+/// token. Looking makes sure that a silent provider is asked.
 #[utoipa::path(
     get, path = "/orders/{id}/payment", tag = "payments",
-    params(("id" = Uuid, Path, description = "The order")),
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
+    params(
+        ("token" = Option<String>, Query, description = "The order's token, for guests"),
+        ("id" = Uuid, Path, description = "The order"),
+    ),
     responses((status = 200, description = "The last attempt", body = ToPayView))
 )]
 pub(crate) async fn show_to_pay(
     State(app): State<App>,
     OfOrder(order_id): OfOrder,
+    whose: ToSee,
     asking: Asking,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let link = parameters.text("token");
     parameters.finish()?;
+    whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
     let (order, _) = app.journal.load::<Order>(&order_id.to_string()).await?;
     let payment = match order.payment_id() {
