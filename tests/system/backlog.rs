@@ -59,4 +59,19 @@ async fn while_too_many_orders_wait_new_ones_are_told_to_come_later() {
             .json();
         assert_eq!(order["status"], "confirmed");
     }
+
+    // An older program has moved the mark since, and knows of nothing else.
+    world.stop().await;
+    sqlx::query("update worker_marks set begun_to = 0")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.start().await;
+    for key in ["later-1", "later-2", "later-3", "later-4", "later-5"] {
+        let _placed = world
+            .post_as(key, "/api/v1/orders", body.clone())
+            .await
+            .expect(201);
+        world.settle().await;
+    }
 }

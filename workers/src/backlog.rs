@@ -30,9 +30,11 @@ pub async fn watch(pool: PgPool, pace: Pace, events_max: i64) {
     }
 }
 
-/// Events since the oldest order that has not been begun; none if nobody has ever said.
+/// Events since the oldest order that has not been begun; none if nobody has ever said. What has
+/// been acted on has been begun, whatever a program that keeps only its mark has left standing.
 async fn events(pool: &PgPool) -> sqlx::Result<i64> {
-    let select = "select log_head.position - coalesce(begun_to, log_head.position) \
+    let select = "select log_head.position \
+                  - coalesce(greatest(begun_to, worker_marks.position), log_head.position) \
                   from log_head left join worker_marks on worker = $1";
     sqlx::query_scalar(select)
         .bind(checkout::NAME)
