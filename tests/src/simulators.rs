@@ -8,20 +8,25 @@ pub mod sslcommerz;
 pub mod stripe;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
 use domain::money::Money;
 use domain::placing::PaymentMethod;
 use gateways::settings::Environment;
 use gateways::webhook::HeaderMap;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+/// An answer as most providers give one.
+type Reply = (StatusCode, Json<Value>);
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +62,23 @@ impl Faults {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+/// What a provider has written down: pages of a form of its own.
+#[derive(Default)]
+struct Books<P>(Arc<Mutex<P>>);
+
+impl<P> Clone for Books<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P> Books<P> {
+    fn lock(&self) -> MutexGuard<'_, P> {
         self.0.lock().expect("no test panics while it holds this")
     }
 }
@@ -146,6 +167,21 @@ impl Server {
         });
         Self { url, task }
     }
+}
+
+/// Routes for whoever shows this key; anybody else is refused in the provider's words.
+fn for_key<S>(routes: Router<S>, key: &'static str, refuse: fn() -> Reply) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    routes.layer(from_fn(move |request: Request, next: Next| async move {
+        let shown = request.headers().get(AUTHORIZATION);
+        if shown.is_some_and(|shown| *shown == format!("Bearer {key}")) {
+            next.run(request).await
+        } else {
+            refuse().into_response()
+        }
+    }))
 }
 
 impl Drop for Server {

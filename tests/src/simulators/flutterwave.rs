@@ -2,7 +2,7 @@
 //! somebody pays, refunds that are `completed` before they are paid out, a secret hash in the open.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,12 +12,10 @@ use domain::money::Money;
 use domain::placing::PaymentMethod;
 use serde_json::{Value, json};
 
-use super::{Faults, Sent, Server, Simulator};
+use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "FLWSECK_TEST-simulated-b2b3e7c5f0a14d2e9c8b7a6f5e4d3c2b-X";
 const HASH: &str = "simulated-secret-hash-3f9a2c";
-
-type Reply = (StatusCode, Json<Value>);
 
 /// A Flutterwave of one's own.
 pub struct Flutterwave {
@@ -26,8 +24,7 @@ pub struct Flutterwave {
     books: Books,
 }
 
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Pages>>);
+type Books = super::Books<Pages>;
 
 #[derive(Default)]
 struct Pages {
@@ -49,8 +46,8 @@ impl Flutterwave {
             .route("/v3/transactions/verify_by_reference", get(verify))
             .route("/v3/transactions/{id}/refund", post(refund))
             .route("/v3/refunds", get(list_refunds))
-            .route("/v3/refunds/{id}", get(show_refund))
-            .with_state(books.clone());
+            .route("/v3/refunds/{id}", get(show_refund));
+        let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
     }
@@ -86,12 +83,6 @@ impl Flutterwave {
     }
 }
 
-impl Books {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds this")
-    }
-}
-
 impl Pages {
     fn name(&mut self) -> u64 {
         self.names += 1;
@@ -111,24 +102,11 @@ fn yes(message: &str, data: impl Into<Value>) -> Reply {
     )
 }
 
-fn permit(headers: &HeaderMap) -> Result<(), Reply> {
-    let shown = headers
-        .get("authorization")
-        .map(axum::http::HeaderValue::as_bytes);
-    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
-        return Ok(());
-    }
-    Err(no(StatusCode::UNAUTHORIZED, "Invalid authorization key"))
+fn unknown_key() -> Reply {
+    no(StatusCode::UNAUTHORIZED, "Invalid authorization key")
 }
 
-async fn open_page(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Json(body): Json<Value>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn open_page(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let text = |pointer: &str| {
         let text = body.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
@@ -152,12 +130,8 @@ async fn open_page(
 
 async fn verify(
     State(books): State<Books>,
-    headers: HeaderMap,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
     let reference = query.get("tx_ref").cloned().unwrap_or_default();
     match books.lock().transactions.get(&reference) {
         Some(transaction) => yes("Transaction fetched successfully", transaction.clone()),
@@ -167,13 +141,9 @@ async fn verify(
 
 async fn refund(
     State(books): State<Books>,
-    headers: HeaderMap,
     Path(id): Path<String>,
     Json(body): Json<Value>,
 ) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
     let mut pages = books.lock();
     let mut all = pages.transactions.values();
     let paid = all.find(|transaction| transaction["id"].as_u64() == id.parse().ok());
@@ -206,12 +176,8 @@ async fn refund(
 
 async fn list_refunds(
     State(books): State<Books>,
-    headers: HeaderMap,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
     let of = query.get("id").cloned().unwrap_or_default();
     let pages = books.lock();
     let refunds = pages.refunds.iter();
@@ -222,14 +188,7 @@ async fn list_refunds(
     yes("Refunds fetched", found)
 }
 
-async fn show_refund(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
     let pages = books.lock();
     match pages
         .refunds

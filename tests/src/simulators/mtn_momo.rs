@@ -2,7 +2,7 @@
 //! are used once, answers without a body, callbacks without a signature.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -30,8 +30,7 @@ pub struct MtnMomo {
     books: Books,
 }
 
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Pages>>);
+type Books = super::Books<Pages>;
 
 #[derive(Default)]
 struct Pages {
@@ -60,12 +59,6 @@ impl MtnMomo {
         let mut requests = pages.requests.values_mut();
         let request = requests.find(|request| request["externalId"] == reference);
         with(request.expect("there is such a request"));
-    }
-}
-
-impl Books {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds this")
     }
 }
 

@@ -2,7 +2,7 @@
 //! ever, transactions that are `abandoned` until somebody pays, refunds, signed events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,11 +14,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha512;
 
-use super::{Faults, Sent, Server, Simulator};
+use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_9a1c2b3d4e5f60718293a4b5c6d7e8f901234567";
-
-type Reply = (StatusCode, Json<Value>);
 
 /// A Paystack of one's own.
 pub struct Paystack {
@@ -27,8 +25,7 @@ pub struct Paystack {
     books: Books,
 }
 
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Pages>>);
+type Books = super::Books<Pages>;
 
 #[derive(Default)]
 struct Pages {
@@ -46,8 +43,8 @@ impl Paystack {
             .route("/transaction/initialize", post(initialize))
             .route("/transaction/verify/{reference}", get(verify))
             .route("/refund", post(refund).get(list_refunds))
-            .route("/refund/{id}", get(show_refund))
-            .with_state(books.clone());
+            .route("/refund/{id}", get(show_refund));
+        let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
     }
@@ -73,12 +70,6 @@ impl Paystack {
     }
 }
 
-impl Books {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds this")
-    }
-}
-
 impl Pages {
     fn name(&mut self) -> u64 {
         self.names += 1;
@@ -98,24 +89,11 @@ fn yes(message: &str, data: impl Into<Value>) -> Reply {
     (StatusCode::OK, Json(json!({"status": true, "message": message, "data": data})))
 }
 
-fn permit(headers: &HeaderMap) -> Result<(), Reply> {
-    let shown = headers
-        .get("authorization")
-        .map(axum::http::HeaderValue::as_bytes);
-    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
-        return Ok(());
-    }
-    Err(no(StatusCode::UNAUTHORIZED, "Invalid key", "invalid_Key"))
+fn unknown_key() -> Reply {
+    no(StatusCode::UNAUTHORIZED, "Invalid key", "invalid_Key")
 }
 
-async fn initialize(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Json(body): Json<Value>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn initialize(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let bad = |message| no(StatusCode::BAD_REQUEST, message, "invalid_params");
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let reference = text("reference");
@@ -157,14 +135,7 @@ async fn initialize(
     yes("Authorization URL created", data)
 }
 
-async fn verify(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Path(reference): Path<String>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn verify(State(books): State<Books>, Path(reference): Path<String>) -> Reply {
     if let Some(transaction) = books.lock().transactions.get(&reference) {
         return yes("Verification successful", transaction.clone());
     }
@@ -172,10 +143,7 @@ async fn verify(
     no(StatusCode::BAD_REQUEST, message, "transaction_not_found")
 }
 
-async fn refund(State(books): State<Books>, headers: HeaderMap, Json(body): Json<Value>) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn refund(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let mut pages = books.lock();
     let name = body["transaction"].as_str().unwrap_or_default();
     let found = pages.transactions.get(name);
@@ -206,12 +174,8 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, Json(body): Json
 
 async fn list_refunds(
     State(books): State<Books>,
-    headers: HeaderMap,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
     let of = query.get("transaction").cloned().unwrap_or_default();
     let pages = books.lock();
     let refunds = pages.refunds.iter();
@@ -222,14 +186,7 @@ async fn list_refunds(
     yes("Refunds retrieved", found)
 }
 
-async fn show_refund(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
     let pages = books.lock();
     match pages
         .refunds

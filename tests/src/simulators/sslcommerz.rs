@@ -3,7 +3,7 @@
 //! paid out, notifications signed with MD5.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -54,8 +54,7 @@ pub struct SslCommerz {
     books: Books,
 }
 
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Pages>>);
+type Books = super::Books<Pages>;
 
 #[derive(Default)]
 struct Pages {
@@ -122,12 +121,6 @@ impl SslCommerz {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(&fields);
         Sent { headers: HeaderMap::new(), body: form.finish().into_bytes() }
-    }
-}
-
-impl Books {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds this")
     }
 }
 

@@ -2,7 +2,7 @@
 //! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Faults, Sent, Server, Simulator};
+use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
 const WEBHOOK_SECRET: &str = "whsec_simulated_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -58,8 +58,6 @@ const REFUND_PARAMETERS: [&str; 5] = [
 ];
 
 type Form = BTreeMap<String, String>;
-type Reply = (StatusCode, Json<Value>);
-
 /// A Stripe of one's own.
 pub struct Stripe {
     server: Server,
@@ -67,8 +65,7 @@ pub struct Stripe {
     books: Books,
 }
 
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Pages>>);
+type Books = super::Books<Pages>;
 
 #[derive(Default)]
 struct Pages {
@@ -92,8 +89,8 @@ impl Stripe {
             .route("/v1/payment_intents/search", get(search_intents))
             .route("/v1/payment_intents/{id}", get(show_intent))
             .route("/v1/refunds", post(refund).get(list_refunds))
-            .route("/v1/refunds/{id}", get(show_refund))
-            .with_state(books.clone());
+            .route("/v1/refunds/{id}", get(show_refund));
+        let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
     }
@@ -124,12 +121,6 @@ impl Stripe {
             _ => "payment_intent.created",
         };
         json!({"id": id, "object": "event", "type": kind, "data": {"object": session}})
-    }
-}
-
-impl Books {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds this")
     }
 }
 
@@ -199,7 +190,6 @@ fn missing(what: &str) -> Reply {
 
 /// What a request has to be before Stripe looks at it.
 fn read(headers: &HeaderMap, body: &str, known: &[&str]) -> Result<(String, Form), Reply> {
-    permit(headers)?;
     let bad = |message: &str| {
         Err(problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message))
     };
@@ -220,19 +210,8 @@ fn read(headers: &HeaderMap, body: &str, known: &[&str]) -> Result<(String, Form
     Ok((key.to_owned(), form))
 }
 
-fn permit(headers: &HeaderMap) -> Result<(), Reply> {
-    let shown = headers
-        .get("authorization")
-        .map(axum::http::HeaderValue::as_bytes);
-    if shown == Some(format!("Bearer {KEY}").as_bytes()) {
-        return Ok(());
-    }
-    Err(problem(
-        StatusCode::UNAUTHORIZED,
-        "invalid_request_error",
-        None,
-        "Invalid API Key",
-    ))
+fn unknown_key() -> Reply {
+    problem(StatusCode::UNAUTHORIZED, "invalid_request_error", None, "Invalid API Key")
 }
 
 async fn open_session(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
@@ -272,12 +251,8 @@ async fn open_session(State(books): State<Books>, headers: HeaderMap, body: Stri
 async fn show_session(
     State(books): State<Books>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     Query(query): Query<Form>,
 ) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
     let pages = books.lock();
     let Some(mut session) = pages.sessions.get(&id).cloned() else {
         return missing("checkout.session");
@@ -343,27 +318,13 @@ async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: St
     })
 }
 
-async fn show_intent(
-    State(books): State<Books>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn show_intent(State(books): State<Books>, Path(id): Path<String>) -> Reply {
     let found = books.lock().intents.get(&id).cloned();
     found.map_or_else(|| missing("payment_intent"), |intent| (StatusCode::OK, Json(intent)))
 }
 
 /// Only the one query that is used, in the search query language.
-async fn search_intents(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Query(query): Query<Form>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn search_intents(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
     let query = query.get("query").cloned().unwrap_or_default();
     let reference = query
         .strip_prefix("metadata['reference']:'")
@@ -417,14 +378,7 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) ->
     })
 }
 
-async fn list_refunds(
-    State(books): State<Books>,
-    headers: HeaderMap,
-    Query(query): Query<Form>,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn list_refunds(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
     let of = query.get("payment_intent").cloned().unwrap_or_default();
     let pages = books.lock();
     let found = pages.refunds.values();
@@ -434,14 +388,7 @@ async fn list_refunds(
     (StatusCode::OK, Json(json!({"object": "list", "data": found})))
 }
 
-async fn show_refund(
-    State(books): State<Books>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    if let Err(reply) = permit(&headers) {
-        return reply;
-    }
+async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
     let found = books.lock().refunds.get(&id).cloned();
     found.map_or_else(|| missing("refund"), |refund| (StatusCode::OK, Json(refund)))
 }
