@@ -12,12 +12,11 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -28,9 +27,9 @@ use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{Http, Reply};
 use crate::reason::Reason;
-use crate::registry::Provider;
+use crate::registry::{Provider, takes_no_token};
 use crate::secret::Secret;
-use crate::settings::{BadSetting, Environment, back_to, under};
+use crate::settings::{BadSetting, Environment, back_to};
 use crate::signature::{is_same, must};
 use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
@@ -56,9 +55,6 @@ const CAPABILITIES: Capabilities = Capabilities {
     needs_payer: true,
     signs_webhooks: true,
 };
-
-/// After the order's own deadline a page that was left stays open; after this nobody comes back.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(24);
 
 /// Flutterwave.
 pub struct Flutterwave {
@@ -139,13 +135,14 @@ struct Event {
 
 impl Flutterwave {
     fn get(&self, path: &str) -> RequestBuilder {
-        let request = self.http.client().get(under(&self.base, path));
-        request.bearer_auth(self.secret_key.reveal())
+        self.http
+            .request(Method::GET, &self.base, path, &self.secret_key)
     }
 
     fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        let request = self.http.client().post(under(&self.base, path));
-        request.bearer_auth(self.secret_key.reveal()).json(body)
+        self.http
+            .request(Method::POST, &self.base, path, &self.secret_key)
+            .json(body)
     }
 
     async fn open_page(&self, charge: &Charge) -> Result<Outcome, CallError> {
@@ -200,7 +197,7 @@ impl Flutterwave {
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
                 let said = reply.json::<Refusal>()?.message.unwrap_or_default();
                 if said.to_lowercase().contains("no transaction") {
-                    Ok(not_attempted(charge))
+                    Ok(charge.not_attempted())
                 } else {
                     Err(reply.unexpected())
                 }
@@ -238,10 +235,11 @@ impl Flutterwave {
     ) -> Result<Found<PaybackOutcome>, CallError> {
         if let Some(name) = &payback.provider_reference {
             let request = self.get(&format!("/v3/refunds/{name}"));
-            let reply = self.http.send("refund_status", request).await?;
-            if !reply.status.is_success() {
-                return Err(reply.unexpected());
-            }
+            let reply = self
+                .http
+                .send("refund_status", request)
+                .await?
+                .successful()?;
             return Ok(Found::Said(reply.json::<Envelope<Refund>>()?.data.outcome()));
         }
         let transaction = payback
@@ -250,10 +248,11 @@ impl Flutterwave {
             .as_deref()
             .unwrap_or_default();
         let request = self.get("/v3/refunds").query(&[("id", transaction)]);
-        let reply = self.http.send("refund_status", request).await?;
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = self
+            .http
+            .send("refund_status", request)
+            .await?
+            .successful()?;
         let comment = payback.refund_id.to_string();
         let refunds = reply.json::<Envelope<Vec<Refund>>>()?.data;
         let ours = refunds
@@ -261,17 +260,6 @@ impl Flutterwave {
             .find(|refund| refund.comments.as_ref() == Some(&comment));
         Ok(ours.map_or(Found::NeverHeard, |refund| Found::Said(refund.outcome())))
     }
-}
-
-fn not_attempted(charge: &Charge) -> Found<Outcome> {
-    let Some(provider_reference) = charge.provider_reference.clone() else {
-        return Found::NeverHeard;
-    };
-    Found::Said(if charge.pay_by + ABANDONED_AFTER < Utc::now() {
-        Reason::Expired.declines()
-    } else {
-        Outcome::Accepted { provider_reference, next_step: None }
-    })
 }
 
 impl Transaction {
@@ -286,7 +274,7 @@ impl Transaction {
         match self.status {
             Status::Successful => Ok(Outcome::Captured { received, provider_reference }),
             Status::Pending => Ok(Outcome::Accepted { provider_reference, next_step: None }),
-            Status::Failed => Ok(reason(self.processor_response.as_deref()).declines()),
+            Status::Failed => Ok(Reason::of_words(self.processor_response.as_deref()).declines()),
             Status::Unknown => Err(reply.unexpected()),
         }
     }
@@ -308,31 +296,8 @@ impl Refund {
     }
 }
 
-/// Flutterwave passes on the words of banks, which follow no list; these are the common ones.
-fn reason(words: Option<&str>) -> Reason {
-    let words = words.unwrap_or_default().to_lowercase();
-    let table = [
-        ("insufficient", Reason::InsufficientFunds),
-        ("expired", Reason::CardExpired),
-        ("incorrect", Reason::IncorrectDetails),
-        ("invalid", Reason::IncorrectDetails),
-        ("authentication", Reason::AuthenticationFailed),
-        ("limit", Reason::LimitExceeded),
-        ("fraud", Reason::SuspectedFraud),
-        ("not permitted", Reason::NotPermitted),
-        ("cancel", Reason::CustomerCancelled),
-        ("declined", Reason::Declined),
-        ("do not honor", Reason::Declined),
-    ];
-    let found = table.iter().find(|(part, _)| words.contains(part));
-    found.map_or(Reason::Unspecified, |(_, reason)| *reason)
-}
-
 fn accepts_token(token: Option<&str>) -> Result<(), String> {
-    match token {
-        Some(_) => Err("Flutterwave takes no token: customers pay on its page".to_owned()),
-        None => Ok(()),
-    }
+    takes_no_token("Flutterwave", token)
 }
 
 fn notice(event: &Event) -> Option<Notice> {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
@@ -15,6 +15,7 @@ use domain::placing::{Address, Customer, PaymentMethod};
 use futures::future::BoxFuture;
 
 pub use crate::capabilities::Capabilities;
+use crate::reason::Reason;
 pub use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
 /// A call that takes longer has an unknown outcome, which is asked for later.
@@ -43,6 +44,28 @@ pub struct Charge {
     pub started_at: DateTime<Utc>,
     /// After this nobody waits for it any more.
     pub pay_by: DateTime<Utc>,
+}
+
+/// After the order's own deadline a page that was left stays open; after this nobody comes back.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(24);
+
+impl Charge {
+    /// Whether nobody will pay any more on a page that was opened for it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.pay_by + ABANDONED_AFTER < Utc::now()
+    }
+
+    /// How it stands with a provider that knows of no transaction before somebody tries to pay.
+    pub(crate) fn not_attempted(&self) -> Found<Outcome> {
+        let Some(provider_reference) = self.provider_reference.clone() else {
+            return Found::NeverHeard;
+        };
+        Found::Said(if self.is_abandoned() {
+            Reason::Expired.declines()
+        } else {
+            Outcome::Accepted { provider_reference, next_step: None }
+        })
+    }
 }
 
 /// Who pays, and where the goods go.

@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::gateway::CallError;
 use crate::secret::Secret;
+use crate::settings::under;
 
 /// A provider that cannot be reached within this time is not reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,6 +93,18 @@ impl Http {
         &self.client
     }
 
+    /// A request to an address of the provider's, from whoever has this key.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        base: &Url,
+        path: &str,
+        key: &Secret,
+    ) -> RequestBuilder {
+        let request = self.client.request(method, under(base, path));
+        request.bearer_auth(key.reveal())
+    }
+
     /// Sends a request. `call` names it in logs and metrics.
     pub(crate) async fn send(
         &self,
@@ -162,6 +176,15 @@ impl Reply {
             let cause = format!("{} with a body that cannot be read: {error}", self.status);
             CallError::OutcomeUnknown { gateway: self.gateway, cause }
         })
+    }
+
+    /// Where nothing but a success tells us anything.
+    pub(crate) fn successful(self) -> Result<Self, CallError> {
+        if self.status.is_success() {
+            Ok(self)
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// An answer that we do not know how to read.

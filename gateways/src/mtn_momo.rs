@@ -298,9 +298,7 @@ impl MtnMomo {
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(Found::NeverHeard);
         }
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = reply.successful()?;
         let request: Request = reply.json()?;
         let received = amount::from_decimal(&request.amount, request.currency);
         let received: Money = received.ok_or_else(|| reply.unexpected())?;
@@ -361,9 +359,7 @@ impl MtnMomo {
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(Found::NeverHeard);
         }
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = reply.successful()?;
         let request: Request = reply.json()?;
         let provider_reference = name.to_string();
         Ok(Found::Said(match request.status {

@@ -10,12 +10,11 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -25,9 +24,9 @@ use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{Http, Reply};
 use crate::reason::Reason;
-use crate::registry::Provider;
+use crate::registry::{Provider, takes_no_token};
 use crate::secret::Secret;
-use crate::settings::{BadSetting, Environment, back_to, under};
+use crate::settings::{BadSetting, Environment, back_to};
 use crate::signature::{from_hex, is_hmac_sha512, must};
 use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
@@ -55,8 +54,6 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// Amounts are a hundred times the currency's unit, also where it has no smaller one (that part is
 /// general knowledge, unconfirmed).
 const DECIMALS: u32 = 2;
-/// After the order's own deadline a page that was left stays open; after this nobody comes back.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(24);
 
 /// Paystack.
 pub struct Paystack {
@@ -151,13 +148,14 @@ struct Event {
 
 impl Paystack {
     fn get(&self, path: &str) -> RequestBuilder {
-        let request = self.http.client().get(under(&self.base, path));
-        request.bearer_auth(self.secret_key.reveal())
+        self.http
+            .request(Method::GET, &self.base, path, &self.secret_key)
     }
 
     fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        let request = self.http.client().post(under(&self.base, path));
-        request.bearer_auth(self.secret_key.reveal()).json(body)
+        self.http
+            .request(Method::POST, &self.base, path, &self.secret_key)
+            .json(body)
     }
 
     async fn open_page(&self, charge: &Charge) -> Result<Outcome, CallError> {
@@ -240,10 +238,11 @@ impl Paystack {
     ) -> Result<Found<PaybackOutcome>, CallError> {
         if let Some(name) = &payback.provider_reference {
             let request = self.get(&format!("/refund/{name}"));
-            let reply = self.http.send("refund_status", request).await?;
-            if !reply.status.is_success() {
-                return Err(reply.unexpected());
-            }
+            let reply = self
+                .http
+                .send("refund_status", request)
+                .await?
+                .successful()?;
             return Ok(Found::Said(reply.json::<Envelope<Refund>>()?.data.outcome()));
         }
         let transaction = payback
@@ -254,10 +253,11 @@ impl Paystack {
         let request = self
             .get("/refund")
             .query(&[("transaction", transaction.as_str()), ("perPage", "100")]);
-        let reply = self.http.send("refund_status", request).await?;
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = self
+            .http
+            .send("refund_status", request)
+            .await?
+            .successful()?;
         let note = payback.refund_id.to_string();
         let refunds = reply.json::<Envelope<Vec<Refund>>>()?.data;
         let ours = refunds
@@ -293,12 +293,10 @@ impl Transaction {
         let nobody_can_pay = charge.provider_reference.is_none();
         match self.status {
             S::Success => Ok(Outcome::Captured { received, provider_reference }),
-            S::Failed => Ok(reason(self.gateway_response.as_deref()).declines()),
+            S::Failed => Ok(Reason::of_words(self.gateway_response.as_deref()).declines()),
             S::Reversed => Ok(Reason::Reversed.declines()),
             S::Abandoned if nobody_can_pay => Ok(Reason::ProviderError.declines()),
-            S::Abandoned if charge.pay_by + ABANDONED_AFTER < Utc::now() => {
-                Ok(Reason::Expired.declines())
-            }
+            S::Abandoned if charge.is_abandoned() => Ok(Reason::Expired.declines()),
             S::Abandoned | S::Ongoing | S::Pending | S::Processing | S::Queued => {
                 Ok(Outcome::Accepted { provider_reference, next_step: None })
             }
@@ -319,27 +317,6 @@ impl Refund {
             }
         }
     }
-}
-
-/// Paystack passes on the words of banks, which follow no list; these are the common ones.
-fn reason(words: Option<&str>) -> Reason {
-    let words = words.unwrap_or_default().to_lowercase();
-    let table = [
-        ("insufficient", Reason::InsufficientFunds),
-        ("expired", Reason::CardExpired),
-        ("incorrect pin", Reason::IncorrectDetails),
-        ("invalid", Reason::IncorrectDetails),
-        ("authentication", Reason::AuthenticationFailed),
-        ("limit", Reason::LimitExceeded),
-        ("fraud", Reason::SuspectedFraud),
-        ("not permitted", Reason::NotPermitted),
-        ("cancel", Reason::CustomerCancelled),
-        ("timeout", Reason::ProviderError),
-        ("declined", Reason::Declined),
-        ("do not honor", Reason::Declined),
-    ];
-    let found = table.iter().find(|(part, _)| words.contains(part));
-    found.map_or(Reason::Unspecified, |(_, reason)| *reason)
 }
 
 fn notice(event: &Event) -> Option<Notice> {
@@ -370,10 +347,7 @@ fn notice(event: &Event) -> Option<Notice> {
 }
 
 fn accepts_token(token: Option<&str>) -> Result<(), String> {
-    match token {
-        Some(_) => Err("Paystack takes no token: customers pay on its page".to_owned()),
-        None => Ok(()),
-    }
+    takes_no_token("Paystack", token)
 }
 
 impl Gateway for Paystack {
@@ -445,19 +419,5 @@ mod tests {
         let transfer = r#"{"event":"transfer.success","data":{"id":7}}"#;
         assert_eq!(about(transfer), Some(About::Nothing));
         assert_eq!(about(r#"{"event":"charge.success","data":{}}"#), None);
-    }
-
-    #[test]
-    fn the_words_of_banks_become_reasons() {
-        for (words, expected) in [
-            ("Insufficient Funds", Reason::InsufficientFunds),
-            ("Incorrect PIN", Reason::IncorrectDetails),
-            ("Transaction not permitted to card", Reason::NotPermitted),
-            ("Declined", Reason::Declined),
-            ("Kudi don finish", Reason::Unspecified),
-        ] {
-            assert_eq!(reason(Some(words)), expected, "{words}");
-        }
-        assert_eq!(reason(None), Reason::Unspecified);
     }
 }

@@ -59,8 +59,48 @@ impl Reason {
         }
     }
 
+    /// Of the words of banks, which some providers pass on and which follow no list: the common ones.
+    pub fn of_words(words: Option<&str>) -> Self {
+        let words = words.unwrap_or_default().to_lowercase();
+        let table = [
+            ("insufficient", Self::InsufficientFunds),
+            ("expired", Self::CardExpired),
+            ("incorrect", Self::IncorrectDetails),
+            ("invalid", Self::IncorrectDetails),
+            ("authentication", Self::AuthenticationFailed),
+            ("limit", Self::LimitExceeded),
+            ("fraud", Self::SuspectedFraud),
+            ("not permitted", Self::NotPermitted),
+            ("cancel", Self::CustomerCancelled),
+            ("timeout", Self::ProviderError),
+            ("declined", Self::Declined),
+            ("do not honor", Self::Declined),
+        ];
+        let found = table.iter().find(|(part, _)| words.contains(part));
+        found.map_or(Self::Unspecified, |(_, reason)| *reason)
+    }
+
     /// The attempt is over, for this reason.
     pub fn declines(self) -> Outcome {
         Outcome::Declined { reason: self.name().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_banks_become_reasons() {
+        for (words, expected) in [
+            ("Insufficient Funds", Reason::InsufficientFunds),
+            ("Incorrect PIN", Reason::IncorrectDetails),
+            ("Transaction not permitted to card", Reason::NotPermitted),
+            ("Declined", Reason::Declined),
+            ("Kudi don finish", Reason::Unspecified),
+        ] {
+            assert_eq!(Reason::of_words(Some(words)), expected, "{words}");
+        }
+        assert_eq!(Reason::of_words(None), Reason::Unspecified);
     }
 }

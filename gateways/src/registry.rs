@@ -30,6 +30,14 @@ pub struct Provider {
     pub(crate) switched_on: SwitchedOn,
 }
 
+/// For providers on whose own page customers pay: a browser has nothing to give.
+pub(crate) fn takes_no_token(provider: &str, token: Option<&str>) -> Result<(), String> {
+    match token {
+        Some(_) => Err(format!("{provider} takes no token: customers pay on its page")),
+        None => Ok(()),
+    }
+}
+
 /// Every provider but the sandbox, which is always there: one line each.
 const PROVIDERS: [Provider; 5] = [
     stripe::PROVIDER,

@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
 use domain::attempt::{NextStep, Outcome};
 use domain::ids::attempt_reference;
 use domain::money::{Currency, Money};
@@ -28,7 +27,7 @@ use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{FORM, Http, Reply, form};
 use crate::reason::Reason;
-use crate::registry::Provider;
+use crate::registry::{Provider, takes_no_token};
 use crate::secret::Secret;
 use crate::settings::{BadSetting, Environment, back_to, under};
 use crate::signature::{is_same, must};
@@ -55,8 +54,6 @@ const CAPABILITIES: Capabilities = Capabilities {
     signs_webhooks: true,
 };
 
-/// After the order's own deadline a page that was left stays open; after this nobody comes back.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Asks about transactions, refunds them, and asks about refunds.
 const TRANSACTIONS: &str = "/validator/api/merchantTransIDvalidationAPI.php";
 const VALIDATION: &str = "/validator/api/validationserverAPI.php";
@@ -192,15 +189,8 @@ impl SslCommerz {
         more: &[(&str, &str)],
     ) -> Result<Reply, CallError> {
         let request = self.http.client().get(under(&self.base, path));
-        let reply = self
-            .http
-            .send(call, request.query(&self.query(more)))
-            .await?;
-        if reply.status.is_success() {
-            Ok(reply)
-        } else {
-            Err(reply.unexpected())
-        }
+        let request = request.query(&self.query(more));
+        self.http.send(call, request).await?.successful()
     }
 
     async fn open_page(&self, charge: &Charge) -> Result<Outcome, CallError> {
@@ -240,10 +230,7 @@ impl SslCommerz {
             .post(under(&self.base, "/gwprocess/v4/api.php"))
             .header(CONTENT_TYPE, FORM)
             .body(form(&fields));
-        let reply = self.http.send("initialize", request).await?;
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = self.http.send("initialize", request).await?.successful()?;
         let Session { status, failedreason, sessionkey, page } = reply.json()?;
         match (status.as_str(), sessionkey, page) {
             ("SUCCESS", Some(provider_reference), Some(url)) => {
@@ -273,24 +260,12 @@ impl SslCommerz {
         let all = found.element;
         let transaction = all.iter().find(brought).or_else(|| all.last());
         let Some(transaction) = transaction else {
-            return Ok(Self::not_attempted(charge));
+            return Ok(charge.not_attempted());
         };
         match (&transaction.val_id, brought(&transaction)) {
             (Some(val_id), true) => self.validate(charge, val_id).await.map(Found::Said),
             _ => transaction.outcome(charge, &reply).map(Found::Said),
         }
-    }
-
-    /// Nobody has tried to pay yet.
-    fn not_attempted(charge: &Charge) -> Found<Outcome> {
-        let Some(provider_reference) = charge.provider_reference.clone() else {
-            return Found::NeverHeard;
-        };
-        Found::Said(if charge.pay_by + ABANDONED_AFTER < Utc::now() {
-            Reason::Expired.declines()
-        } else {
-            Outcome::Accepted { provider_reference, next_step: None }
-        })
     }
 
     /// What a payment really came to.
@@ -373,26 +348,13 @@ impl Transaction {
                 let provider_reference = provider_reference();
                 Ok(Outcome::Accepted { provider_reference, next_step: None })
             }
-            S::Failed | S::InvalidTransaction => Ok(self.reason().declines()),
+            S::Failed | S::InvalidTransaction => {
+                Ok(Reason::of_words(self.error.as_deref()).declines())
+            }
             S::Cancelled => Ok(Reason::CustomerCancelled.declines()),
             S::Expired => Ok(Reason::Expired.declines()),
             S::Unknown => Err(reply.unexpected()),
         }
-    }
-
-    /// The words of banks, which follow no list.
-    fn reason(&self) -> Reason {
-        let words = self.error.as_deref().unwrap_or_default().to_lowercase();
-        let table = [
-            ("insufficient", Reason::InsufficientFunds),
-            ("expired", Reason::CardExpired),
-            ("limit", Reason::LimitExceeded),
-            ("invalid", Reason::IncorrectDetails),
-            ("fraud", Reason::SuspectedFraud),
-            ("declined", Reason::Declined),
-        ];
-        let found = table.iter().find(|(part, _)| words.contains(part));
-        found.map_or(Reason::Unspecified, |(_, reason)| *reason)
     }
 }
 
@@ -418,10 +380,7 @@ impl Refund {
 }
 
 fn accepts_token(token: Option<&str>) -> Result<(), String> {
-    match token {
-        Some(_) => Err("SSLCommerz takes no token: customers pay on its page".to_owned()),
-        None => Ok(()),
-    }
+    takes_no_token("SSLCommerz", token)
 }
 
 type Fields = BTreeMap<String, String>;

@@ -22,7 +22,7 @@ use domain::money::Money;
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use url::Url;
 
 use self::answers::{Intent, List, Problem, Refund, Session};
@@ -33,7 +33,7 @@ use crate::http::{FORM, Http, Reply, form};
 use crate::reason::Reason;
 use crate::registry::Provider;
 use crate::secret::Secret;
-use crate::settings::{BadSetting, Environment, back_to, under};
+use crate::settings::{BadSetting, Environment, back_to};
 use crate::webhook::{BadSignature, Delivery, Notice, Unreadable};
 
 /// Its name.
@@ -109,17 +109,13 @@ fn decimals(code: &str) -> u32 {
 
 impl Stripe {
     fn get(&self, path: &str) -> RequestBuilder {
-        let client = self.http.client();
-        client
-            .get(under(&self.base, path))
-            .bearer_auth(self.secret_key.reveal())
+        self.http
+            .request(Method::GET, &self.base, path, &self.secret_key)
     }
 
     fn post(&self, path: &str, key: &str, fields: &[(&str, String)]) -> RequestBuilder {
-        let client = self.http.client();
-        client
-            .post(under(&self.base, path))
-            .bearer_auth(self.secret_key.reveal())
+        self.http
+            .request(Method::POST, &self.base, path, &self.secret_key)
             .header("Idempotency-Key", key)
             .header(CONTENT_TYPE, FORM)
             .body(form(fields))
@@ -221,10 +217,7 @@ impl Stripe {
         let request = self
             .get("/v1/payment_intents/search")
             .query(&[("query", query)]);
-        let reply = self.http.send("verify", request).await?;
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = self.http.send("verify", request).await?.successful()?;
         match reply.json::<List<Intent>>()?.data.into_iter().next() {
             Some(intent) => Ok(Found::Said(intent.outcome(charge, &reply)?)),
             None => Ok(Found::NeverHeard),
@@ -266,10 +259,11 @@ impl Stripe {
     ) -> Result<Found<PaybackOutcome>, CallError> {
         if let Some(name) = &payback.provider_reference {
             let request = self.get(&format!("/v1/refunds/{name}"));
-            let reply = self.http.send("refund_status", request).await?;
-            if !reply.status.is_success() {
-                return Err(reply.unexpected());
-            }
+            let reply = self
+                .http
+                .send("refund_status", request)
+                .await?
+                .successful()?;
             return Ok(Found::Said(reply.json::<Refund>()?.outcome()));
         }
         let Some(intent) = intent_of(&payback.charge) else {
@@ -278,10 +272,11 @@ impl Stripe {
         let request = self
             .get("/v1/refunds")
             .query(&[("payment_intent", intent), ("limit", REFUNDS_MAX)]);
-        let reply = self.http.send("refund_status", request).await?;
-        if !reply.status.is_success() {
-            return Err(reply.unexpected());
-        }
+        let reply = self
+            .http
+            .send("refund_status", request)
+            .await?
+            .successful()?;
         let refunds = reply.json::<List<Refund>>()?.data;
         let ours = refunds
             .iter()
