@@ -14,14 +14,17 @@
 //! | `stock` | pieces in the house, held and available |
 //! | `products` | what is offered, at what price |
 //! | `availability` | how many pieces of an article can be had, from memory |
+//! | `history` | how one of these was, and what has changed since, from the log alone |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`. SQL names tables without a
 //! schema: the connection's search path decides which of the two it works on.
 
+mod as_of;
 pub mod availability;
 mod belonging;
 mod error;
+pub mod history;
 mod live;
 mod marks;
 mod money;
@@ -42,6 +45,7 @@ mod storable;
 mod tests;
 pub mod timeline;
 
+pub use crate::as_of::AsOf;
 pub use crate::belonging::order_of;
 pub use crate::error::Error;
 pub use crate::live::State;

@@ -21,6 +21,7 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
+pub(crate) use self::fold::Folded;
 use self::fold::Progress;
 pub use self::lookup::LookupError;
 pub use self::stored::{Shown, Stored};

@@ -20,6 +20,7 @@ use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub(crate) use self::fold::Folded;
 use self::fold::Payment;
 use crate::error::Error;
 use crate::money::MoneyView;

@@ -4,6 +4,7 @@
 //! without shipping. It stays in gross whatever becomes of it: what goes back is in refunded.
 
 mod fold;
+mod past;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,7 +19,8 @@ use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use self::fold::{Added, Batch, Key, Order};
+use self::fold::{Added, Batch, Booked, Key, Order};
+pub use self::past::{SalesChange, SalesCounts, changes, report_at};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::projection::Projection;
@@ -167,7 +169,7 @@ impl Projection for Sales {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -176,6 +178,7 @@ impl Projection for Sales {
             "sales_by_sku",
             "sales_by_sku_and_month",
             "sales_orders",
+            "sales_refunds",
         ]
     }
 
@@ -201,6 +204,8 @@ async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> 
         batch.take(event);
     }
     keep(connection, &batch).await?;
+    keep_booked(connection, &batch).await?;
+    keep_refunds(connection, &batch).await?;
     book(connection, include_str!("sales/book_by_country.sql"), &batch.by_country).await?;
     book(connection, include_str!("sales/book_by_sku.sql"), &batch.by_sku).await?;
     let by_sku_and_month = fold::by_month(&batch.by_sku);
@@ -215,17 +220,24 @@ async fn load(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let select = "select order_id, day, country, currency, goods::text \
+    // The goods are what most of a row is, and only a confirmation needs them.
+    let select = "select order_id, day, country, currency, booked_position, booked_at, \
+                  case when booked_position is null then goods::text end as goods \
                   from sales_orders where order_id = any($1)";
     let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
     rows.into_iter()
         .map(|row| {
             let goods: Option<&str> = row.try_get("goods")?;
+            let (position, at) = (row.try_get("booked_position")?, row.try_get("booked_at")?);
             let order = Order {
                 day: row.try_get("day")?,
                 country: row.try_get("country")?,
                 currency: row.try_get("currency")?,
-                goods: goods.map(serde_json::from_str).transpose()?,
+                goods: goods
+                    .map(serde_json::from_str)
+                    .transpose()?
+                    .unwrap_or_default(),
+                booked: Option::zip(position, at).map(|(position, at)| Booked { position, at }),
             };
             Ok((row.try_get("order_id")?, order))
         })
@@ -233,39 +245,109 @@ async fn load(
 }
 
 async fn keep(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
-    let orders: Vec<(Uuid, &Order)> = batch
-        .changed
-        .iter()
-        .filter_map(|id| Some((*id, batch.orders.get(id)?)))
-        .collect();
+    let orders = batch.of(&batch.placed);
     if orders.is_empty() {
         return Ok(());
     }
-    let goods = orders
-        .iter()
-        .map(|(_, order)| order.goods.as_ref().map(serde_json::to_string).transpose())
-        .collect::<Result<Vec<_>, _>>()?;
+    let all = orders.iter().map(|(_, order)| order);
+    let goods = all.clone().map(|order| serde_json::to_string(&order.goods));
+    let goods = goods.collect::<Result<Vec<_>, _>>()?;
+    let sold: Vec<Added> = all.clone().map(|order| order.sold()).collect();
+    let position = |order: &&&Order| order.booked.map(|booked| booked.position);
+    let at = |order: &&&Order| order.booked.map(|booked| booked.at);
     sqlx::query(include_str!("sales/keep.sql"))
         .bind(orders.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(all.clone().map(|order| order.day).collect::<Vec<_>>())
         .bind(
-            orders
-                .iter()
-                .map(|(_, order)| order.day)
+            all.clone()
+                .map(|order| order.country.as_str())
                 .collect::<Vec<_>>(),
         )
         .bind(
-            orders
-                .iter()
-                .map(|(_, order)| order.country.as_str())
+            all.clone()
+                .map(|order| order.currency.as_str())
                 .collect::<Vec<_>>(),
         )
-        .bind(
-            orders
-                .iter()
-                .map(|(_, order)| order.currency.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(sold.iter().map(|sold| sold.units).collect::<Vec<_>>())
+        .bind(sold.iter().map(|sold| sold.gross_minor).collect::<Vec<_>>())
         .bind(goods)
+        .bind(
+            all.clone()
+                .map(|order| position(&order))
+                .collect::<Vec<_>>(),
+        )
+        .bind(all.map(|order| at(&order)).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn keep_booked(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
+    let orders = batch.of(&batch.booked);
+    let booked: Vec<(Uuid, Booked)> = orders
+        .into_iter()
+        .filter_map(|(id, order)| Some((id, order.booked?)))
+        .collect();
+    if booked.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("sales/keep_booked.sql"))
+        .bind(booked.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(
+            booked
+                .iter()
+                .map(|(_, booked)| booked.position)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            booked
+                .iter()
+                .map(|(_, booked)| booked.at)
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn keep_refunds(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error> {
+    let backs = &batch.backs;
+    if backs.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("sales/keep_refunds.sql"))
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.at.position)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.sku.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(backs.iter().map(|back| back.at.at).collect::<Vec<_>>())
+        .bind(backs.iter().map(|back| back.day).collect::<Vec<_>>())
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.country.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.currency.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.refunded_minor)
+                .collect::<Vec<_>>(),
+        )
         .execute(connection)
         .await?;
     Ok(())

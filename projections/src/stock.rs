@@ -16,6 +16,7 @@ use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
 use crate::error::Error;
+use crate::history::Fold;
 use crate::paging::{self, Page, SkuCursor};
 use crate::projection::Projection;
 use crate::storable;
@@ -145,9 +146,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     }
     for (recorded, event) in moves() {
         if let Some(level) = levels.get_mut(recorded.aggregate_id.as_str()) {
-            level.take(event);
-            level.version = recorded.sequence;
-            level.updated_at = recorded.recorded_at;
+            level.follow(recorded, event);
         }
     }
     sqlx::query(include_str!("stock/upsert.sql"))
@@ -186,6 +185,25 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     Ok(())
 }
 
+/// One article's events, in log order.
+#[derive(Debug, Default)]
+pub(crate) struct Folded(Option<Level>);
+
+impl Fold for Folded {
+    type View = StockView;
+
+    fn take(&mut self, recorded: &RecordedEvent) {
+        if let Event::Inventory(event) = &recorded.event {
+            let empty = || Level::empty(&recorded.aggregate_id);
+            self.0.get_or_insert_with(empty).follow(recorded, event);
+        }
+    }
+
+    fn view(&self) -> Result<Option<StockView>, Error> {
+        self.0.clone().map(Level::view).transpose()
+    }
+}
+
 impl Level {
     fn empty(sku: &str) -> Self {
         Self {
@@ -195,6 +213,12 @@ impl Level {
             version: 0,
             updated_at: DateTime::UNIX_EPOCH,
         }
+    }
+
+    fn follow(&mut self, recorded: &RecordedEvent, event: &inventory::Event) {
+        self.take(event);
+        self.version = recorded.sequence;
+        self.updated_at = recorded.recorded_at;
     }
 
     fn take(&mut self, event: &inventory::Event) {

@@ -198,3 +198,28 @@ pub async fn of_aggregate(
         .map(|row| Ok(Arc::new(row.try_into()?)))
         .collect()
 }
+
+/// The events of one stream after a sequence, in order, a page of them: a stream may be of any length.
+pub async fn of_aggregate_after(
+    pool: &PgPool,
+    aggregate_type: &str,
+    aggregate_id: &str,
+    sequence: i64,
+) -> Result<Page, Error> {
+    let mut reading = Reading::of(PAGE_MAX);
+    while let Some(rows_max) = reading.rows_max() {
+        let last = reading.page.events.last().map(|last| last.sequence);
+        let rows = sqlx::query_as(select!(
+            "where aggregate_type = $1 and aggregate_id = $2 and $3 < sequence \
+             order by sequence limit $4"
+        ))
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .bind(last.unwrap_or(sequence))
+        .bind(rows_max)
+        .fetch_all(pool)
+        .await?;
+        reading.take(rows, rows_max)?;
+    }
+    Ok(reading.page)
+}

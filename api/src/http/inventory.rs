@@ -6,6 +6,7 @@ use axum::response::Response;
 use domain::ids::Sku;
 use domain::inventory::{self, Inventory};
 use domain::placing::QUANTITY_MAX;
+use projections::history::{self, Was};
 use projections::stock::{self, StockView};
 use serde::Serialize;
 use store::command::Envelope;
@@ -15,6 +16,7 @@ use super::App;
 use super::bodies::{AdjustStock, ReceiveStock};
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
+use super::history::Moments;
 use super::identity::{Importers, Readers};
 use super::moves::REASON_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
@@ -160,20 +162,35 @@ pub(crate) async fn list(
 }
 
 /// Show the stock of an article
+///
+/// With `as_of`, as it was then; with `diff_from`, which counts have changed since, and by which
+/// events.
 #[utoipa::path(
     get, path = "/inventory/{sku}", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
-    params(("sku" = String, Path, description = "The article")),
-    responses((status = 200, description = "Its stock", body = StockView))
+    params(
+        ("sku" = String, Path, description = "The article"),
+        ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
+        ("diff_from" = Option<String>, Query, description = "An earlier moment: what changed since"),
+    ),
+    responses((status = 200, description = "Its stock, or its changes", body = Was<StockView>))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     _: Readers,
     OfSku(sku): OfSku,
     asking: Asking,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let moments = Moments::of(&mut parameters);
     parameters.finish()?;
     let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
+    if moments.are_given() {
+        let was = history::of_stock(&app.pool, &sku, moments.asked(position)).await?;
+        return match was.ok_or_else(|| Problem::not_found("stock").at(position))? {
+            Was::View(level) => Ok(asking.show_versioned(position, level.version, &level)),
+            Was::Changes(changes) => Ok(queries::show(position, &changes)),
+        };
+    }
     let level = stock::by_sku(app.read_models.reads(), &sku).await?;
     let level = level.ok_or_else(|| Problem::not_found("stock").at(position))?;
     Ok(asking.show_versioned(position, level.version, &level))

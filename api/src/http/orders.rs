@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::OrderId;
+use projections::history::{self, Was};
 use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
 use projections::timeline::{self, Entry};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::history::{self, AsOf};
+use super::history::Moments;
 use super::identity::Shopper;
 use super::ownership::{self, ToSee};
 use super::parameters::{OfOrder, Parameters};
@@ -71,7 +72,8 @@ pub(crate) async fn list(
 
 /// Show an order
 ///
-/// A guest shows the order's token. With `as_of`, as it was then.
+/// A guest shows the order's token. With `as_of`, as it was then; with `diff_from`, which fields have
+/// changed since, and by which events.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "orders",
     security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
@@ -80,8 +82,9 @@ pub(crate) async fn list(
         ("token" = Option<String>, Query, description = "The order's token, for guests"),
         ("id" = Uuid, Path, description = "The order"),
         ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
+        ("diff_from" = Option<String>, Query, description = "An earlier moment: what changed since"),
     ),
-    responses((status = 200, description = "The order", body = OrderView))
+    responses((status = 200, description = "The order, or its changes", body = Was<OrderView>))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -91,13 +94,14 @@ pub(crate) async fn show(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let link = parameters.text("token");
-    let as_of = parameters.optional("as_of", str::parse::<AsOf>);
+    let moments = Moments::of(&mut parameters);
     parameters.finish()?;
     whose.order(&app, order_id, link).await?;
-    match as_of {
-        None => show_now(&app, order_id, &asking).await,
+    if moments.are_given() {
         // Boxed, or every query would carry the room for it along.
-        Some(as_of) => Box::pin(show_as_of(&app, order_id, as_of, &asking)).await,
+        Box::pin(show_past(&app, order_id, moments, &asking)).await
+    } else {
+        show_now(&app, order_id, &asking).await
     }
 }
 
@@ -109,16 +113,18 @@ async fn show_now(app: &App, order_id: OrderId, asking: &Asking) -> Result<Respo
     Ok(asking.show_text(position, shown.version, shown.json))
 }
 
-async fn show_as_of(
+async fn show_past(
     app: &App,
     order_id: OrderId,
-    as_of: AsOf,
+    moments: Moments,
     asking: &Asking,
 ) -> Result<Response, Problem> {
     let (position, _seat) = asking.seat(app, &[orders::NAME]).await?;
-    let order = history::order_at(&app.pool, order_id, as_of).await?;
-    let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
-    Ok(asking.show_mixed(position, order.version, &order))
+    let was = history::of_order(&app.pool, order_id, moments.asked(position)).await?;
+    match was.ok_or_else(|| Problem::not_found("order").at(position))? {
+        Was::View(order) => Ok(asking.show_mixed(position, order.version, &order)),
+        Was::Changes(changes) => Ok(queries::show(position, &changes)),
+    }
 }
 
 /// Show an order's timeline

@@ -9,6 +9,7 @@ use domain::payment::{self, Attempt, AttemptState, Payment};
 use domain::placing::PaymentChoice;
 use projections::MoneyView;
 use projections::PaymentStatus;
+use projections::history::{self, Was};
 use projections::payments::{self, NextStepView, PaymentView};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use super::App;
 use super::bodies::StartPayment;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
+use super::history::Moments;
 use super::identity::Readers;
 use super::ownership::{ToAct, ToSee};
 use super::parameters::{OfOrder, OfPayment, Parameters};
@@ -212,21 +214,34 @@ pub(crate) async fn list(
 
 /// Show a payment
 ///
-/// Its attempts and refunds, with the names that the payment provider has for them.
+/// Its attempts and refunds, with the names that the payment provider has for them. With `as_of`, as it
+/// was then; with `diff_from`, which fields have changed since, and by which events.
 #[utoipa::path(
     get, path = "/payments/{id}", tag = "payments", security(("bearer" = ["admin", "analyst", "auditor"])),
-    params(("id" = Uuid, Path, description = "The payment")),
-    responses((status = 200, description = "The payment", body = PaymentView))
+    params(
+        ("id" = Uuid, Path, description = "The payment"),
+        ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
+        ("diff_from" = Option<String>, Query, description = "An earlier moment: what changed since"),
+    ),
+    responses((status = 200, description = "The payment, or its changes", body = Was<PaymentView>))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     _: Readers,
     OfPayment(payment_id): OfPayment,
     asking: Asking,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let moments = Moments::of(&mut parameters);
     parameters.finish()?;
     let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
+    if moments.are_given() {
+        let was = history::of_payment(&app.pool, payment_id, moments.asked(position)).await?;
+        return match was.ok_or_else(|| Problem::not_found("payment").at(position))? {
+            Was::View(payment) => Ok(asking.show_versioned(position, payment.version, &payment)),
+            Was::Changes(changes) => Ok(queries::show(position, &changes)),
+        };
+    }
     let payment = payments::by_id(app.read_models.reads(), payment_id).await?;
     let payment = payment.ok_or_else(|| Problem::not_found("payment").at(position))?;
     Ok(asking.show_versioned(position, payment.version, &payment))

@@ -48,6 +48,12 @@ impl<S: Sync> FromRequestParts<S> for Asking {
 }
 
 impl Asking {
+    /// The same query, which waits for this position as well.
+    pub(crate) fn at_least(mut self, position: i64) -> Self {
+        self.min_position = self.min_position.max(Some(position));
+        self
+    }
+
     /// The position that these read models have reached, once it is the one asked for. To be
     /// taken before they are read: they may only be further by then.
     pub(crate) async fn position(&self, app: &App, names: &[&'static str]) -> Result<i64, Problem> {

@@ -2,11 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use projections::sales::{self, GroupBy, SalesRow};
+use projections::AsOf;
+use projections::history::Asked;
+use projections::sales::{self, GroupBy, SalesChange, SalesRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::history::Moments;
 use super::identity::Readers;
 use super::parameters::{Parameters, instant_or_day};
 use super::problem::Problem;
@@ -19,6 +22,27 @@ pub(crate) struct SalesView {
     items: Vec<SalesRow>,
 }
 
+/// Sales, or what changed of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum SalesAnswer {
+    /// As they are, or were
+    Sales(SalesView),
+    /// The rows that differ
+    Changes(SalesChangesView),
+}
+
+/// What changed of the sales between two moments.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SalesChangesView {
+    /// The earlier moment: a position, or a time
+    from: AsOf,
+    /// The later one
+    to: AsOf,
+    /// The rows that differ, ordered by key, then by currency
+    items: Vec<SalesChange>,
+}
+
 const GROUPS: [(&str, GroupBy); 5] = [
     ("day", GroupBy::Day),
     ("month", GroupBy::Month),
@@ -29,15 +53,18 @@ const GROUPS: [(&str, GroupBy); 5] = [
 
 /// Report sales
 ///
-/// Paid orders, booked on the day they were placed; goods only, without shipping. All rows.
+/// Paid orders, booked on the day they were placed; goods only, without shipping. All rows. With
+/// `as_of`, as they stood then; with `diff_from`, which rows have changed since, and by which events.
 #[utoipa::path(
     get, path = "/reports/sales", tag = "reports", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("group_by" = GroupBy, Query, description = "What there is a row for"),
         ("from" = Option<String>, Query, description = "First day, such as 2010-12-01"),
         ("to" = Option<String>, Query, description = "Last day, included"),
+        ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
+        ("diff_from" = Option<String>, Query, description = "An earlier moment: what changed since"),
     ),
-    responses((status = 200, description = "The report", body = SalesView))
+    responses((status = 200, description = "The report, or its changes", body = SalesAnswer))
 )]
 pub(crate) async fn report_sales(
     State(app): State<App>,
@@ -49,10 +76,27 @@ pub(crate) async fn report_sales(
     let mut day =
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
     let (from, to) = (day("from"), day("to"));
+    let moments = Moments::of(&mut parameters);
     parameters.finish()?;
+    let asking = asking.at_least(moments.needs(&app).await?);
     let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
-    let items = sales::report(app.read_models.reads(), group_by, from, to).await?;
-    Ok(queries::show(position, &SalesView { items }))
+    let reads = app.read_models.reads();
+    let asked = moments.are_given().then(|| moments.asked(position));
+    let answer = match asked {
+        None => {
+            let items = sales::report(reads, group_by, from, to).await?;
+            SalesAnswer::Sales(SalesView { items })
+        }
+        Some(Asked::At(as_of)) => {
+            let items = sales::report_at(reads, group_by, from, to, as_of).await?;
+            SalesAnswer::Sales(SalesView { items })
+        }
+        Some(Asked::Between { from: since, to: until }) => {
+            let items = sales::changes(reads, group_by, (from, to), since, until).await?;
+            SalesAnswer::Changes(SalesChangesView { from: since, to: until, items })
+        }
+    };
+    Ok(queries::show(position, &answer))
 }
 
 /// Has to be said; the value that stands in for a flaw is never used.

@@ -1,15 +1,18 @@
 //! What an order's events, and those of its payment, make of it. The projector and
-//! [`super::OrderView::at`] both go through here, so that a row and a replay cannot differ.
+//! [`Folded`] both go through here, so that a row and a replay cannot differ.
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
+use domain::ids::OrderId;
 use domain::order;
 use domain::payment;
 use domain::placing::{PaymentMethod, Placing};
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 
-use super::view::Status;
+use super::view::{OrderView, Status};
+use crate::error::Error;
+use crate::history::Fold;
 use crate::paying::{Paying, Refunds};
 use crate::storable;
 
@@ -54,6 +57,34 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         updated_at: storable::instant(event.recorded_at),
     };
     Some((placing, progress))
+}
+
+/// One order's events, and its payment's, in log order.
+#[derive(Debug, Default)]
+pub(crate) struct Folded(Option<(OrderId, Placing, Progress)>);
+
+impl Fold for Folded {
+    type View = OrderView;
+
+    fn take(&mut self, recorded: &RecordedEvent) {
+        if let Some((_, _, progress)) = &mut self.0 {
+            progress.take(recorded);
+        } else if let Some((placing, progress)) = placed(recorded) {
+            let id = recorded.aggregate_id.parse().ok();
+            self.0 = id.map(|id| (id, placing, progress));
+        }
+    }
+
+    fn view(&self) -> Result<Option<OrderView>, Error> {
+        Ok(self.shown())
+    }
+}
+
+impl Folded {
+    pub(super) fn shown(&self) -> Option<OrderView> {
+        let (id, placing, progress) = self.0.clone()?;
+        Some(OrderView::of(id, placing, progress))
+    }
 }
 
 impl Progress {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
-use super::fold::{Progress, placed};
+use super::fold::{Folded, Progress};
+use crate::history::Fold as _;
 use crate::money::MoneyView;
 use crate::paying::{PaymentStatus, RefundView};
 
@@ -206,15 +207,11 @@ impl OrderView {
     /// What one order's events, and its payment's, make of it; in log order, others do no harm.
     /// `None` if it was not placed yet.
     pub fn at(events: &[Arc<RecordedEvent>]) -> Option<Self> {
-        let (first, (placing, mut progress)) = events
-            .iter()
-            .enumerate()
-            .find_map(|(index, event)| placed(event).map(|order| (index, order)))?;
-        let id = events.get(first)?.aggregate_id.parse().ok()?;
-        for event in events.iter().skip(first + 1) {
-            progress.take(event);
+        let mut folded = Folded::default();
+        for event in events {
+            folded.take(event);
         }
-        Some(Self::of(id, placing, progress))
+        folded.shown()
     }
 
     pub(super) fn of(id: OrderId, placing: Placing, progress: Progress) -> Self {

@@ -13,6 +13,7 @@ use store::recorded::RecordedEvent;
 
 use super::{AttemptView, PaymentView};
 use crate::error::Error;
+use crate::history::Fold;
 use crate::money::MoneyView;
 use crate::paying::{Paying, Refunds};
 use crate::storable;
@@ -47,6 +48,27 @@ pub(super) struct Payment {
     pub(super) version: i64,
     #[serde(skip)]
     pub(super) updated_at: DateTime<Utc>,
+}
+
+/// One payment's events, in log order.
+#[derive(Debug, Default)]
+pub(crate) struct Folded(Option<(PaymentId, Payment)>);
+
+impl Fold for Folded {
+    type View = PaymentView;
+
+    fn take(&mut self, recorded: &RecordedEvent) {
+        if let Some((_, payment)) = &mut self.0 {
+            payment.take(recorded);
+        } else if let Some(payment) = Payment::opened(recorded) {
+            let id = recorded.aggregate_id.parse().ok();
+            self.0 = id.map(|id| (id, payment));
+        }
+    }
+
+    fn view(&self) -> Result<Option<PaymentView>, Error> {
+        Ok(self.0.clone().map(|(id, payment)| payment.view(id)))
+    }
 }
 
 impl Payment {

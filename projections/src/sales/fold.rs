@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::event::Event;
 use domain::order;
 use domain::placing::Placing;
@@ -22,14 +22,39 @@ pub(super) struct Good {
     gross_minor: i64,
 }
 
+/// When something was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Booked {
+    pub(super) position: i64,
+    pub(super) at: DateTime<Utc>,
+}
+
+impl From<&RecordedEvent> for Booked {
+    fn from(recorded: &RecordedEvent) -> Self {
+        Self { position: recorded.position, at: storable::instant(recorded.recorded_at) }
+    }
+}
+
 /// Where an order's sales are booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) day: NaiveDate,
     pub(super) country: String,
     pub(super) currency: String,
-    /// Not booked yet; `None` once they are.
-    pub(super) goods: Option<Vec<Good>>,
+    /// Of an order that was booked before this batch they are not loaded.
+    pub(super) goods: Vec<Good>,
+    pub(super) booked: Option<Booked>,
+}
+
+/// What of a SKU went back with a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Back {
+    pub(super) at: Booked,
+    pub(super) sku: String,
+    pub(super) day: NaiveDate,
+    pub(super) country: String,
+    pub(super) currency: String,
+    pub(super) refunded_minor: i64,
 }
 
 /// Sales of a day and currency: of a country, or of a SKU.
@@ -53,8 +78,11 @@ pub(super) struct Added {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) orders: BTreeMap<Uuid, Order>,
-    /// The orders whose row is new or has changed.
-    pub(super) changed: BTreeSet<Uuid>,
+    /// The orders whose row is new.
+    pub(super) placed: BTreeSet<Uuid>,
+    /// The orders of earlier batches that are booked now.
+    pub(super) booked: BTreeSet<Uuid>,
+    pub(super) backs: Vec<Back>,
     pub(super) by_country: BTreeMap<Key, Added>,
     pub(super) by_sku: BTreeMap<Key, Added>,
 }
@@ -74,6 +102,13 @@ pub(super) fn needed<'a>(events: impl Iterator<Item = &'a RecordedEvent>) -> BTr
 }
 
 impl Batch {
+    /// These orders, as the batch left them.
+    pub(super) fn of(&self, ids: &BTreeSet<Uuid>) -> Vec<(Uuid, &Order)> {
+        ids.iter()
+            .filter_map(|id| Some((*id, self.orders.get(id)?)))
+            .collect()
+    }
+
     pub(super) fn take(&mut self, recorded: &RecordedEvent) {
         let Event::Order(event) = &recorded.event else {
             return;
@@ -84,10 +119,10 @@ impl Batch {
         match event {
             order::Event::Placed(placing) => {
                 self.orders.insert(id, Order::of(placing));
-                self.changed.insert(id);
+                self.placed.insert(id);
             }
-            order::Event::Confirmed { .. } => self.confirm(id),
-            order::Event::Refunded(refund) => self.refund(id, refund),
+            order::Event::Confirmed { .. } => self.confirm(id, recorded.into()),
+            order::Event::Refunded(refund) => self.refund(id, refund, recorded.into()),
             order::Event::Processing
             | order::Event::Completed
             | order::Event::Cancelled { .. }
@@ -97,33 +132,46 @@ impl Batch {
         }
     }
 
-    fn confirm(&mut self, id: Uuid) {
+    fn confirm(&mut self, id: Uuid, at: Booked) {
         let Some(order) = self.orders.get_mut(&id) else {
             return;
         };
-        let Some(goods) = order.goods.take() else {
+        if order.booked.is_some() {
             return;
-        };
-        self.changed.insert(id);
-        let mut whole = Added { orders: 1, ..Added::default() };
-        for Good { sku, units, gross_minor } in goods {
-            let sold = Added { orders: 1, units, gross_minor, refunded_minor: 0 };
-            self.by_sku.entry(order.key(sku)).or_default().add(sold);
-            whole.add(Added { orders: 0, ..sold });
+        }
+        order.booked = Some(at);
+        if !self.placed.contains(&id) {
+            self.booked.insert(id);
+        }
+        for Good { sku, units, gross_minor } in &order.goods {
+            let sold =
+                Added { orders: 1, units: *units, gross_minor: *gross_minor, refunded_minor: 0 };
+            self.by_sku
+                .entry(order.key(sku.clone()))
+                .or_default()
+                .add(sold);
         }
         self.by_country
             .entry(order.key(order.country.clone()))
             .or_default()
-            .add(whole);
+            .add(order.sold());
     }
 
     /// Shipping is left out, as it is of the gross.
-    fn refund(&mut self, id: Uuid, refund: &Refund) {
+    fn refund(&mut self, id: Uuid, refund: &Refund, at: Booked) {
         let Some(order) = self.orders.get(&id) else {
             return;
         };
         for part in &refund.goods {
             let back = Added { refunded_minor: part.amount_minor, ..Added::default() };
+            self.backs.push(Back {
+                at,
+                sku: part.sku.to_string(),
+                day: order.day,
+                country: order.country.clone(),
+                currency: order.currency.clone(),
+                refunded_minor: part.amount_minor,
+            });
             self.by_sku
                 .entry(order.key(part.sku.to_string()))
                 .or_default()
@@ -165,8 +213,19 @@ impl Order {
             day: storable::instant(placing.placed_at).date_naive(),
             country: storable::key(&placing.shipping_address.country),
             currency: placing.currency.code().to_owned(),
-            goods: Some(goods.collect()),
+            goods: goods.collect(),
+            booked: None,
         }
+    }
+
+    /// All of its goods.
+    pub(super) fn sold(&self) -> Added {
+        let mut whole = Added { orders: 1, ..Added::default() };
+        for Good { units, gross_minor, .. } in &self.goods {
+            let (units, gross_minor) = (*units, *gross_minor);
+            whole.add(Added { units, gross_minor, ..Added::default() });
+        }
+        whole
     }
 
     fn key(&self, of: String) -> Key {

@@ -1,7 +1,8 @@
--- New orders, and known ones whose goods have been booked and need not be kept.
-insert into sales_orders (order_id, day, country, currency, goods)
+-- Orders that were placed, some of them confirmed in the same batch.
+insert into sales_orders (
+    order_id, day, country, currency, units, gross_minor, goods, booked_position, booked_at
+)
 select
     unnest($1::uuid[]), unnest($2::date[]), unnest($3::text[]), unnest($4::text[]),
-    unnest($5::text[])::json
-on conflict (order_id) do update
-set goods = excluded.goods
+    unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::text[])::json, unnest($8::bigint[]),
+    unnest($9::timestamptz[])

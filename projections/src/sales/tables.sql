@@ -36,12 +36,31 @@ create table sales_by_sku_and_month (
     primary key (month, sku, currency)
 );
 
--- Where an order's sales are booked, for its confirmation and its refunds, which say neither day
--- nor country. The goods are needed until they are booked, and null from then on.
+-- What an order sold, where it is booked, and since when: for its confirmation and its refunds, which
+-- say neither day nor country, and for reports as of a moment of the past.
 create table sales_orders (
     order_id uuid primary key,
     day date not null,
-    country text not null,
-    currency text not null,
-    goods json
+    country text collate "C" not null,
+    currency text collate "C" not null,
+    units bigint not null,
+    gross_minor bigint not null,
+    goods json not null,
+    -- The confirmation; null until then.
+    booked_position bigint,
+    booked_at timestamptz
+);
+
+create index sales_orders_by_day on sales_orders (day) where booked_position is not null;
+
+-- What went back, and when: the same for refunds.
+create table sales_refunds (
+    position bigint not null,
+    sku text collate "C" not null,
+    at timestamptz not null,
+    day date not null,
+    country text collate "C" not null,
+    currency text collate "C" not null,
+    refunded_minor bigint not null,
+    primary key (position, sku)
 );

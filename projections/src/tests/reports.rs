@@ -1,14 +1,16 @@
 //! Sales, to the penny.
 
 use chrono::NaiveDate;
-use domain::event::Event;
 use domain::money::Money;
-use domain::order;
 
+use super::shop::Shop;
 use super::stories::{ENDINGS, Ending, SKUS, Tale, busy, stocked, tell_all};
 use super::world::World;
+use crate::AsOf;
+use crate::history::EventRef;
 use crate::money::Decimal;
-use crate::sales::{GroupBy, SalesRow, report};
+use crate::sales::{GroupBy, SalesRow, changes, report, report_at};
+use crate::storable::instant;
 
 async fn of(world: &World, group_by: GroupBy) -> Vec<SalesRow> {
     report(world.models.reads(), group_by, None, None)
@@ -196,19 +198,81 @@ async fn an_order_counts_once_for_each_sku_it_holds() {
     }
 }
 
+const GROUPINGS: [GroupBy; 5] = [
+    GroupBy::Day,
+    GroupBy::Month,
+    GroupBy::Country,
+    GroupBy::Sku,
+    GroupBy::Currency,
+];
+
+/// A world in which nothing more has happened than up to a position.
+async fn until(shop: &Shop, position: i64) -> World {
+    let log = shop.log.iter().filter(|event| event.position <= position);
+    World::projected(&log.cloned().collect::<Vec<_>>(), 50).await
+}
+
 #[tokio::test]
-async fn goods_are_forgotten_once_they_are_booked() {
-    let shop = busy(1);
-    let confirmed = shop
-        .log
-        .iter()
-        .filter(|it| matches!(it.event, Event::Order(order::Event::Confirmed { .. })))
-        .count();
-    let world = World::projected(&shop.log, 10).await;
-    let select = "select count(*) from sales_orders where goods is null";
-    let forgotten: i64 = sqlx::query_scalar(select)
-        .fetch_one(world.models.reads())
-        .await
-        .unwrap();
-    assert_eq!(forgotten, i64::try_from(confirmed).unwrap());
+async fn sales_as_of_a_moment_are_what_the_report_said_at_that_moment() {
+    let shop = busy(3);
+    let now = World::projected(&shop.log, 70).await;
+    let reads = now.models.reads();
+    let last = shop.log.len();
+    for index in [0, last / 5, last / 2, 4 * last / 5, last - 1] {
+        let event = &shop.log[index];
+        let then = until(&shop, event.position).await;
+        for group_by in GROUPINGS {
+            let expected = of(&then, group_by).await;
+            let moments = [
+                AsOf::Position(event.position),
+                AsOf::Time(event.recorded_at),
+            ];
+            for as_of in moments {
+                let rows = report_at(reads, group_by, None, None, as_of).await.unwrap();
+                assert_eq!(rows, expected, "{group_by:?} {as_of:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_changed_between_two_moments_is_named_with_its_events() {
+    let shop = busy(3);
+    let world = World::projected(&shop.log, 70).await;
+    let reads = world.models.reads();
+    let (since, head) = (shop.log[shop.log.len() / 2].position, shop.head());
+    for group_by in GROUPINGS {
+        let (from, to) = (AsOf::Position(since), AsOf::Position(head));
+        let before = report_at(reads, group_by, None, None, from).await.unwrap();
+        let changed = changes(reads, group_by, (None, None), from, to)
+            .await
+            .unwrap();
+        let differing = of(&world, group_by).await;
+        let differing = differing.iter().filter(|row| !before.contains(row));
+        let keys: Vec<&str> = differing.map(|row| row.key.as_str()).collect();
+        assert_eq!(
+            changed
+                .iter()
+                .map(|row| row.key.as_str())
+                .collect::<Vec<_>>(),
+            keys
+        );
+        for change in &changed {
+            assert_eq!(i64::try_from(change.events.len()).unwrap(), change.events_count);
+            assert!(!change.events.is_empty(), "{group_by:?} {change:?}");
+            for EventRef { position, at, event } in &change.events {
+                assert!(since < *position && *position <= head, "{change:?}");
+                let index = usize::try_from(*position - 1).unwrap();
+                let recorded = &shop.log[index];
+                assert_eq!((event, *at), (&recorded.event_type, instant(recorded.recorded_at)));
+            }
+        }
+    }
+    let same = AsOf::Position(head);
+    assert_eq!(
+        changes(reads, GroupBy::Sku, (None, None), same, same)
+            .await
+            .unwrap(),
+        []
+    );
 }
