@@ -18,6 +18,7 @@ mod countries;
 pub(crate) mod email;
 mod events;
 mod fields;
+mod formats;
 pub mod health;
 mod history;
 mod identity;
@@ -49,6 +50,7 @@ mod refusals;
 mod reports;
 mod said;
 mod server;
+mod timeline;
 pub mod turns;
 mod webhooks;
 
@@ -82,7 +84,7 @@ fn routes() -> OpenApiRouter<App> {
     let business = OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(placing::place, orders::list))
         .routes(routes!(orders::show))
-        .routes(routes!(orders::show_timeline))
+        .routes(routes!(timeline::show))
         .routes(routes!(moves::cancel))
         .routes(routes!(moves::complete))
         .routes(routes!(refunds::refund))

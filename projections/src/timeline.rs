@@ -5,6 +5,7 @@
 
 mod telling;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +32,8 @@ pub const NAME: &str = "timeline";
 pub struct Entry {
     /// Where it stands in the log.
     pub position: i64,
+    /// Its name, by which others say that it caused them.
+    pub event_id: Uuid,
     /// When it was recorded.
     pub at: DateTime<Utc>,
     /// `order`, `payment` or `inventory`.
@@ -54,6 +57,10 @@ pub struct Entry {
     pub correlation_id: Uuid,
     /// The event that made the checkout process send the command.
     pub causation_id: Option<Uuid>,
+    /// Positions of the events that it caused, as far as they are the order's.
+    pub caused: Vec<i64>,
+    /// The HTTP request that stands behind it, if one does.
+    pub request_id: Option<String>,
     /// The payload as stored.
     #[schema(value_type = Object)]
     pub data: Box<RawValue>,
@@ -99,12 +106,19 @@ pub async fn positions_of(pool: &PgPool, id: OrderId) -> Result<Vec<i64>, Error>
 /// Tells the events of one order, given from the first one on.
 pub fn tell(events: &[Arc<RecordedEvent>]) -> Result<Vec<Entry>, Error> {
     let mut teller = Teller::default();
+    let mut caused: HashMap<Uuid, Vec<i64>> = HashMap::new();
+    for event in events {
+        if let Some(cause) = event.metadata.causation_id {
+            caused.entry(cause).or_default().push(event.position);
+        }
+    }
     events
         .iter()
         .map(|recorded| {
             let RecordedEvent { metadata, .. } = recorded.as_ref();
             Ok(Entry {
                 position: recorded.position,
+                event_id: recorded.event_id,
                 at: recorded.recorded_at,
                 aggregate: recorded.aggregate_type.clone(),
                 aggregate_id: recorded.aggregate_id.clone(),
@@ -116,6 +130,8 @@ pub fn tell(events: &[Arc<RecordedEvent>]) -> Result<Vec<Entry>, Error> {
                 command_id: metadata.command_id,
                 correlation_id: metadata.correlation_id,
                 causation_id: metadata.causation_id,
+                caused: caused.remove(&recorded.event_id).unwrap_or_default(),
+                request_id: metadata.request_id.clone(),
                 data: RawValue::from_string(recorded.payload.to_string())?,
             })
         })

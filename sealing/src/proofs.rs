@@ -33,17 +33,35 @@ pub struct Inclusion {
 
 /// That the event at `position` is in the log that `head` covers. Checked before it is handed out.
 pub async fn inclusion(pool: &PgPool, position: u64, head: &Head) -> Result<Inclusion, ProofError> {
-    let index = position - 1;
-    let leaf_index = tlog::stored_hash_index(0, index);
+    let tiles = load(pool, |reader| read_inclusion(reader, position, head)).await?;
+    tiles.proven(position, head)
+}
+
+/// The same of many events, all of which the head covers, in the order of `positions`: their tiles
+/// are read together.
+pub async fn inclusions(
+    pool: &PgPool,
+    positions: &[u64],
+    head: &Head,
+) -> Result<Vec<Inclusion>, ProofError> {
     let tiles = load(pool, |reader| {
-        let path = tlog::prove_record(head.size, index, reader);
-        path.and_then(|_| reader.read_hashes(&[leaf_index]))
+        let mut read = positions
+            .iter()
+            .map(|position| read_inclusion(reader, *position, head));
+        read.try_for_each(|read| read.map(drop))
+            .map(|()| Vec::new())
     })
     .await?;
-    let leaf = tiles.read_hashes(&[leaf_index])?[0];
-    let path = tiles.inclusion(index, head.size)?;
-    tlog::check_record(&path, head.size, head.root, index, leaf)?;
-    Ok(Inclusion { leaf, path })
+    let proven = positions
+        .iter()
+        .map(|position| tiles.proven(*position, head));
+    proven.collect()
+}
+
+fn read_inclusion(reader: &Wishes, position: u64, head: &Head) -> Result<Vec<Hash>, Error> {
+    let index = position - 1;
+    tlog::prove_record(head.size, index, reader)?;
+    reader.read_hashes(&[tlog::stored_hash_index(0, index)])
 }
 
 /// That the log that `to` covers begins with the one that `from` covers (RFC 9162, section 2.1.4).
@@ -90,6 +108,14 @@ impl HashReader for Wishes {
 pub struct Tiles(HashMap<(u8, u64), Vec<u8>>);
 
 impl Tiles {
+    fn proven(&self, position: u64, head: &Head) -> Result<Inclusion, ProofError> {
+        let index = position - 1;
+        let leaf = self.read_hashes(&[tlog::stored_hash_index(0, index)])?[0];
+        let path = self.inclusion(index, head.size)?;
+        tlog::check_record(&path, head.size, head.root, index, leaf)?;
+        Ok(Inclusion { leaf, path })
+    }
+
     pub(crate) fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
         tlog::prove_record(size, index, self)
     }

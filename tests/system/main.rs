@@ -17,6 +17,7 @@ mod house;
 mod idempotency;
 mod importing;
 mod outages;
+mod past;
 mod paying;
 mod proving;
 mod queries;
@@ -27,6 +28,7 @@ mod sealing_up;
 mod stock;
 mod surroundings;
 mod tampering;
+mod timelines;
 mod unavailable;
 
 /// The judge of proofs shares nothing with the code that makes them.

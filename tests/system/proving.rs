@@ -173,3 +173,38 @@ async fn a_tree_that_somebody_changed_gives_no_proof() {
         assert_eq!(answer.problem(500), "internal");
     }
 }
+
+#[tokio::test]
+async fn each_entry_of_a_timeline_is_proved_on_request() {
+    let key = SealKey::random("daybook").unwrap();
+    let world = a_sealed_world(&key).await;
+    let placed = world
+        .post("/api/v1/orders", an_order(&[("cup", 2)]))
+        .await
+        .expect(201);
+    let id = id_in(&placed);
+    world.order_when(&id, "confirmed").await;
+    world.settle().await;
+    all_sealed(&world.pool).await;
+
+    let path = format!("/api/v1/orders/{id}/timeline?proof=true");
+    let told = world.get(&path).await.expect(200).json();
+    let signed = head(&told["head"], &key).head;
+    let entries = told["items"].as_array().unwrap();
+    assert!(1 < entries.len());
+    for entry in entries {
+        let position = entry["position"].as_u64().unwrap();
+        let asked = format!("/api/v1/log/proof/{position}");
+        let line = world.get(&asked).await.expect(200).json()["line"].clone();
+        let proof = &entry["proof"];
+        assert_eq!(proof["leaf_index"], position - 1);
+        let path = nodes(&proof["path"]);
+        let (line, index) = (line.as_str().unwrap().as_bytes(), position - 1);
+        assert!(rfc9162::includes(line, index, signed.size, &path, signed.root.0), "{entry}");
+    }
+    let leaf = entries[0]["proof"]["leaf_hash"].as_str().unwrap();
+    let csv = world.get(&format!("{path}&format=csv")).await.expect(200);
+    assert!(csv.text.contains(leaf), "{}", csv.text);
+    let page = world.get(&format!("{path}&format=html")).await.expect(200);
+    assert!(page.text.contains(&format!("1 to {}", signed.size)), "{}", page.text);
+}

@@ -1,14 +1,10 @@
-//! Orders, to look at: as they are, as they were, and how they came to be so.
+//! Orders, to look at: as they are, and as they were.
 
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::OrderId;
 use projections::history::{self, Was};
 use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
-use projections::timeline::{self, Entry};
-use serde::Serialize;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::history::Moments;
 use super::identity::Shopper;
@@ -17,14 +13,6 @@ use super::parameters::{OfOrder, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
 use super::{App, countries};
-
-/// The timeline of an order.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TimelineView {
-    order_id: Uuid,
-    /// Every event of the order, its payment and its stock, in log order
-    items: Vec<Entry>,
-}
 
 /// List orders
 ///
@@ -125,35 +113,4 @@ async fn show_past(
         Was::View(order) => Ok(asking.show_mixed(position, order.version, &order)),
         Was::Changes(changes) => Ok(queries::show(position, &changes)),
     }
-}
-
-/// Show an order's timeline
-///
-/// Every event of the order, its payment and its stock. A guest shows the order's token.
-#[utoipa::path(
-    get, path = "/orders/{id}/timeline", tag = "orders",
-    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
-    extensions(("x-own" = json!(["guest", "customer", "vendor"]))),
-    params(
-        ("token" = Option<String>, Query, description = "The order's token, for guests"),
-        ("id" = Uuid, Path, description = "The order"),
-    ),
-    responses((status = 200, description = "What happened", body = TimelineView))
-)]
-pub(crate) async fn show_timeline(
-    State(app): State<App>,
-    OfOrder(order_id): OfOrder,
-    whose: ToSee,
-    asking: Asking,
-    mut parameters: Parameters,
-) -> Result<Response, Problem> {
-    let link = parameters.text("token");
-    parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
-    let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;
-    let items = timeline::of_order(app.read_models.reads(), order_id).await?;
-    if items.is_empty() {
-        return Err(Problem::not_found("order").at(position));
-    }
-    Ok(queries::show(position, &TimelineView { order_id: order_id.0, items }))
 }

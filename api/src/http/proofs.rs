@@ -218,7 +218,7 @@ fn belongs(event: &StoredEvent, order_id: Option<OrderId>) -> bool {
     metadata.is_ok_and(|metadata| order_id == Some(OrderId(metadata.correlation_id)))
 }
 
-fn told(path: &[Hash]) -> Vec<String> {
+pub(crate) fn told(path: &[Hash]) -> Vec<String> {
     path.iter().map(ToString::to_string).collect()
 }
 
