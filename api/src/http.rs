@@ -15,6 +15,7 @@ pub mod bodies;
 mod catalogue;
 mod command;
 mod countries;
+mod customers;
 pub(crate) mod email;
 mod events;
 mod fields;
@@ -42,6 +43,7 @@ mod placing;
 mod preferring;
 mod problem;
 mod products;
+mod profile;
 mod proofs;
 mod queries;
 mod read_models;
@@ -126,6 +128,9 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(auth::ask_for_proof))
         .routes(routes!(api_keys::make, api_keys::list))
         .routes(routes!(api_keys::revoke))
+        .routes(routes!(profile::show, profile::describe, profile::amend))
+        .routes(routes!(customers::list, customers::open))
+        .routes(routes!(customers::show, customers::describe, customers::close))
 }
 
 fn operation() -> OpenApiRouter<App> {

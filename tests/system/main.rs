@@ -19,6 +19,7 @@ mod importing;
 mod outages;
 mod past;
 mod paying;
+mod people;
 mod proving;
 mod queries;
 mod rebuilding;

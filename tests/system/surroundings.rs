@@ -112,6 +112,9 @@ async fn the_document_is_openapi_3_1_and_every_path_of_it_answers() {
             let is_proof = path.contains("/log/");
             if is_proof {
                 assert!(answer.status.is_client_error() || answer.status == 503, "{path}");
+            } else if path.ends_with("/profile") {
+                // Staff with the token have no account of their own.
+                assert!(["403", "415"].contains(&status), "{path}: {}", answer.text);
             } else if is_query && !path.contains('{') {
                 assert_eq!(status, "200", "{path}: {}", answer.text);
             } else if is_query {

@@ -292,3 +292,53 @@ pub struct MakeApiKey {
     /// When it is to stop working by itself
     pub expires_at: Option<DateTime<Utc>>,
 }
+
+/// What somebody is called.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Ada Byron", "phone": "+44 20 7946 0123"}))]
+pub struct DescribeProfile {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: Option<String>,
+    #[schema(min_length = 1, max_length = 40)]
+    pub phone: Option<String>,
+}
+
+/// What of it is to change.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"phone": "+44 20 7946 0123"}))]
+pub struct AmendProfile {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: Option<String>,
+    #[schema(min_length = 1, max_length = 40)]
+    pub phone: Option<String>,
+}
+
+/// An account for somebody.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.org", "name": "Ada Byron", "role": "customer"}))]
+pub struct OpenAccount {
+    #[schema(format = Email, max_length = 254)]
+    pub email: String,
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: Option<String>,
+    #[schema(min_length = 1, max_length = 40)]
+    pub phone: Option<String>,
+    /// `customer` if not given; `vendor`, `admin`, `analyst` or `auditor`
+    pub role: Option<String>,
+}
+
+/// What an account is to be from now on.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Ada Byron", "role": "vendor"}))]
+pub struct DescribeCustomer {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: Option<String>,
+    #[schema(min_length = 1, max_length = 40)]
+    pub phone: Option<String>,
+    /// As it is, if not given
+    pub role: Option<String>,
+}

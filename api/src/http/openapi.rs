@@ -13,7 +13,9 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 3] = ["/auth/", "/api-keys", "/webhooks"];
+const OUTSIDE_THE_LOG: [&str; 4] = ["/auth/", "/api-keys", "/webhooks", "/profile"];
+/// The same of these addresses alone, and nothing below them.
+const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
@@ -132,9 +134,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
 
 fn is_in_the_log(path: &str) -> bool {
     let path = path.trim_start_matches(BASE);
-    !OUTSIDE_THE_LOG
-        .iter()
-        .any(|outside| path.starts_with(outside))
+    !ACCOUNTS.contains(&path)
+        && !OUTSIDE_THE_LOG
+            .iter()
+            .any(|outside| path.starts_with(outside))
 }
 
 fn is_of_an_order(path: &str) -> bool {

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::{countries, email, paying};
 
 pub(crate) const NAME_CHARS_MAX: usize = 200;
-const PHONE_CHARS_MAX: usize = 40;
+pub(crate) const PHONE_CHARS_MAX: usize = 40;
 const STREET_CHARS_MAX: usize = 200;
 const CITY_CHARS_MAX: usize = 100;
 const POSTCODE_CHARS_MAX: usize = 20;
