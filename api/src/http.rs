@@ -43,6 +43,8 @@ mod problem;
 mod products;
 mod proofs;
 mod queries;
+pub mod quotes;
+mod rates;
 mod read_models;
 mod refunds;
 mod refusals;
@@ -50,6 +52,7 @@ mod reports;
 mod said;
 mod server;
 pub mod turns;
+mod unmatched;
 mod webhooks;
 
 use std::any::Any;
@@ -92,6 +95,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payments::show))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
+        .routes(routes!(rates::load))
+        .routes(routes!(rates::list))
         .routes(routes!(availability::show))
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
@@ -105,8 +110,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(parked::list))
-        .routes(routes!(webhooks::receive, webhooks::receive_put))
-        .routes(routes!(webhooks::list));
+        .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(unmatched::refund));
     operation().nest(BASE, business.merge(accounts()))
 }
 

@@ -130,6 +130,7 @@ impl Progress {
             | payment::Event::CapturedAgain { .. }
             | payment::Event::Mismatched { .. }
             | payment::Event::Declined { .. }
+            | payment::Event::UnmatchedReceived(_)
             | payment::Event::Voided => {}
         }
     }
