@@ -12,6 +12,7 @@ use gateways::gateway::{Charge, Payer};
 use gateways::registry::Registry;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::simulators::paystack::Paystack;
 use tests::simulators::stripe::Stripe;
 use tests::simulators::{Fault, Sent, Simulator};
 use tests::world::{an_order, send, until};
@@ -387,6 +388,32 @@ async fn whichever_webhook_tells_of_it_the_same_money_goes_back_once() {
         webhook_when(&world, id, "refunded").await;
     }
     no_order_knows(&world).await;
+}
+
+/// While the provider speaks of somebody else's money nothing goes back; once it has sorted itself out
+/// the money is no order's any more, and goes back.
+#[tokio::test]
+async fn money_under_another_name_goes_back_once_the_provider_knows_whose_it_is() {
+    let simulator: Arc<dyn Simulator> = Paystack::start().await;
+    let world = world(&simulator).await;
+    let (order_id, _, reference) = ordered(&world, &simulator).await;
+    simulator.customer_pays(&reference);
+    let sent = simulator.webhook(&reference);
+    simulator.confuses(&reference, "01K0000000000000000000000Z");
+    deliver(&world, "paystack", &sent).await;
+    world.order_when(&order_id, "failed").await;
+    let webhook_id = the_one(&world, "done").await;
+    assert_eq!(give_back(&world, &webhook_id).await.problem(409), "money_not_captured");
+
+    simulator.confuses(&reference, &reference);
+    let asked = give_back(&world, &webhook_id).await.expect(202);
+    assert_eq!(asked.json()["amount"], shown(simulator.price()));
+    refund_called(&simulator, &refund_id_in(&asked)).await;
+    simulator.works_off_refunds();
+    webhook_when(&world, &webhook_id, "refunded").await;
+    let order = world.order_when(&order_id, "failed").await;
+    assert_eq!((&order["refunds"], &order["captured"]["amount"]), (&json!([]), &json!("0.00")));
+    world.verify().await;
 }
 
 /// A payment link made on Stripe's own pages: nobody gave the money any name.

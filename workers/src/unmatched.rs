@@ -86,13 +86,6 @@ pub enum Kept {
     Journal(#[from] ExecuteError),
 }
 
-/// What a webhook says of money, and how its provider is to be asked about it.
-struct Told {
-    charge: Charge,
-    /// The currency in which an attempt of ours asked for it, if one did and got another.
-    asked_in: Option<(PaymentId, Currency)>,
-}
-
 /// Finds out about the money that a webhook tells of.
 pub async fn look_into(
     pool: &PgPool,
@@ -106,8 +99,8 @@ pub async fn look_into(
     let name = || webhook.gateway.clone();
     let gateway = registry.get(&webhook.gateway);
     let gateway = gateway.ok_or_else(|| Kept::Off { gateway: name() })?;
-    let told = told(pool, journal, gateway.as_ref(), webhook).await?;
-    let answer = tokio::time::timeout(CALL_TIMEOUT, gateway.verify(&told.charge)).await;
+    let charge = told(pool, journal, gateway.as_ref(), webhook).await?;
+    let answer = tokio::time::timeout(CALL_TIMEOUT, gateway.verify(&charge)).await;
     let found = match answer {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
@@ -128,17 +121,12 @@ pub async fn look_into(
             return Err(not_captured(format!("it speaks of {named:?}")));
         }
     };
-    if let Some((payment_id, currency)) = told.asked_in
-        && currency == received.currency
-    {
-        return Err(Kept::Ours { payment_id });
-    }
     if received.minor <= 0 || provider_reference.is_empty() {
         return Err(not_captured(format!("{received} under the name {provider_reference:?}")));
     }
     let money = Unmatched {
         gateway: webhook.gateway.clone(),
-        reference: told.charge.reference,
+        reference: charge.reference,
         provider_reference,
         received,
         told_at: webhook.received_at,
@@ -146,12 +134,13 @@ pub async fn look_into(
     Ok(Nobodys { payment_id: payment_of(&money.gateway, &money.provider_reference), money })
 }
 
+/// How the provider is to be asked about the money that a webhook tells of.
 async fn told(
     pool: &PgPool,
     journal: &Journal,
     gateway: &dyn Gateway,
     webhook: &Webhook,
-) -> Result<Told, Kept> {
+) -> Result<Charge, Kept> {
     let (headers, received_at) = (HeaderMap::new(), webhook.received_at);
     let delivery = Delivery { headers: &headers, body: &webhook.body, received_at };
     let notice = gateway.parse_webhook_event(&delivery);
@@ -167,26 +156,24 @@ async fn told(
     };
     let charge = Charge { provider_reference, ..asking(&reference, received_at) };
     let Some(payment_id) = references::payment_of(pool, gateway.name(), &reference).await? else {
-        return Ok(Told { charge, asked_in: None });
+        return Ok(charge);
     };
     let (payment, _) = journal.load::<Payment>(&payment_id.to_string()).await?;
     if payment.unmatched().is_some() {
-        return Ok(Told { charge, asked_in: None });
+        return Ok(charge);
     }
-    match (payment.attempt(&reference), payment.terms()) {
-        // What came in was another currency, or was another's: it is not counted as the order's.
-        (Some(tried), Some(terms)) if is_uncounted(tried) => {
-            let charge = Charge {
-                provider_reference: tried.provider_reference.clone(),
-                started_at: tried.attempt.started_at,
-                ..charge
-            };
-            Ok(Told { charge, asked_in: Some((payment_id, terms.amount.currency)) })
-        }
-        _ => Err(Kept::Ours { payment_id }),
+    match payment.attempt(&reference) {
+        Some(tried) if is_uncounted(tried) => Ok(Charge {
+            provider_reference: tried.provider_reference.clone(),
+            started_at: tried.attempt.started_at,
+            ..charge
+        }),
+        Some(_) | None => Err(Kept::Ours { payment_id }),
     }
 }
 
+/// Whether what it brought was another currency or another's, so that its order has failed and its
+/// payment will never count it: nobody else gives it back.
 fn is_uncounted(tried: &Tried) -> bool {
     tried.state == AttemptState::Mismatched && tried.received_minor == 0
 }

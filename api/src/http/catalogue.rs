@@ -81,14 +81,12 @@ fn line(
         (name, price) => {
             let offer = offer(item, offers)?;
             let name = name.as_ref().unwrap_or(&offer.name).clone();
-            let price = price.or_else(|| offer.price_in(currency));
-            match price {
-                Some(price) => (name, price, None),
-                None => {
-                    let converted = market.convert(offer.price, currency);
-                    let (price, conversion) = converted.map_err(Unsellable::OtherCurrency)?;
-                    (name, price, Some(Box::new(conversion)))
-                }
+            if let Some(price) = price.or_else(|| offer.price_in(currency)) {
+                (name, price, None)
+            } else {
+                let converted = market.convert(offer.price, currency);
+                let (price, conversion) = converted.map_err(Unsellable::OtherCurrency)?;
+                (name, price, Some(Box::new(conversion)))
             }
         }
     };
@@ -209,6 +207,7 @@ mod tests {
             assert!(pointers.iter().all(|pointer| problem.contains(pointer)), "{problem}");
         }
     }
+
     #[test]
     fn a_price_in_the_orders_currency_comes_first_and_staffs_is_never_converted() {
         let market = Market::of(&[

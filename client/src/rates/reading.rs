@@ -128,16 +128,15 @@ impl Found<'_> {
         match (time, currency, rate) {
             // The envelope of all days.
             (None, None, None) => {}
-            (Some(time), ..) => match date(&time) {
-                Some(date) => {
+            (Some(time), ..) => {
+                let date = date(&time);
+                *has_day = date.is_some();
+                if let Some(date) = date {
                     self.day(date);
-                    *has_day = true;
-                }
-                None => {
-                    *has_day = false;
+                } else {
                     self.unread(line, format!("{time:?} is no day; its rates are left out"));
                 }
-            },
+            }
             (None, Some(currency), Some(per_eur)) => match self.days.last_mut() {
                 Some(day) if *has_day => day.rates.push(Rate { line, currency, per_eur }),
                 Some(_) => {}
@@ -241,9 +240,10 @@ impl Lines<'_> {
     fn at(&mut self, position: usize) -> usize {
         let position = position.clamp(self.at, self.text.len());
         let passed = self.text.as_bytes().get(self.at..position);
-        let breaks = passed.map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
+        // Pieces between line breaks are one more than the breaks.
+        let pieces = passed.map_or(1, |bytes| bytes.split(|byte| *byte == b'\n').count());
         self.at = position;
-        self.line += breaks;
+        self.line += pieces - 1;
         self.line
     }
 }

@@ -416,6 +416,6 @@ fn conversion(n: u32) -> Conversion {
         source: "ECB".to_owned(),
     };
     let price = Money { minor: 1 + i64::from(n), currency: "USD".parse().unwrap() };
-    let to = (n % 2 == 0).then(|| quote("0.8412"));
+    let to = n.is_multiple_of(2).then(|| quote("0.8412"));
     Conversion { price, from: Some(quote("1.3022")), to }
 }

@@ -37,15 +37,11 @@ impl Teller {
                 } else {
                     "not for sale"
                 };
-                let further: String = offer
-                    .prices
-                    .iter()
-                    .map(|price| format!(" or {price}"))
-                    .collect();
-                format!(
-                    "{} offered as {} at {}{further}, {sold}",
-                    recorded.aggregate_id, offer.name, offer.price
-                )
+                let prices = std::iter::once(&offer.price).chain(&offer.prices);
+                let prices: Vec<String> = prices.map(ToString::to_string).collect();
+                let (sku, name, prices) =
+                    (&recorded.aggregate_id, &offer.name, prices.join(" or "));
+                format!("{sku} offered as {name} at {prices}, {sold}")
             }
         }
     }
