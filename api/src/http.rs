@@ -46,6 +46,8 @@ mod products;
 mod profile;
 mod proofs;
 mod queries;
+pub mod quotes;
+mod rates;
 mod read_models;
 mod refunds;
 mod refusals;
@@ -54,6 +56,7 @@ mod said;
 mod server;
 mod timeline;
 pub mod turns;
+mod unmatched;
 mod webhooks;
 
 use std::any::Any;
@@ -96,6 +99,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payments::show))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
+        .routes(routes!(rates::load))
+        .routes(routes!(rates::list))
         .routes(routes!(availability::show))
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
@@ -109,8 +114,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(parked::list))
-        .routes(routes!(webhooks::receive, webhooks::receive_put))
-        .routes(routes!(webhooks::list));
+        .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(unmatched::refund));
     operation().nest(BASE, business.merge(accounts()))
 }
 

@@ -33,6 +33,8 @@ enum Command {
     CreateAdmin(database::AdminArgs),
     /// Brings past business into a running server
     Import(client::import::Args),
+    /// Loads exchange rates into a running server
+    Rates(client::rates::Args),
     /// Lists the read models of a running server, and how far behind they are
     Projections(client::projections::Args),
     /// Makes a read model of a running server anew from the log, while queries stay up
@@ -77,6 +79,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Migrate(args) => database::migrate(args).await.map_err(told),
         Command::CreateAdmin(args) => database::create_admin(args).await.map_err(told),
         Command::Import(args) => client::import::run(args).await.map_err(told),
+        Command::Rates(args) => client::rates::run(args).await.map_err(told),
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
         Command::Verify(args) => auditing::verify(args).await.map_err(told),

@@ -34,6 +34,7 @@ use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
+use crate::http::quotes::Quotes;
 use crate::http::turns::Turns;
 
 /// Connections for receipts, workers and back-fill; queries and the writer have their own. Two
@@ -97,6 +98,8 @@ pub struct NodeSettings {
     pub poll_pauses: Pauses,
     /// Events that the checkout process may be behind before new orders have to wait.
     pub backlog_max: i64,
+    /// Days that an exchange rate may be old and still count.
+    pub rate_days_max: u16,
     /// How this process seals the log, if it has a key.
     pub sealing: Option<sealer::Settings>,
     /// What payment providers are told.
@@ -149,6 +152,9 @@ impl Node {
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
         let accounts = Accounts::open(pool.clone(), settings.accounts.clone()).await?;
+        let quotes = Quotes::open(pool.clone(), settings.rate_days_max)
+            .await
+            .map_err(StartError::Database)?;
         let (journal, committed) = Journal::start(&pool);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
@@ -172,6 +178,7 @@ impl Node {
             ));
             listeners.spawn(accounts.clone().keep_up());
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
+            listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
@@ -219,6 +226,7 @@ impl Node {
             availability,
             offers,
             outcomes,
+            quotes,
             registry,
             inbox,
             accounts,

@@ -49,6 +49,13 @@ pub struct Tuning {
         value_parser = clap::value_parser!(i64).range(1..)
     )]
     pub backlog_max: i64,
+    /// Days that an exchange rate may be old and still count. Five pass every weekend and holiday of
+    /// the ECB: over Easter, Thursday's rate is the newest until Tuesday afternoon
+    #[arg(
+        long, env = "DAYBOOK_RATE_DAYS_MAX", value_name = "DAYS", default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(0..=366)
+    )]
+    pub rate_days_max: u16,
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
@@ -138,6 +145,7 @@ impl Tuning {
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,
+            rate_days_max: self.rate_days_max,
             sealing: None,
             environment: Environment::of_process(),
         }

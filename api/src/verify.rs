@@ -6,15 +6,18 @@
 //! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
 //! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
 //!    confirmed without exactly its total captured by its payment.
-//! 5. The read model of stock, once it has reached N, equals this fold.
-//! 6. Every snapshot equals the fold of its stream, as the rules apply it.
+//! 5. Every converted price is what its frozen rates make of it, rounded half up.
+//! 6. The read model of stock, once it has reached N, equals this fold.
+//! 7. Every snapshot equals the fold of its stream, as the rules apply it.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use domain::event::Event;
+use domain::exchange::Quote;
 use domain::ids::{OrderId, RefundId};
-use domain::money::Money;
+use domain::money::{Currency, Money};
+use domain::placing::Line;
 use domain::{inventory, order, payment};
 use sqlx::PgPool;
 use store::command::ExecuteError;
@@ -202,6 +205,8 @@ impl Fold {
                 account.exact = Some(*received);
             }
             E::CapturedAgain { received, .. } => account.captured += i128::from(received.minor),
+            // Never exact: no order may be confirmed by it.
+            E::UnmatchedReceived(money) => account.captured += i128::from(money.received.minor),
             E::Mismatched { received, expected, .. } if received.currency == expected.currency => {
                 account.captured += i128::from(received.minor);
             }
@@ -235,6 +240,17 @@ impl Fold {
     fn take_order(&mut self, order_id: OrderId, event: &order::Event) -> Result<(), Error> {
         match event {
             order::Event::Placed(placing) => {
+                if let Some(line) = placing
+                    .lines
+                    .iter()
+                    .find(|line| !is_converted(line, placing.currency))
+                {
+                    let what = format!(
+                        "order {order_id}: the price of {} is not what its rates make of it",
+                        line.sku
+                    );
+                    return Err(self.wrong(what));
+                }
                 self.totals
                     .insert(order_id, (placing.total(), placing.payment_id.0));
             }
@@ -290,5 +306,77 @@ impl Fold {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a line's price is within half a unit of its conversion, a half counting upwards.
+fn is_converted(line: &Line, currency: Currency) -> bool {
+    let Some(conversion) = &line.converted_from else {
+        return true;
+    };
+    let rate = |quote: &Option<Quote>| {
+        let text = quote
+            .as_ref()
+            .map_or_else(|| "1".to_owned(), |quote| quote.per_eur.to_string());
+        let decimals = text
+            .split_once('.')
+            .map_or(0, |(_, decimals)| decimals.len());
+        let digits: Option<i128> = text.replace('.', "").parse().ok();
+        Some((digits?, u32::try_from(decimals).ok()?))
+    };
+    let exact = || -> Option<bool> {
+        let (from, to) = (rate(&conversion.from)?, rate(&conversion.to)?);
+        let of = conversion.price;
+        let dividend = i128::from(of.minor)
+            .checked_mul(to.0)?
+            .checked_mul(10_i128.checked_pow(from.1 + currency.decimals())?)?;
+        let divisor = from
+            .0
+            .checked_mul(10_i128.checked_pow(to.1 + of.currency.decimals())?)?;
+        let twice_off = i128::from(line.unit_price_minor)
+            .checked_mul(divisor)?
+            .checked_sub(dividend)?
+            .checked_mul(2)?;
+        Some(-divisor < twice_off && twice_off <= divisor)
+    };
+    exact() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::exchange::Conversion;
+
+    use super::*;
+
+    #[test]
+    fn a_price_that_its_rates_do_not_make_is_found() {
+        let quote = |per_eur: &str| Quote {
+            per_eur: per_eur.parse().unwrap(),
+            date: "2026-11-26".parse().unwrap(),
+            source: "ECB".to_owned(),
+        };
+        let line = |minor: i64, code: &str, from: Option<Quote>, to: Option<Quote>, is: i64| {
+            let price = Money { minor, currency: code.parse().unwrap() };
+            Line {
+                sku: "cup".parse().unwrap(),
+                name: "Cup".to_owned(),
+                quantity: 1,
+                unit_price_minor: is,
+                converted_from: Some(Box::new(Conversion { price, from, to })),
+            }
+        };
+        for (minor, code, from, to, into, is) in [
+            (1000, "EUR", None, Some(quote("1.08335")), "USD", 1083),
+            (1000, "EUR", None, Some(quote("1.0835")), "USD", 1084),
+            (1999, "GBP", Some(quote("0.8412")), Some(quote("164.35")), "JPY", 3906),
+            (2023, "KWD", Some(quote("0.3324")), None, "EUR", 609),
+        ] {
+            let is_sound = |is| {
+                let line = line(minor, code, from.clone(), to.clone(), is);
+                is_converted(&line, into.parse().unwrap())
+            };
+            let sound: Vec<i64> = (is - 2..=is + 2).filter(|is| is_sound(*is)).collect();
+            assert_eq!(sound, [is], "{code} {minor} in {into}");
+        }
     }
 }

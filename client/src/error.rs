@@ -83,6 +83,16 @@ pub enum Error {
     /// No place for the rejected lines.
     #[error("cannot write the rejected lines to {}: {source}", path.display())]
     Rejects { path: PathBuf, source: io::Error },
+    /// No file of exchange rates.
+    #[error(
+        "{} holds no exchange rates; give a file of the ECB (eurofxref-daily.xml, \
+         eurofxref-hist.csv and the like) or JSON",
+        path.display()
+    )]
+    NoRates { path: PathBuf },
+    /// Some of them could not be read, or were refused; the others are loaded.
+    #[error("{rows} rates of {} are not loaded, for the reasons above", path.display())]
+    RatesLeft { path: PathBuf, rows: usize },
     /// Some orders were still waiting for their payment or stock when patience ended.
     #[error(
         "{orders} orders are placed but were not confirmed in time; run the import again later to \

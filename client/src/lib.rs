@@ -4,6 +4,7 @@
 //! | command | here |
 //! | --- | --- |
 //! | `daybook import online-retail FILE` | [`import`], [`online_retail`] |
+//! | `daybook rates load FILE` | [`rates`] |
 //! | `daybook projections` | [`projections`] |
 //! | `daybook rebuild NAME` | [`rebuild`] |
 //!
@@ -18,6 +19,7 @@ mod patience;
 mod problem;
 mod progress;
 pub mod projections;
+pub mod rates;
 pub mod rebuild;
 mod server;
 mod thousands;

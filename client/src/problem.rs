@@ -13,6 +13,8 @@ pub struct Problem {
     pub code: String,
     /// A sentence, for people; includes the fields that are wrong.
     pub detail: String,
+    /// The fields that are wrong, by pointer, and what is wrong with each.
+    pub fields: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,7 @@ impl Problem {
                 status,
                 code: format!("http_{status}"),
                 detail: format!("the server answered {status} without a reason"),
+                fields: Vec::new(),
             };
         };
         let sentence = body.detail.or(body.title).filter(|text| !text.is_empty());
@@ -52,7 +55,10 @@ impl Problem {
             .chain(fields)
             .collect::<Vec<_>>()
             .join("; ");
-        Self { status, code: body.code.unwrap_or_else(|| format!("http_{status}")), detail }
+        let code = body.code.unwrap_or_else(|| format!("http_{status}"));
+        let fields = body.errors.into_iter();
+        let fields = fields.map(|field| (field.pointer, field.detail)).collect();
+        Self { status, code, detail, fields }
     }
 }
 

@@ -391,6 +391,7 @@ impl Trade {
                 | payment::Event::AttemptStarted(_)
                 | payment::Event::AttemptAccepted { .. }
                 | payment::Event::RefundAccepted { .. }
+                | payment::Event::UnmatchedReceived(_)
                 | payment::Event::Voided => continue,
             };
             self.tell(Place::Payment, fact);

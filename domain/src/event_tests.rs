@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::aggregate::Decider;
+use crate::exchange::{Conversion, Quote};
 use crate::money::Money;
 use crate::order::Failure;
-use crate::payment::{Attempt, NextStep, Terms};
+use crate::payment::{Attempt, NextStep, Terms, Unmatched};
 use crate::refunding::{GoodsPart, Refund, RestockPart};
 use crate::testing::{an_order, by_card, gbp, noon, order_id, refund_id};
 
@@ -97,6 +98,10 @@ fn a_remembered_refusal_is_the_refusal_that_was_given() {
     let refusal = inventory::Refusal::InsufficientStock { requested: 2, available: 1 };
     let written = serde_json::to_string(&refusal).unwrap();
     assert_eq!(serde_json::from_str::<inventory::Refusal>(&written).unwrap(), refusal);
+    let currency = "EUR".parse().unwrap();
+    let refusal = product::Refusal::TwoPrices { currency };
+    let written = serde_json::to_string(&refusal).unwrap();
+    assert_eq!(serde_json::from_str::<product::Refusal>(&written).unwrap(), refusal);
     let refusal = payment::Refusal::AttemptAwaited { reference: "a".into() };
     let written = serde_json::to_string(&refusal).unwrap();
     assert_eq!(serde_json::from_str::<payment::Refusal>(&written).unwrap(), refusal);
@@ -119,7 +124,8 @@ fn one_of_each() -> Vec<Event> {
     let payments = of_a_payment().into_iter().map(Event::Payment);
     let stock = of_stock().into_iter().map(Event::Inventory);
     let price = Money { minor: 450, currency: "GBP".parse().unwrap() };
-    let cup = product::Description { name: "Cup".into(), price, active: true };
+    let prices = vec![Money { minor: 900, currency: "JPY".parse().unwrap() }];
+    let cup = product::Description { name: "Cup".into(), price, active: true, prices };
     let products = [Event::Product(product::Event::Described(cup))];
     orders
         .chain(payments)
@@ -140,6 +146,7 @@ fn of_an_order() -> Vec<order::Event> {
     };
     vec![
         order::Event::Placed(Box::new(an_order())),
+        order::Event::Placed(Box::new(a_converted_order())),
         order::Event::Processing,
         order::Event::Failed(Failure::OutOfStock { skus: vec![sku()] }),
         order::Event::Failed(Failure::PaymentMismatched),
@@ -209,7 +216,47 @@ fn of_a_payment() -> Vec<payment::Event> {
         E::RefundAccepted { refund_id, provider_reference: provider_reference() },
         E::RefundFailed { refund_id, amount_minor, reason: reason() },
         E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
+        E::UnmatchedReceived(Unmatched {
+            gateway: "sandbox".into(),
+            reference: reference(),
+            provider_reference: provider_reference(),
+            received: gbp(1850),
+            told_at: noon(),
+        }),
     ]
+}
+
+/// Its first line costs what EUR 5.35 come to by way of the euro.
+fn a_converted_order() -> crate::placing::Placing {
+    let mut order = an_order();
+    let quote = Quote {
+        per_eur: "0.8412".parse().unwrap(),
+        date: "2026-02-27".parse().unwrap(),
+        source: "ECB".into(),
+    };
+    let price = Money { minor: 535, currency: "EUR".parse().unwrap() };
+    let conversion = Conversion { price, from: None, to: Some(quote) };
+    order.lines[0].converted_from = Some(Box::new(conversion));
+    order
+}
+
+#[test]
+fn a_line_says_what_its_price_was_converted_from_and_nothing_where_it_was_not() {
+    let line = |order: crate::placing::Placing| serde_json::to_value(&order.lines[0]).unwrap();
+    assert_eq!(
+        line(an_order()),
+        serde_json::json!({"sku": "cup", "name": "CUP", "quantity": 2, "unit_price_minor": 450}),
+        "as it was written before prices were converted"
+    );
+    assert_eq!(
+        line(a_converted_order())["converted_from"],
+        serde_json::json!({
+            "price": {"minor": 535, "currency": "EUR"},
+            "to": {"per_eur": "0.8412", "date": "2026-02-27", "source": "ECB"},
+        })
+    );
+    let conversion = a_converted_order().lines[0].converted_from.clone().unwrap();
+    assert_eq!(conversion.converted("GBP".parse().unwrap()), Ok(gbp(450)));
 }
 
 fn of_stock() -> Vec<inventory::Event> {

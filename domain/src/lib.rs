@@ -13,6 +13,8 @@
 //! | reservation | stock held for one order until a deadline |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
+//! | quote | what one euro costs in a currency, as somebody published it for a day |
+//! | unmatched money | money that came in and that no payment of ours asked for |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
 #![deny(
     clippy::arithmetic_side_effects,
@@ -24,6 +26,7 @@ pub mod aggregate;
 pub mod attempt;
 pub mod checkout;
 pub mod event;
+pub mod exchange;
 pub mod facts;
 pub mod ids;
 pub mod inventory;

@@ -14,11 +14,16 @@
 //! 4. Money goes back through the attempt that brought it: each refund names one, and never takes
 //!    more than that attempt brought.
 //! 5. An attempt's reference is its own: no attempt before it had it.
+//! 6. Money that nobody asked for has a payment of its own, without terms or attempts: no order is
+//!    paid by it, and all of it goes back.
+
+mod unmatched;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::unmatched::{Brought, GivingBack, Unmatched};
 use crate::aggregate::{Decider, runs_on_cqrs_es};
 pub use crate::attempt::{Attempt, AttemptState, NextStep, Outcome, Terms, Tried};
 use crate::ids::RefundId;
@@ -48,6 +53,9 @@ pub struct Payment {
     voided: bool,
     attempts: Vec<Tried>,
     refunds: BTreeMap<RefundId, Payback>,
+    /// Invariant 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unmatched: Option<Unmatched>,
 }
 
 /// A refund and what became of it.
@@ -65,8 +73,8 @@ struct Payback {
 pub struct PendingRefund<'a> {
     /// Minor units.
     pub amount_minor: i64,
-    /// The attempt that brought the money.
-    pub tried: &'a Tried,
+    /// What brought the money.
+    pub brought: Brought<'a>,
     /// The provider's own name for the refund, once it gave one.
     pub provider_reference: Option<&'a str>,
 }
@@ -103,6 +111,15 @@ pub enum Command {
         amount_minor: i64,
         /// The attempt to go back through; `None` for the first that has brought enough.
         reference: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Give back, all of it, what nobody had asked for.
+    GiveBackUnmatched {
+        /// What came in.
+        money: Unmatched,
+        /// The refund's name.
+        refund_id: RefundId,
         /// Why.
         reason: String,
     },
@@ -174,6 +191,15 @@ pub enum Refusal {
     /// No such refund is pending.
     #[error("no such refund is pending")]
     NoSuchRefund,
+    /// Invariant 6: once is enough.
+    #[error("this money is on its way back already")]
+    BeingGivenBack,
+    /// Invariant 6.
+    #[error("this money has been given back already")]
+    GivenBack,
+    /// There is nothing to give back.
+    #[error("no money came in")]
+    NothingCameIn,
     /// Invariants 1 and 4.
     #[error("a refund must be above zero and at most what is left of one attempt's money")]
     RefundTooLarge {
@@ -202,10 +228,12 @@ impl Payment {
 
     /// All money that came in, in minor units of the order's currency.
     pub fn captured_minor(&self) -> i64 {
+        let unmatched = self.unmatched.as_ref();
+        let unmatched_minor = unmatched.map_or(0, |unmatched| unmatched.received.minor);
         self.attempts
             .iter()
             .map(|tried| tried.received_minor)
-            .fold(0_i64, i64::saturating_add)
+            .fold(unmatched_minor, i64::saturating_add)
     }
 
     /// What has gone back, in minor units.
@@ -219,9 +247,12 @@ impl Payment {
         if refund.state != RefundState::Pending {
             return None;
         }
-        let tried = self.attempt(refund.reference.as_deref()?)?;
+        let brought = match &self.unmatched {
+            Some(unmatched) => Brought::Unmatched(unmatched),
+            None => Brought::Attempt(self.attempt(refund.reference.as_deref()?)?),
+        };
         let provider_reference = refund.provider_reference.as_deref();
-        Some(PendingRefund { amount_minor: refund.amount_minor, tried, provider_reference })
+        Some(PendingRefund { amount_minor: refund.amount_minor, brought, provider_reference })
     }
 
     /// Refunds that still wait for their provider.
@@ -251,7 +282,8 @@ impl Payment {
     pub fn heap_bytes(&self) -> usize {
         let attempts = self.attempts.len().saturating_mul(ATTEMPT_BYTES);
         let refunds = self.refunds.len().saturating_mul(REFUND_BYTES);
-        attempts.saturating_add(refunds)
+        let unmatched = self.unmatched.as_ref().map_or(0, |_| ATTEMPT_BYTES);
+        attempts.saturating_add(refunds).saturating_add(unmatched)
     }
 
     fn sum_of_refunds(&self, of: impl Fn(&Payback) -> bool) -> i64 {
@@ -285,11 +317,16 @@ impl Decider for Payment {
         use Command as C;
 
         match (self.terms, command) {
-            (None, C::Open { terms, attempt }) => {
+            (None, C::Open { terms, attempt }) if self.unmatched.is_none() => {
                 Ok(vec![Event::Opened(terms), Event::AttemptStarted(attempt)])
             }
-            (Some(_), C::Open { .. }) => Err(Refusal::AlreadyOpen),
-            (None, _) => Err(Refusal::NotOpen),
+            (_, C::Open { .. }) | (Some(_), C::GiveBackUnmatched { .. }) => {
+                Err(Refusal::AlreadyOpen)
+            }
+            (None, C::GiveBackUnmatched { money, refund_id, reason }) => {
+                self.give_back(money, refund_id, reason)
+            }
+            (None, _) if self.unmatched.is_none() => Err(Refusal::NotOpen),
             (Some(_), C::StartAttempt { attempt }) => self.start(attempt),
             (Some(terms), C::RecordOutcome { reference, outcome }) => {
                 self.record(&terms, reference, outcome)
@@ -300,30 +337,27 @@ impl Decider for Payment {
             (Some(_), C::Refund { refund_id, amount_minor, reference, reason }) => {
                 self.refund(refund_id, amount_minor, reference.as_deref(), reason)
             }
-            (Some(_), C::AcceptRefund { refund_id, provider_reference }) => {
-                let refund = self
-                    .pending_refund(refund_id)
-                    .ok_or(Refusal::NoSuchRefund)?;
+            (_, C::AcceptRefund { refund_id, provider_reference }) => {
+                let refund = self.pending(refund_id)?;
                 // What was said before is no news.
                 Ok(match refund.provider_reference {
                     Some(_) => vec![],
                     None => vec![Event::RefundAccepted { refund_id, provider_reference }],
                 })
             }
-            (Some(_), C::SettleRefund { refund_id, provider_reference }) => {
-                let refund = self
-                    .pending_refund(refund_id)
-                    .ok_or(Refusal::NoSuchRefund)?;
-                let amount_minor = refund.amount_minor;
+            (_, C::SettleRefund { refund_id, provider_reference }) => {
+                let amount_minor = self.pending(refund_id)?.amount_minor;
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
-            (Some(_), C::FailRefund { refund_id, reason }) => {
-                let refund = self
-                    .pending_refund(refund_id)
-                    .ok_or(Refusal::NoSuchRefund)?;
-                let amount_minor = refund.amount_minor;
+            (_, C::FailRefund { refund_id, reason }) => {
+                let amount_minor = self.pending(refund_id)?.amount_minor;
                 Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
             }
+            // Nobody is asked for money that has come in of its own accord.
+            (
+                None,
+                C::StartAttempt { .. } | C::RecordOutcome { .. } | C::Void | C::Refund { .. },
+            ) => Err(Refusal::NotOpen),
         }
     }
 
@@ -360,6 +394,7 @@ impl Decider for Payment {
                 self.move_attempt(reference, AttemptState::Declined, None, 0);
             }
             Event::Voided => self.voided = true,
+            Event::UnmatchedReceived(unmatched) => self.unmatched = Some(unmatched.clone()),
             Event::RefundRequested { refund_id, amount_minor, reference, .. } => {
                 let brought_money = |tried: &&Tried| 0 < tried.received_minor;
                 let first = self.attempts.iter().find(brought_money);
@@ -452,6 +487,10 @@ impl Payment {
             | (S::Declined, O::Declined { .. })
             | (S::Captured | S::Mismatched, _) => vec![],
         })
+    }
+
+    fn pending(&self, refund_id: RefundId) -> Result<PendingRefund<'_>, Refusal> {
+        self.pending_refund(refund_id).ok_or(Refusal::NoSuchRefund)
     }
 
     /// Invariants 1 and 4.

@@ -6,6 +6,7 @@ use crate::aggregate::stored_events;
 use crate::attempt::{Attempt, NextStep, Terms};
 use crate::ids::RefundId;
 use crate::money::Money;
+use crate::payment::Unmatched;
 
 /// What can have happened to a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub enum Event {
         /// The provider's own name for it.
         provider_reference: String,
     },
+    /// Money came in that nobody had asked for, and is about to go back: this payment is no order's.
+    #[serde(rename = "payment.unmatched_received")]
+    UnmatchedReceived(Unmatched),
     /// Money could not go back.
     #[serde(rename = "payment.refund_failed")]
     RefundFailed {
@@ -141,4 +145,5 @@ stored_events!(Event {
     Self::RefundAccepted { .. } => "payment.refund_accepted" v 1,
     Self::Refunded { .. } => "payment.refunded" v 1,
     Self::RefundFailed { .. } => "payment.refund_failed" v 1,
+    Self::UnmatchedReceived(_) => "payment.unmatched_received" v 1,
 });

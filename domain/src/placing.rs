@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::Conversion;
 use crate::ids::{CustomerId, PaymentId, Sku};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
@@ -23,6 +24,9 @@ pub struct Line {
     pub quantity: u32,
     /// Price of one piece in minor units of the order's currency.
     pub unit_price_minor: i64,
+    /// What the price was converted from, where the product has none in the order's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<Box<Conversion>>,
 }
 
 impl Line {

@@ -1,9 +1,19 @@
 //! Products: what a SKU is called and what it costs. Every change of a price is a fact.
+//!
+//! A product has a price of its own and may have prices in further currencies, one in each. An order
+//! in one of these is priced by it; in any other, the product's own price is converted
+//! ([`crate::exchange`]).
+
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
-use crate::money::Money;
+use crate::money::{Currency, Money};
+
+/// Most further prices of a product: shops sell in a handful of currencies, and each description is
+/// kept in memory while it is wanted.
+pub const PRICES_MAX: usize = 50;
 
 /// What rules and orders read of a product; `None` before it was first described.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +30,17 @@ pub struct Description {
     pub price: Money,
     /// Whether it can be bought.
     pub active: bool,
+    /// The same in further currencies, in order of their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<Money>,
+}
+
+impl Description {
+    /// What one piece costs in a currency, if somebody has said so.
+    pub fn price_in(&self, currency: Currency) -> Option<Money> {
+        let mut all = std::iter::once(&self.price).chain(&self.prices);
+        all.find(|price| price.currency == currency).copied()
+    }
 }
 
 /// What can be asked of a product.
@@ -50,6 +71,18 @@ pub enum Refusal {
     /// Free goods would make orders without anything to pay.
     #[error("a price must be above zero")]
     PriceNotPositive,
+    /// Which of them would count?
+    #[error("the product has two prices in {currency}")]
+    TwoPrices {
+        /// In which.
+        currency: Currency,
+    },
+    /// Beyond [`PRICES_MAX`].
+    #[error("a product has at most {PRICES_MAX} prices beside its own, not {prices}")]
+    TooManyPrices {
+        /// How many there were.
+        prices: usize,
+    },
 }
 
 impl Product {
@@ -60,9 +93,10 @@ impl Product {
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
     pub fn heap_bytes(&self) -> usize {
-        self.description
-            .as_ref()
-            .map_or(0, |description| description.name.len())
+        self.description.as_ref().map_or(0, |description| {
+            let prices = description.prices.len().saturating_mul(size_of::<Money>());
+            description.name.len().saturating_add(prices)
+        })
     }
 }
 
@@ -71,9 +105,21 @@ impl Decider for Product {
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(&self, Command::Describe(description): Command) -> Result<Vec<Event>, Refusal> {
-        if description.price.minor <= 0 {
+    fn decide(&self, Command::Describe(mut description): Command) -> Result<Vec<Event>, Refusal> {
+        let prices = &mut description.prices;
+        if description.price.minor <= 0 || prices.iter().any(|price| price.minor <= 0) {
             return Err(Refusal::PriceNotPositive);
+        }
+        if PRICES_MAX < prices.len() {
+            return Err(Refusal::TooManyPrices { prices: prices.len() });
+        }
+        // In whatever order they are given, they say the same.
+        prices.sort_by_key(|price| price.currency.code());
+        let own = std::iter::once(description.price.currency);
+        let mut seen = HashSet::new();
+        let mut currencies = own.chain(prices.iter().map(|price| price.currency));
+        if let Some(currency) = currencies.find(|currency| !seen.insert(*currency)) {
+            return Err(Refusal::TwoPrices { currency });
         }
         // What is as it should be needs no fact.
         if self.description.as_ref() == Some(&description) {
@@ -112,8 +158,54 @@ mod tests {
             .then_refused(&Refusal::PriceNotPositive);
     }
 
+    #[test]
+    fn further_prices_are_one_for_each_currency_and_their_order_says_nothing() {
+        let priced = |prices: &[(i64, &str)]| Description {
+            prices: prices
+                .iter()
+                .map(|(minor, code)| money(*minor, code))
+                .collect(),
+            ..cup(450)
+        };
+        let sorted = priced(&[(520, "EUR"), (900, "JPY")]);
+        given::<Product>(&[])
+            .when(Command::Describe(priced(&[(900, "JPY"), (520, "EUR")])))
+            .then(&[Event::Described(sorted.clone())]);
+        given::<Product>(&[Event::Described(sorted.clone())])
+            .when(Command::Describe(priced(&[(900, "JPY"), (520, "EUR")])))
+            .then(&[]);
+        assert_eq!(sorted.price_in("JPY".parse().unwrap()), Some(money(900, "JPY")));
+        assert_eq!(sorted.price_in("GBP".parse().unwrap()), Some(money(450, "GBP")));
+        assert_eq!(sorted.price_in("USD".parse().unwrap()), None);
+
+        let refused = |prices: &[(i64, &str)], refusal: &Refusal| {
+            given::<Product>(&[])
+                .when(Command::Describe(priced(prices)))
+                .then_refused(refusal);
+        };
+        refused(&[(520, "EUR"), (0, "JPY")], &Refusal::PriceNotPositive);
+        let eur = "EUR".parse().unwrap();
+        refused(&[(520, "EUR"), (521, "EUR")], &Refusal::TwoPrices { currency: eur });
+        let gbp = "GBP".parse().unwrap();
+        refused(&[(450, "GBP")], &Refusal::TwoPrices { currency: gbp });
+        let many = PRICES_MAX.saturating_add(1);
+        refused(&vec![(1, "EUR"); many], &Refusal::TooManyPrices { prices: many });
+    }
+
+    #[test]
+    fn a_product_without_further_prices_is_written_as_before_there_were_any() {
+        let written = serde_json::to_string(&Event::Described(cup(450))).unwrap();
+        let before = r#"{"type":"product.described","name":"Cup","price":{"minor":450,"currency":"GBP"},"active":true}"#;
+        assert_eq!(written, before);
+        assert_eq!(serde_json::from_str::<Event>(before).unwrap(), Event::Described(cup(450)));
+    }
+
+    fn money(minor: i64, code: &str) -> Money {
+        Money { minor, currency: code.parse().unwrap() }
+    }
+
     fn cup(minor: i64) -> Description {
-        let price = Money { minor, currency: "GBP".parse().unwrap() };
-        Description { name: "Cup".into(), price, active: true }
+        let price = money(minor, "GBP");
+        Description { name: "Cup".into(), price, active: true, prices: vec![] }
     }
 }

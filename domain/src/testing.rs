@@ -79,7 +79,13 @@ pub(crate) fn noon() -> DateTime<Utc> {
 }
 
 pub(crate) fn line(sku: &str, quantity: u32, unit_price_minor: i64) -> Line {
-    Line { sku: sku.parse().unwrap(), name: sku.to_uppercase(), quantity, unit_price_minor }
+    Line {
+        sku: sku.parse().unwrap(),
+        name: sku.to_uppercase(),
+        quantity,
+        unit_price_minor,
+        converted_from: None,
+    }
 }
 
 pub(crate) fn by_card() -> PaymentChoice {

@@ -76,6 +76,13 @@ pub enum About {
         /// Our name for the attempt.
         reference: String,
     },
+    /// Money that came in without a name of ours, or of anybody's.
+    Unnamed {
+        /// The provider's name for it.
+        provider_reference: String,
+        /// What it says.
+        what: String,
+    },
     /// Something that takes a person, such as a dispute.
     Staff {
         /// Our name for the attempt, if it says so.

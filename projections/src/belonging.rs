@@ -9,8 +9,13 @@ use store::recorded::RecordedEvent;
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
     match &event.event {
         Event::Order(_) => event.aggregate_id.parse().ok(),
-        // Payments are correlated with their order from the first event on.
-        Event::Payment(_) => Some(OrderId(event.metadata.correlation_id)),
+        // Payments are correlated with their order from the first event on; one that is no order's,
+        // with itself.
+        Event::Payment(_) => {
+            let correlation_id = event.metadata.correlation_id;
+            let is_its_own = event.aggregate_id.parse() == Ok(correlation_id);
+            (!is_its_own).then_some(OrderId(correlation_id))
+        }
         Event::Inventory(event) => match event {
             inventory::Event::Reserved { order_id, .. }
             | inventory::Event::Released { order_id, .. }

@@ -3,6 +3,7 @@
 //! Two rows per order: what was fixed when it was placed, and what has moved since; each with what
 //! lists filter by.
 
+mod converted;
 mod fold;
 pub(crate) mod lookup;
 mod rows;
@@ -21,6 +22,7 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
+pub use self::converted::{ConversionView, QuoteView};
 pub(crate) use self::fold::Folded;
 use self::fold::Progress;
 pub use self::lookup::LookupError;

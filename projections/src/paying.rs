@@ -99,7 +99,9 @@ impl Paying {
             payment::Event::Refunded { amount_minor, .. } => {
                 self.refunded_minor = self.refunded_minor.saturating_add(*amount_minor);
             }
-            payment::Event::AttemptAccepted { .. }
+            // Of a payment that is no order's.
+            payment::Event::UnmatchedReceived(_)
+            | payment::Event::AttemptAccepted { .. }
             | payment::Event::RefundRequested { .. }
             | payment::Event::RefundAccepted { .. }
             | payment::Event::RefundFailed { .. } => {}

@@ -201,7 +201,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     for (id, event) in about {
         match payments.get_mut(&id) {
             Some(payment) => payment.take(event),
-            // A payment's first event opens it; see `domain::payment`.
+            // A payment's first event opens it, or it is no order's; see `domain::payment`.
             None => payments.extend(Payment::opened(event).map(|payment| (id, payment))),
         }
     }

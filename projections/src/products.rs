@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::Sku;
+use domain::money::Money;
 use domain::product::{self, Description};
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -25,7 +26,8 @@ use crate::storable;
 pub const NAME: &str = "products";
 
 /// Looks stock up for the rows that are shown and no others: a join may read all of it.
-const SELECT: &str = "select sku, name, price_minor, currency, active, version, updated_at, \
+const SELECT: &str = "select sku, name, price_minor, currency, prices::text, active, version, \
+    updated_at, \
     coalesce((select on_hand - reserved from stock where stock.sku = products.sku), 0) \
     as available from products";
 
@@ -39,6 +41,8 @@ pub struct ProductView {
     pub name: String,
     /// Price of one piece.
     pub price: MoneyView,
+    /// The same in further currencies; in any other it is converted, where rates are known.
+    pub prices: Vec<MoneyView>,
     /// Whether it can be bought.
     pub active: bool,
     /// Pieces that can still be reserved.
@@ -104,6 +108,7 @@ struct Row {
     name: String,
     price_minor: i64,
     currency: String,
+    prices: String,
     active: bool,
     available: i64,
     version: i64,
@@ -119,7 +124,7 @@ impl Projection for Products {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -145,6 +150,10 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
         return Ok(());
     }
     let (events, offers): (Vec<_>, Vec<_>) = latest.into_values().unzip();
+    let prices = offers
+        .iter()
+        .map(|offer| serde_json::to_string(&offer.prices))
+        .collect::<Result<Vec<_>, _>>()?;
     let search_key = |(event, offer): (&&RecordedEvent, &&Description)| {
         storable::storable(&format!("{}\n{}", event.aggregate_id, offer.name)).to_lowercase()
     };
@@ -193,6 +202,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
                 .map(|event| event.recorded_at)
                 .collect::<Vec<_>>(),
         )
+        .bind(prices)
         .execute(connection)
         .await?;
     Ok(())
@@ -213,10 +223,12 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
 
 impl Row {
     fn view(self) -> Result<ProductView, Error> {
+        let prices: Vec<Money> = serde_json::from_str(&self.prices)?;
         Ok(ProductView {
             sku: storable::named(&self.sku)?,
             name: self.name,
             price: MoneyView::of(self.price_minor, storable::named(&self.currency)?),
+            prices: prices.into_iter().map(Into::into).collect(),
             active: self.active,
             available: self.available,
             version: self.version,

@@ -61,7 +61,9 @@ const REFUND: &str = r#""refund_id": "00000000-0000-0000-0000-000000000001", "am
     "goods": [{"sku": "cup", "amount_minor": 450, "quantity": 1}], "shipping_minor": 350,
     "restock": [{"sku": "cup", "quantity": 1}], "reason": "broken""#;
 
-const PAYMENTS: [&[(&str, &str, &str)]; 1] = [&[
+const PAYMENTS: [&[(&str, &str, &str)]; 2] = [PAYMENT_OF_AN_ORDER, PAYMENT_THAT_NOBODY_ASKED_FOR];
+
+const PAYMENT_OF_AN_ORDER: &[(&str, &str, &str)] = &[
     (
         "payment.opened",
         "1",
@@ -121,7 +123,22 @@ const PAYMENTS: [&[(&str, &str, &str)]; 1] = [&[
         r#""refund_id": "00000000-0000-0000-0000-000000000002",
         "amount_minor": 700, "provider_reference": "r-1""#,
     ),
-]];
+];
+
+const PAYMENT_THAT_NOBODY_ASKED_FOR: &[(&str, &str, &str)] = &[
+    (
+        "payment.unmatched_received",
+        "1",
+        r#""gateway": "paystack", "reference": "theirs", "provider_reference": "p-1",
+           "received": {"minor": 700, "currency": "NGN"}, "told_at": "2026-03-01T12:00:00Z""#,
+    ),
+    (
+        "payment.refund_requested",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000002",
+        "amount_minor": 700, "reference": "theirs", "reason": "nobody's""#,
+    ),
+];
 
 const ATTEMPT: &str = r#""reference": "A", "method": "credit_card", "gateway": "sandbox",
     "started_at": "2026-03-01T12:00:00Z""#;
@@ -155,11 +172,19 @@ const INVENTORIES: [&[(&str, &str, &str)]; 1] = [&[
 const RESERVED: &str = r#""order_id": "00000000-0000-0000-0000-000000000001", "quantity": 2,
     "expires_at": "2026-03-01T12:30:00Z""#;
 
-const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[(
-    "product.described",
-    "1",
-    r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true"#,
-)]];
+const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[
+    (
+        "product.described",
+        "1",
+        r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true"#,
+    ),
+    (
+        "product.described",
+        "1",
+        r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true,
+           "prices": [{"minor": 900, "currency": "JPY"}]"#,
+    ),
+]];
 
 #[test]
 fn whoever_changes_a_state_or_its_rules_renames_its_schema() {

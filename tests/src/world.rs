@@ -138,6 +138,7 @@ impl World {
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
+            rate_days_max: 5,
             sealing: None,
             environment: Environment::default(),
         };

@@ -76,7 +76,7 @@ async fn every_command_answers_with_what_has_become_of_its_subject() {
     });
     let put = keyed(world.staff(Method::PUT, "/api/v1/products/cup")).json(&cup);
     let product = send(put).await.expect(200).json();
-    assert_eq!(names_of(&product), ["active", "name", "price", "sku", "version"]);
+    assert_eq!(names_of(&product), ["active", "name", "price", "prices", "sku", "version"]);
     assert_eq!(product["version"], 2);
 
     let declined = an_order_paid_with("declined", &[("cup", 1)]);

@@ -10,6 +10,7 @@ mod cancelling;
 mod commands;
 mod connections;
 mod contracts;
+mod converting;
 mod errors;
 mod fields;
 mod gateways;
@@ -31,6 +32,7 @@ mod surroundings;
 mod tampering;
 mod timelines;
 mod unavailable;
+mod unmatched;
 
 /// The judge of proofs shares nothing with the code that makes them.
 #[path = "../../sealing/src/rfc9162.rs"]

@@ -3,7 +3,9 @@
 //! ```text
 //! received ──▶ asked about ──▶ done
 //!     ▲            │   └─────▶ parked: nobody's money, or something that takes a person
-//!     └── later ◀──┘ the provider does not answer
+//!     └── later ◀──┘ the provider does not answer     │
+//!                                                     ▼ staff give it back ([`following`])
+//!                                                 refunding ──▶ refunded | failed
 //! ```
 //!
 //! 1. A webhook is no truth: it is a reason to ask the provider. So one that is forged, late, out of
@@ -12,6 +14,8 @@
 //!    signs nothing: there, anybody could have said it first.
 //! 3. Whoever works on one moves it ahead in time first, so that a crash delays it and two
 //!    processes do not work on the same one.
+
+mod following;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +50,11 @@ const TRIES_MAX: i32 = 30;
 const PAUSE_SECONDS_MIN: f64 = 2.0;
 const PAUSE_SECONDS_MAX: f64 = 3600.0;
 
+/// What staff see of a webhook.
+const COLUMNS: &str = "webhook_id, gateway, event_key, state, reason, payment_id, body, \
+    deliveries, tries, received_at, worked_at, unmatched_payment_id, received_minor, \
+    received_currency, refund_failure";
+
 /// Where webhooks are stored.
 #[derive(Clone)]
 pub struct Inbox {
@@ -71,7 +80,7 @@ pub struct Webhook {
     pub gateway: String,
     /// The provider's name for it.
     pub event_key: String,
-    /// `received`, `done` or `parked`.
+    /// `received`, `done`, `parked`, or of money that is given back `refunding`, `refunded`, `failed`.
     pub state: String,
     /// Why it is parked.
     pub reason: Option<String>,
@@ -87,6 +96,14 @@ pub struct Webhook {
     pub received_at: DateTime<Utc>,
     /// When it was last worked on.
     pub worked_at: Option<DateTime<Utc>>,
+    /// The payment that gives its money back.
+    pub unmatched_payment_id: Option<Uuid>,
+    /// How much that is, in minor units of `received_currency`.
+    pub received_minor: Option<i64>,
+    /// In which currency.
+    pub received_currency: Option<String>,
+    /// Why the last refund failed.
+    pub refund_failure: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -162,19 +179,27 @@ impl Inbox {
         state: Option<&str>,
     ) -> sqlx::Result<Vec<Webhook>> {
         let (before_at, before_id) = after.unzip();
-        sqlx::query_as(
-            "select webhook_id, gateway, event_key, state, reason, payment_id, body, deliveries, \
-             tries, received_at, worked_at from webhooks \
+        let select = format!(
+            "select {COLUMNS} from webhooks \
              where ($2::timestamptz is null or (received_at, webhook_id) < ($2, $3)) \
              and ($4::text is null or state = $4) \
-             order by received_at desc, webhook_id desc limit $1",
-        )
-        .bind(limit)
-        .bind(before_at)
-        .bind(before_id)
-        .bind(state)
-        .fetch_all(&self.pool)
-        .await
+             order by received_at desc, webhook_id desc limit $1"
+        );
+        sqlx::query_as(&select)
+            .bind(limit)
+            .bind(before_at)
+            .bind(before_id)
+            .bind(state)
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// One of them.
+    pub async fn by_id(&self, webhook_id: Uuid) -> sqlx::Result<Option<Webhook>> {
+        sqlx::query_as(&format!("select {COLUMNS} from webhooks where webhook_id = $1"))
+            .bind(webhook_id)
+            .fetch_optional(&self.pool)
+            .await
     }
 
     /// Works until told to stop. Failures are logged and tried again for ever.
@@ -183,7 +208,11 @@ impl Inbox {
         loop {
             tokio::select! {
                 () = self.bell.notified() => {}
-                _ = tick.tick() => {}
+                _ = tick.tick() => {
+                    if let Err(error) = self.follow(&providers.journal).await {
+                        tracing::warn!(%error, "what became of unmatched money is seen later");
+                    }
+                }
                 () = told_to_stop(&mut stop) => return,
             }
             if let Err(error) = self.empty(&providers).await {
@@ -268,7 +297,7 @@ fn name_in(about: &About) -> Option<String> {
         }
         About::Refund { refund_id } => Some(refund_id.to_string()),
         About::Staff { reference, .. } => reference.clone(),
-        About::Nothing => None,
+        About::Unnamed { .. } | About::Nothing => None,
     }
 }
 
@@ -289,7 +318,7 @@ async fn work_on(pool: &PgPool, providers: &Providers, taken: &Taken) -> Worked 
     };
     let Some(name) = name_in(&about) else {
         return match about {
-            About::Staff { what, .. } => Worked::Parked(None, what),
+            About::Staff { what, .. } | About::Unnamed { what, .. } => Worked::Parked(None, what),
             _ => Worked::Done(None),
         };
     };
@@ -342,7 +371,9 @@ async fn ask(
             }
             all
         }
-        About::Staff { what, .. } => return Ok(Asked::ForStaff(what)),
+        About::Staff { what, .. } | About::Unnamed { what, .. } => {
+            return Ok(Asked::ForStaff(what));
+        }
         About::Nothing => true,
     };
     Ok(if is_answered {

@@ -200,7 +200,7 @@ impl Desk {
         match self.providers.journal.decided::<Payment>(&payment).await {
             Ok((payment, _)) => payment
                 .pending_refund(*refund_id)
-                .map_or_else(String::new, |refund| refund.tried.attempt.choice.gateway.clone()),
+                .map_or_else(String::new, |refund| refund.brought.gateway().to_owned()),
             Err(error) => {
                 tracing::warn!(payment.id = payment, %error, "whose refund this is will be seen");
                 String::new()
@@ -283,6 +283,7 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,
     }

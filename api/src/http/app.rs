@@ -16,6 +16,7 @@ use workers::inbox::Inbox;
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
+use super::quotes::Quotes;
 use super::turns::Turns;
 
 /// The parts of a running Daybook that HTTP needs, shared by all requests.
@@ -56,6 +57,8 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// What currencies cost.
+    pub quotes: Quotes,
     /// The payment providers.
     pub registry: Registry,
     /// Where what they say is stored.

@@ -95,6 +95,33 @@ pub struct PlaceOrder {
     pub items: Vec<OrderItem>,
 }
 
+/// Exchange rates of one day.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "source": "ECB",
+    "rates": [{"currency": "USD", "per_eur": "1.0834"}, {"currency": "JPY", "per_eur": "164.35"}]
+}))]
+pub struct LoadRates {
+    /// Who published them
+    #[schema(min_length = 1, max_length = 100)]
+    pub source: String,
+    #[schema(min_items = 1, max_items = 300)]
+    pub rates: Vec<ExchangeRate>,
+}
+
+/// What one euro costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRate {
+    /// ISO 4217 code; not EUR
+    #[schema(min_length = 3, max_length = 3)]
+    pub currency: String,
+    /// Units of it that one euro buys: exact decimal, 12 digits at most, 8 of them decimals
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
+    pub per_eur: String,
+}
+
 /// How the customer pays.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -163,11 +190,21 @@ pub struct RefundOrder {
     pub items: Option<Vec<RefundItem>>,
 }
 
+/// Why unmatched money goes back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "paid to a closed shop"}))]
+pub struct RefundWebhook {
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
 /// How a product is offered.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "name": "Red cup", "price": {"amount": "4.50", "currency": "GBP"}, "active": true
+    "name": "Red cup", "price": {"amount": "4.50", "currency": "GBP"}, "active": true,
+    "prices": [{"amount": "5.40", "currency": "EUR"}]
 }))]
 pub struct DescribeProduct {
     #[schema(min_length = 1, max_length = 200)]
@@ -175,6 +212,9 @@ pub struct DescribeProduct {
     pub price: Money,
     /// Whether it can be ordered
     pub active: bool,
+    /// The same in further currencies, one price in each
+    #[schema(max_items = 50)]
+    pub prices: Option<Vec<Money>>,
 }
 
 /// Goods that came in.

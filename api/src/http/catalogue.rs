@@ -1,4 +1,7 @@
 //! What the ordered articles are called and cost, at this moment.
+//!
+//! A line's price is, in this order: what staff say; the product's price in the order's currency;
+//! the product's own price, converted. What staff say is never converted.
 
 use std::collections::HashMap;
 
@@ -10,6 +13,7 @@ use domain::product::Description;
 use super::App;
 use super::order_body::{Item, OrderBody};
 use super::problem::{Flaw, Problem};
+use super::quotes::{Market, NotConverted};
 
 /// The lines of an order, priced, or why they cannot be.
 pub(crate) async fn price(
@@ -21,7 +25,7 @@ pub(crate) async fn price(
     skus.sort_unstable();
     skus.dedup();
     let offers = app.offers.of(&app.journal, &skus).await?;
-    Ok(lines(&order.items, order.currency, &offers))
+    Ok(lines(&order.items, order.currency, &offers, &app.quotes.now()))
 }
 
 impl Item {
@@ -32,56 +36,63 @@ impl Item {
 }
 
 /// Why an article cannot be sold like this; the first kind found is told for all lines it befalls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Unsellable {
     Unknown,
     Inactive,
-    OtherCurrency,
+    OtherCurrency(NotConverted),
 }
 
 fn lines(
     items: &[Item],
     currency: Currency,
     offers: &HashMap<String, Description>,
+    market: &Market,
 ) -> Result<Vec<Line>, Problem> {
     let priced: Vec<Result<Line, Unsellable>> = items
         .iter()
-        .map(|item| line(item, currency, offers))
+        .map(|item| line(item, currency, offers, market))
         .collect();
-    let worst = priced
-        .iter()
-        .filter_map(|line| line.as_ref().err())
+    let unsellable = || priced.iter().filter_map(|line| line.as_ref().err());
+    let Some(code) = unsellable()
+        .map(Unsellable::code)
         .min()
-        .copied();
-    match worst {
-        None => Ok(priced.into_iter().flatten().collect()),
-        Some(worst) => {
-            let befalls = |(index, line): (usize, &Result<Line, Unsellable>)| {
-                (line.as_ref().err() == Some(&worst)).then_some(index)
-            };
-            let indices = priced.iter().enumerate().filter_map(befalls).collect();
-            Err(unsellable(worst, indices))
-        }
-    }
+        .map(|(_, code)| code)
+    else {
+        return Ok(priced.into_iter().flatten().collect());
+    };
+    let flaw = |(index, line): (usize, &Result<Line, Unsellable>)| {
+        let why = line.as_ref().err().filter(|why| why.code().1 == code)?;
+        Some(Flaw { pointer: format!("/items/{index}/sku"), detail: why.detail() })
+    };
+    let flaws = priced.iter().enumerate().filter_map(flaw).collect();
+    let detail = "some items cannot be ordered like this";
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).with_flaws(flaws))
 }
 
 fn line(
     item: &Item,
     currency: Currency,
     offers: &HashMap<String, Description>,
+    market: &Market,
 ) -> Result<Line, Unsellable> {
-    let (name, price) = match (&item.name, item.unit_price) {
-        (Some(name), Some(price)) => (name.clone(), price),
+    let (name, price, conversion) = match (&item.name, item.unit_price) {
+        (Some(name), Some(price)) => (name.clone(), price, None),
         (name, price) => {
             let offer = offer(item, offers)?;
-            (name.as_ref().unwrap_or(&offer.name).clone(), price.unwrap_or(offer.price))
+            let name = name.as_ref().unwrap_or(&offer.name).clone();
+            if let Some(price) = price.or_else(|| offer.price_in(currency)) {
+                (name, price, None)
+            } else {
+                let converted = market.convert(offer.price, currency);
+                let (price, conversion) = converted.map_err(Unsellable::OtherCurrency)?;
+                (name, price, Some(Box::new(conversion)))
+            }
         }
     };
-    if price.currency != currency {
-        return Err(Unsellable::OtherCurrency);
-    }
     let (sku, quantity) = (item.sku.clone(), item.quantity);
-    Ok(Line { sku, name, quantity, unit_price_minor: price.minor })
+    let unit_price_minor = price.minor;
+    Ok(Line { sku, name, quantity, unit_price_minor, converted_from: conversion })
 }
 
 fn offer<'p>(
@@ -97,17 +108,25 @@ fn offer<'p>(
     }
 }
 
-fn unsellable(why: Unsellable, indices: Vec<usize>) -> Problem {
-    let (code, detail) = match why {
-        Unsellable::Unknown => ("unknown_product", "there is no such product"),
-        Unsellable::Inactive => ("product_inactive", "the product is not for sale"),
-        Unsellable::OtherCurrency => {
-            ("currency_mismatch", "the product is sold in another currency than the order's")
+impl Unsellable {
+    /// How pressing it is, and its stable code.
+    fn code(&self) -> (u8, &'static str) {
+        match self {
+            Self::Unknown => (0, "unknown_product"),
+            Self::Inactive => (1, "product_inactive"),
+            Self::OtherCurrency(NotConverted::NeverLoaded { .. }) => (2, "currency_mismatch"),
+            Self::OtherCurrency(NotConverted::NoRate { .. }) => (3, "no_exchange_rate"),
+            Self::OtherCurrency(NotConverted::NoAmount { .. }) => (4, "price_not_convertible"),
         }
-    };
-    let flaw = |index| Flaw { pointer: format!("/items/{index}/sku"), detail: detail.to_owned() };
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "some items cannot be ordered like this")
-        .with_flaws(indices.into_iter().map(flaw).collect())
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Unknown => "there is no such product".to_owned(),
+            Self::Inactive => "the product is not for sale".to_owned(),
+            Self::OtherCurrency(why) => why.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -120,10 +139,14 @@ mod tests {
     fn offered(price: &str, currency: &str, active: bool) -> Description {
         let currency = currency.parse().unwrap();
         let price = domain::money::Money::parse(price, currency).unwrap();
-        Description { name: "Cup".into(), price, active }
+        Description { name: "Cup".into(), price, active, prices: vec![] }
     }
 
     fn priced(items: &Value) -> Result<Vec<Line>, Problem> {
+        priced_at(items, &Market::of(&[]))
+    }
+
+    fn priced_at(items: &Value, market: &Market) -> Result<Vec<Line>, Problem> {
         let order: OrderBody = fields::read_value(
             &json!({
                 "customer": {"name": "Ada", "email": "ada@example.org"},
@@ -139,8 +162,17 @@ mod tests {
             ("cup".to_owned(), offered("4.50", "GBP", true)),
             ("old".to_owned(), offered("4.50", "GBP", false)),
             ("yen".to_owned(), offered("450", "JPY", true)),
+            (
+                "both".to_owned(),
+                Description {
+                    prices: vec![offered("3.99", "GBP", true).price],
+                    ..offered("450", "JPY", true)
+                },
+            ),
+            ("franc".to_owned(), offered("5.00", "CHF", true)),
+            ("grain".to_owned(), offered("0.01", "IDR", true)),
         ]);
-        lines(&order.items, order.currency, &offers)
+        lines(&order.items, order.currency, &offers, market)
     }
 
     #[test]
@@ -173,6 +205,45 @@ mod tests {
             assert!(problem.contains(code), "{problem}");
             assert_eq!(problem.matches("/items/").count(), pointers.len(), "{problem}");
             assert!(pointers.iter().all(|pointer| problem.contains(pointer)), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_price_in_the_orders_currency_comes_first_and_staffs_is_never_converted() {
+        let market = Market::of(&[
+            ("GBP", "0.8412", 0),
+            ("JPY", "164.35", 0),
+            ("IDR", "17234", 0),
+        ]);
+        let price = json!({"amount": "1.00", "currency": "GBP"});
+        let lines = priced_at(
+            &json!([
+                {"sku": "both", "quantity": 1},
+                {"sku": "yen", "quantity": 2},
+                {"sku": "yen", "quantity": 1, "unit_price": price},
+                {"sku": "yen", "quantity": 1, "name": "Chipped"},
+            ]),
+            &market,
+        )
+        .unwrap();
+
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (line.unit_price_minor, line.converted_from.is_some()))
+            .collect();
+        // 450 / 164.35 × 0.8412 = 2.3032...
+        assert_eq!(told, [(399, false), (230, true), (100, false), (230, true)]);
+        assert_eq!(lines[1].total_minor(), 460, "the price of a piece is rounded, then multiplied");
+
+        let item = |sku| json!({"sku": sku, "quantity": 1});
+        for (sku, code, part) in [
+            ("franc", "no_exchange_rate", "no rate of CHF"),
+            ("grain", "price_not_convertible", "IDR 0.01"),
+        ] {
+            let refused = priced_at(&json!([item("cup"), item(sku)]), &market).unwrap_err();
+            let told = format!("{refused:?}");
+            assert!(told.contains(code) && told.contains(part), "{told}");
+            assert!(told.contains("/items/1/sku"), "{told}");
         }
     }
 }

@@ -86,6 +86,12 @@ impl<'v> Fields<'v> {
         self.notes.add(&self.pointer(name), detail);
     }
 
+    /// The same of a member of a list of objects.
+    pub(crate) fn flaw_within(&self, list: &str, index: usize, name: &str, detail: &str) {
+        self.notes
+            .add(&format!("{}/{index}/{name}", self.pointer(list)), detail);
+    }
+
     /// The payment providers that the body may name.
     pub(crate) fn gateways(&self) -> &'v [String] {
         self.notes.gateways
@@ -213,19 +219,22 @@ impl<'v> Fields<'v> {
         name: &'static str,
         in_currency: Option<Currency>,
     ) -> Option<Money> {
-        self.optional_object(name, |fields| {
-            let amount = fields.of("amount", |text| Ok::<_, String>(text.to_owned()));
-            let currency = fields.currency("currency");
-            let (amount, currency) = (amount?, currency?);
-            if let Some(expected) = in_currency.filter(|expected| *expected != currency) {
-                fields.flaw("currency", format!("must be {expected}, the order's currency"));
-                return None;
-            }
-            let money = Money::parse(&amount, currency);
-            money
-                .map_err(|error| fields.flaw("amount", error.to_string()))
-                .ok()
-        })
+        self.optional_object(name, |fields| fields.amount(in_currency))
+    }
+
+    /// The amount that this object is.
+    pub(crate) fn amount(&mut self, in_currency: Option<Currency>) -> Option<Money> {
+        let amount = self.of("amount", |text| Ok::<_, String>(text.to_owned()));
+        let currency = self.currency("currency");
+        let (amount, currency) = (amount?, currency?);
+        if let Some(expected) = in_currency.filter(|expected| *expected != currency) {
+            self.flaw("currency", format!("must be {expected}, the order's currency"));
+            return None;
+        }
+        let money = Money::parse(&amount, currency);
+        money
+            .map_err(|error| self.flaw("amount", error.to_string()))
+            .ok()
     }
 
     /// An object.
@@ -267,11 +276,32 @@ impl<'v> Fields<'v> {
         read: impl Fn(&mut Fields<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let value = self.optional(name)?;
-        let Some(items) = value
-            .as_list()
-            .filter(|items| (1..=max).contains(&items.len()))
-        else {
-            self.flaw(name, format!("must be a list of 1 to {max}"));
+        self.items(name, value, 1..=max, read)
+    }
+
+    /// A list of up to `max` objects; none of them where it is absent.
+    pub(crate) fn list_up_to<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        read: impl Fn(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        match self.optional(name) {
+            Some(value) => self.items(name, value, 0..=max, read),
+            None => Some(Vec::new()),
+        }
+    }
+
+    fn items<T>(
+        &self,
+        name: &str,
+        value: &Json<'_>,
+        many: RangeInclusive<usize>,
+        read: impl Fn(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = value.as_list();
+        let Some(items) = items.filter(|items| many.contains(&items.len())) else {
+            self.flaw(name, format!("must be a list of {} to {}", many.start(), many.end()));
             return None;
         };
         let at = self.pointer(name);

@@ -17,7 +17,7 @@ use store::feed::Feeds;
 use store::journal::Journal;
 use store::recorded::RecordedEvent;
 
-/// Articles in memory, the most wanted ones: some 30 MB.
+/// Articles in memory, the most wanted ones: some 30 MB, and 16 bytes for each further price.
 const OFFERS_MAX: u64 = 100_000;
 /// How long a description is believed before it is read from the log again.
 const KEPT: Duration = Duration::from_mins(1);
@@ -120,7 +120,7 @@ mod tests {
 
     fn described(minor: i64) -> Description {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
-        Description { name: "Cup".into(), price, active: true }
+        Description { name: "Cup".into(), price, active: true, prices: vec![] }
     }
 
     #[test]

@@ -13,7 +13,13 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 4] = ["/auth/", "/api-keys", "/webhooks", "/profile"];
+const OUTSIDE_THE_LOG: [&str; 5] = [
+    "/auth/",
+    "/api-keys",
+    "/webhooks",
+    "/profile",
+    "/exchange-rates",
+];
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
 
@@ -61,8 +67,8 @@ pub(super) fn complete(document: &OpenApi) -> Value {
 
 const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every change is a fact in \
     one log.\n\n\
-    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`; what concerns accounts is no \
-    command of the log and needs none. The same key with the same request \
+    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`; what concerns accounts or \
+    exchange rates is no command of the log and needs none. The same key with the same request \
     is told the same answer again, refusals included; with another request it is a 422 \
     `idempotency_key_reused`.\n\
     - Every answer to a command carries `Daybook-Position`. A **query** that sends it as \
@@ -106,7 +112,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
         404 => path.contains('{'),
         413 => is_change,
         // Providers send webhooks in their own form, with their own signature.
-        409 | 415 | 422 => is_change && !path.contains("/webhooks/"),
+        409 | 415 | 422 => is_command || is_change && !path.contains("/webhooks/"),
         412 => is_command,
         429 => path.contains("/auth/"),
         304 => !is_change && path.contains('{') && !path.ends_with("timeline"),
@@ -134,8 +140,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
 
 fn is_in_the_log(path: &str) -> bool {
     let path = path.trim_start_matches(BASE);
-    !ACCOUNTS.contains(&path)
-        && !OUTSIDE_THE_LOG
+    if ACCOUNTS.contains(&path) {
+        return false;
+    }
+    // Money that a webhook told of is money of the log once it is given back.
+    path.ends_with("/refund")
+        || !OUTSIDE_THE_LOG
             .iter()
             .any(|outside| path.starts_with(outside))
 }
@@ -320,7 +330,8 @@ fn responses() -> Value {
         "415": problem("`unsupported_media_type`: not JSON", &[]),
         "422": problem(
             "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `refund_too_large` and others",
+             `idempotency_key_reused`, `unknown_product`, `no_exchange_rate`, \
+             `refund_too_large` and others",
             &["Idempotent-Replayed"]
         ),
         "429": problem(

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
-use crate::http::{api_keys, auth, inventory, moves, payments, products, refunds, routes};
+use crate::http::{
+    api_keys, auth, inventory, moves, payments, products, rates, refunds, routes, unmatched,
+};
 
 fn document() -> Value {
     complete(&routes().split_for_parts().1)
@@ -50,6 +52,8 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/products",
         "get /api/v1/products/{sku}",
         "get /api/v1/products/{sku}/availability",
+        "put /api/v1/exchange-rates/{date}",
+        "get /api/v1/exchange-rates",
         "post /api/v1/inventory/{sku}/receipts",
         "post /api/v1/inventory/{sku}/adjustments",
         "get /api/v1/inventory",
@@ -63,8 +67,10 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/projections/{name}/rebuild",
         "get /api/v1/parked-facts",
         "get /api/v1/orders/{id}/payment",
-        "post /api/v1/webhooks/{gateway}",
-        "put /api/v1/webhooks/{gateway}",
+        "post /api/v1/webhooks/{name}",
+        "put /api/v1/webhooks/{name}",
+        "get /api/v1/webhooks/{name}",
+        "post /api/v1/webhooks/{id}/refund",
         "get /api/v1/webhooks",
         "post /api/v1/auth/register",
         "post /api/v1/auth/login",
@@ -164,8 +170,10 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<moves::Cancellation>(&document, "CancelOrder");
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");
+    agrees::<unmatched::GivingBack>(&document, "RefundWebhook");
     agrees::<payments::Starting>(&document, "StartPayment");
     agrees::<products::Describing>(&document, "DescribeProduct");
+    agrees::<rates::LoadingRates>(&document, "LoadRates");
     agrees::<inventory::Receiving>(&document, "ReceiveStock");
     agrees::<inventory::Adjusting>(&document, "AdjustStock");
     agrees::<auth::Registration>(&document, "Register");

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::product::{self, Description, Product};
+use domain::product::{self, Description, PRICES_MAX, Product};
 use projections::MoneyView;
 use projections::products::{self, Filter, ProductView};
 use projections::stock;
@@ -31,6 +31,8 @@ pub(crate) struct DescribedView {
     name: String,
     /// Price of one piece
     price: MoneyView,
+    /// The same in further currencies
+    prices: Vec<MoneyView>,
     /// Whether it can be ordered
     active: bool,
     /// Its version, for `If-Match`
@@ -46,13 +48,21 @@ impl Body for Describing {
         let name = fields.text("name", NAME_CHARS_MAX);
         let price = fields.money("price");
         let active = fields.flag("active");
-        Some(Self(Description { name: name?, price: price?, active: active? }))
+        let prices = fields.list_up_to("prices", PRICES_MAX, |price| price.amount(None));
+        Some(Self(Description {
+            name: name?,
+            price: price?,
+            active: active?,
+            prices: prices?,
+        }))
     }
 }
 
 /// Offer a product
 ///
-/// Like this from now on; orders already placed keep their price.
+/// Like this from now on; orders already placed keep their price. `prices` are the same price in
+/// further currencies, one in each; an order in any other currency is priced by converting `price`,
+/// where exchange rates are loaded.
 #[utoipa::path(
     put, path = "/products/{sku}", tag = "products", security(("bearer" = ["admin", "importer"])),
     request_body = DescribeProduct,
@@ -71,6 +81,7 @@ pub(crate) async fn describe(
         sku: sku.to_string(),
         name: offer.name.clone(),
         price: offer.price.into(),
+        prices: offer.prices.iter().copied().map(Into::into).collect(),
         active: offer.active,
         version: accepted.version,
     });

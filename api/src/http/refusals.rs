@@ -60,6 +60,9 @@ impl From<&payment::Refusal> for Problem {
             R::UnknownAttempt { .. } => (GONE, "unknown_attempt"),
             R::RefundExists => (STATE, "refund_exists"),
             R::NoSuchRefund => (STATE, "refund_not_pending"),
+            R::BeingGivenBack => (STATE, "money_being_refunded"),
+            R::GivenBack => (STATE, "money_already_refunded"),
+            R::NothingCameIn => (STATE, "money_not_captured"),
             R::RefundTooLarge { .. } => (REFUSED, "refund_too_large"),
         };
         Self::new(status, code, sentence(refusal))
@@ -88,6 +91,8 @@ impl From<&product::Refusal> for Problem {
 
         let (status, code) = match refusal {
             R::PriceNotPositive => (REFUSED, "price_not_positive"),
+            R::TwoPrices { .. } => (REFUSED, "two_prices"),
+            R::TooManyPrices { .. } => (REFUSED, "too_many_prices"),
         };
         Self::new(status, code, sentence(refusal))
     }

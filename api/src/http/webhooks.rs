@@ -8,17 +8,19 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use domain::ids::PaymentId;
 use gateways::gateway::{BadSignature, Delivery};
-use projections::Page;
+use projections::{MoneyView, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use workers::inbox::{Stored, Webhook};
+use workers::providers::ask_soon;
 
 use super::App;
 use super::command::read;
 use super::identity::Staff;
-use super::parameters::Parameters;
+use super::parameters::{OfId, Parameters};
 use super::parked::Cursor;
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -26,7 +28,14 @@ use super::queries::{self, Asking};
 /// Longest body: what providers send has a few kilobytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// What a webhook can have come to.
-const STATES: [&str; 3] = ["received", "done", "parked"];
+const STATES: [&str; 6] = [
+    "received",
+    "done",
+    "parked",
+    "refunding",
+    "refunded",
+    "failed",
+];
 
 /// Said to the provider.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,7 +53,8 @@ pub(crate) struct WebhookView {
     gateway: String,
     /// The provider's name for it
     event: String,
-    /// `received`, `done`, or `parked` for a person to look at
+    /// `received`, `done`, or `parked` for a person to look at; of unmatched money that is given back
+    /// `refunding`, `refunded` or `failed`
     #[schema(example = "done")]
     state: String,
     /// Why it is parked
@@ -62,11 +72,38 @@ pub(crate) struct WebhookView {
     received_at: DateTime<Utc>,
     /// When it was last worked on
     worked_at: Option<DateTime<Utc>>,
+    /// The refund of its money, if staff have asked for one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<WebhookRefundView>,
+}
+
+/// Unmatched money that is given back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WebhookRefundView {
+    /// The payment that takes it down and gives it back
+    payment_id: Uuid,
+    /// All of what came in, as the provider says
+    amount: MoneyView,
+    /// Why the last refund failed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+impl WebhookRefundView {
+    fn of(webhook: &Webhook) -> Option<Self> {
+        let currency = webhook.received_currency.as_deref()?.parse().ok()?;
+        Some(Self {
+            payment_id: webhook.unmatched_payment_id?,
+            amount: MoneyView::of(webhook.received_minor?, currency),
+            failure: webhook.refund_failure.clone(),
+        })
+    }
 }
 
 impl From<Webhook> for WebhookView {
     fn from(webhook: Webhook) -> Self {
         Self {
+            refund: WebhookRefundView::of(&webhook),
             id: webhook.webhook_id,
             gateway: webhook.gateway,
             event: webhook.event_key,
@@ -87,8 +124,8 @@ impl From<Webhook> for WebhookView {
 /// For payment providers, in their own form and with their own signature. Needs no
 /// `Idempotency-Key`: what is said twice is stored once.
 #[utoipa::path(
-    post, path = "/webhooks/{gateway}", tag = "payments",
-    params(("gateway" = String, Path, description = "The provider, such as `stripe`")),
+    post, path = "/webhooks/{name}", tag = "payments",
+    params(("name" = String, Path, description = "The provider, such as `stripe`")),
     responses((status = 200, description = "It is stored", body = ReceivedView))
 )]
 pub(crate) async fn receive(
@@ -103,8 +140,8 @@ pub(crate) async fn receive(
 ///
 /// The same for providers that call back with PUT.
 #[utoipa::path(
-    put, path = "/webhooks/{gateway}", tag = "payments",
-    params(("gateway" = String, Path, description = "The provider, such as `mtn-momo`")),
+    put, path = "/webhooks/{name}", tag = "payments",
+    params(("name" = String, Path, description = "The provider, such as `mtn-momo`")),
     responses((status = 200, description = "It is stored", body = ReceivedView))
 )]
 pub(crate) async fn receive_put(
@@ -151,11 +188,12 @@ fn refused(gateway: &str, bad: &BadSignature) -> Problem {
 /// List webhooks
 ///
 /// Newest first. `state=parked` are those that take a person: money that belongs to no payment,
-/// disputes, and what could not be read.
+/// disputes, and what could not be read. Money that belongs to no payment can be given back by
+/// `POST /webhooks/{id}/refund`; it is then `refunding`, and `refunded` or `failed` in the end.
 #[utoipa::path(
     get, path = "/webhooks", tag = "payments", security(("staff" = [])),
     params(
-        ("state" = Option<String>, Query, description = "`received`, `done` or `parked`"),
+        ("state" = Option<String>, Query, description = "`received`, `done`, `parked`, `refunding`, `refunded` or `failed`"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -182,4 +220,33 @@ pub(crate) async fn list(
     let cursor = |last: &WebhookView| Cursor { at: last.received_at, id: last.id }.to_string();
     let next_cursor = items.last().filter(|_| more).map(cursor);
     Ok(queries::show(position, &Page { items, next_cursor }))
+}
+
+/// Show a webhook
+///
+/// With what became of its money, where staff have it given back.
+#[utoipa::path(
+    get, path = "/webhooks/{name}", tag = "payments", security(("staff" = [])),
+    params(("name" = Uuid, Path, description = "The webhook's id")),
+    responses((status = 200, description = "The webhook", body = WebhookView))
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: Staff,
+    OfId(webhook_id): OfId,
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let position = asking.log_position(&app).await?;
+    let webhook = app.inbox.by_id(webhook_id).await?;
+    let webhook = webhook.ok_or_else(|| Problem::not_found("webhook").at(position))?;
+    if let Some(payment_id) = webhook
+        .unmatched_payment_id
+        .filter(|_| webhook.state == "refunding")
+    {
+        // Somebody waits for the provider's word.
+        ask_soon(&app.pool, PaymentId(payment_id)).await?;
+    }
+    Ok(queries::show(position, &WebhookView::from(webhook)))
 }

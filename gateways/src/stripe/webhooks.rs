@@ -26,6 +26,7 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Object {
+    id: Option<String>,
     #[serde(default)]
     metadata: Metadata,
     reason: Option<String>,
@@ -72,7 +73,7 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
         kind if kind.starts_with("payment_intent.") || kind.starts_with("checkout.session.") => {
             match metadata.reference {
                 Some(reference) => About::Attempt { reference, provider_reference: None },
-                None => About::Staff { reference: None, what: format!("{kind} of no order") },
+                None => of_no_order(kind, object.id, object.payment_intent),
             }
         }
         kind if kind.starts_with("refund.") || kind == "charge.refund.updated" => {
@@ -93,6 +94,16 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
         _ => About::Nothing,
     };
     Ok(Notice { key: id, about })
+}
+
+/// Money that was taken elsewhere than here, such as by a payment link.
+fn of_no_order(kind: &str, id: Option<String>, payment_intent: Option<String>) -> About {
+    let what = format!("{kind} of no order");
+    let is_intent = |name: &String| name.starts_with("pi_");
+    match id.filter(is_intent).or(payment_intent.filter(is_intent)) {
+        Some(provider_reference) => About::Unnamed { provider_reference, what },
+        None => About::Staff { reference: None, what },
+    }
 }
 
 #[cfg(test)]
@@ -146,9 +157,11 @@ mod tests {
     }
 
     fn about(kind: &str, metadata: &str) -> About {
-        let body = format!(
-            r#"{{"id":"evt_1","type":"{kind}","data":{{"object":{{"metadata":{metadata}}}}}}}"#
-        );
+        about_object(kind, &format!(r#"{{"metadata":{metadata}}}"#))
+    }
+
+    fn about_object(kind: &str, object: &str) -> About {
+        let body = format!(r#"{{"id":"evt_1","type":"{kind}","data":{{"object":{object}}}}}"#);
         let (headers, received_at) = (HeaderMap::new(), DateTime::UNIX_EPOCH);
         let notice = read(&Delivery { headers: &headers, body: body.as_bytes(), received_at });
         let notice = notice.unwrap();
@@ -181,6 +194,20 @@ mod tests {
         assert_eq!(about("charge.refunded", r#"{"reference":"A1"}"#), refunds);
         assert!(matches!(about("charge.dispute.created", "{}"), About::Staff { .. }));
         assert_eq!(about("customer.created", "{}"), About::Nothing);
+    }
+
+    #[test]
+    fn money_without_a_name_of_ours_is_known_by_its_intent() {
+        for (kind, object) in [
+            ("payment_intent.succeeded", r#"{"id":"pi_1"}"#),
+            ("checkout.session.completed", r#"{"id":"cs_1","payment_intent":"pi_1"}"#),
+        ] {
+            let what = format!("{kind} of no order");
+            let unnamed = About::Unnamed { provider_reference: "pi_1".to_owned(), what };
+            assert_eq!(about_object(kind, object), unnamed);
+        }
+        let unpaid = about_object("checkout.session.expired", r#"{"id":"cs_1"}"#);
+        assert!(matches!(unpaid, About::Staff { reference: None, .. }));
     }
 
     #[test]

@@ -161,6 +161,7 @@ impl Progress {
             | payment::Event::CapturedAgain { .. }
             | payment::Event::Mismatched { .. }
             | payment::Event::Declined { .. }
+            | payment::Event::UnmatchedReceived(_)
             | payment::Event::Voided => {}
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use domain::exchange::Conversion;
 use domain::ids::OrderId;
 use domain::money::Currency;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+use super::converted::ConversionView;
 use super::view::OrderView;
 use crate::error::Error;
 use crate::money::MoneyView;
@@ -101,6 +103,8 @@ struct Line<'row> {
     name: &'row RawValue,
     quantity: u32,
     unit_price_minor: i64,
+    #[serde(default)]
+    converted_from: Option<Box<Conversion>>,
 }
 
 /// Of [`super::fold::Progress`].
@@ -158,6 +162,8 @@ struct Item<'row> {
     quantity: u32,
     unit_price: MoneyView,
     line_total: MoneyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    converted_from: Option<ConversionView>,
 }
 
 impl<'row> Order<'row> {
@@ -170,6 +176,7 @@ impl<'row> Order<'row> {
             quantity: line.quantity,
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
+            converted_from: ConversionView::of(line.converted_from.as_deref(), placed.currency),
         };
         let subtotal_minor = placed.subtotal_minor();
         Spliced {

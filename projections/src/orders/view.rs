@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
+use super::converted::ConversionView;
 use super::fold::{Folded, Progress};
 use crate::history::Fold as _;
 use crate::money::MoneyView;
@@ -124,6 +125,9 @@ pub struct ItemView {
     pub unit_price: MoneyView,
     /// Price of all pieces.
     pub line_total: MoneyView,
+    /// What the price was converted from, where the product had none in the order's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<ConversionView>,
 }
 
 /// One order, all of it.
@@ -222,6 +226,7 @@ impl OrderView {
             quantity: line.quantity,
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
+            converted_from: ConversionView::of(line.converted_from.as_deref(), placing.currency),
         };
         Self {
             id,

@@ -102,7 +102,7 @@ impl Payment {
         self.updated_at = storable::instant(recorded.recorded_at);
         self.paying.take(event);
         match event {
-            E::Opened(_) | E::Voided | E::RefundAccepted { .. } => {}
+            E::Opened(_) | E::Voided | E::RefundAccepted { .. } | E::UnmatchedReceived(_) => {}
             E::AttemptStarted(attempt) => self.attempts.push(Tried::of(attempt)),
             E::AttemptAccepted { reference, provider_reference, next_step } => {
                 self.answer(reference, AttemptState::Accepted, |tried| {

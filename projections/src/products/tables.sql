@@ -3,6 +3,8 @@ create table products (
     name text not null,
     price_minor bigint not null,
     currency text not null,
+    -- The prices in further currencies, as the log has them.
+    prices json not null,
     active boolean not null,
     -- SKU and name in lower case, as searched; made by us, so that no locale has a say.
     search_key text not null,

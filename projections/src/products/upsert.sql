@@ -1,11 +1,10 @@
 insert into products (
-    sku, name, price_minor, currency, active, search_key, version, updated_at
+    sku, name, price_minor, currency, active, search_key, version, updated_at, prices
 )
-select *
-from unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::boolean[], $6::text[], $7::bigint[],
-    $8::timestamptz[]
-)
+select
+    unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]),
+    unnest($5::boolean[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::timestamptz[]),
+    unnest($9::text[])::json
 on conflict (sku) do update
 set
     name = excluded.name,
@@ -14,4 +13,5 @@ set
     active = excluded.active,
     search_key = excluded.search_key,
     version = excluded.version,
-    updated_at = excluded.updated_at
+    updated_at = excluded.updated_at,
+    prices = excluded.prices

@@ -202,6 +202,11 @@ async fn stock_and_products_are_listed_by_sku_bytewise() {
     assert_eq!(rest.next_cursor, None);
     for (product, stock) in offered.items.iter().chain(&rest.items).zip(&listed) {
         assert_eq!((&product.sku, product.available), (&stock.sku, stock.available));
+        let (prices, own) = (product.prices.as_slice(), product.price);
+        assert!(
+            matches!(prices, [yen] if yen.currency == "JPY" && own.currency == "GBP"),
+            "{product:?}"
+        );
         assert_eq!(
             products::by_sku(reads, &product.sku)
                 .await
@@ -255,7 +260,8 @@ async fn a_timeline_tells_everything_about_an_order_and_nothing_else() {
     assert_eq!(
         told,
         [
-            "3 lines ordered for EUR 15.90",
+            "3 lines ordered for EUR 15.90, 1 of them converted at EUR 0.8412 to the euro of \
+             2010-11-30 (ECB), USD 1.3022 to the euro of 2010-11-30 (ECB)",
             "5 × 85123A reserved until 2026-03-03 09:00",
             "1 × 22423 reserved until 2026-03-03 09:00",
             "all stock reserved, money awaited",

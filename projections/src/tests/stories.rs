@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::exchange::{Conversion, Quote};
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::inventory::Command as Stock;
 use domain::money::Money;
@@ -60,7 +61,9 @@ pub(super) fn stocked() -> Shop {
     let mut shop = Shop::default();
     for (sku, minor) in SKUS.into_iter().zip([255, 1_275, 1, 600]) {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
-        let description = Description { name: format!("A {sku}"), price, active: sku != "pot" };
+        let name = format!("A {sku}");
+        let prices = vec![Money { minor, currency: "JPY".parse().unwrap() }];
+        let description = Description { name, price, active: sku != "pot", prices };
         shop.describe(sku, description);
         let reference = "delivery note 1".to_owned();
         shop.stock(sku, Stock::Receive { quantity: 1_000_000, reference });
@@ -122,6 +125,7 @@ impl Tale {
             name: format!("line {index}"),
             quantity,
             unit_price_minor: 100 + i64::from(n % 7) * 33,
+            converted_from: (index == 1).then(|| Box::new(conversion(n))),
         };
         let placing = Placing {
             customer: Customer {
@@ -401,5 +405,17 @@ impl Steps {
 
 pub(super) fn described(name: &str) -> Description {
     let price = Money { minor: 100, currency: "GBP".parse().unwrap() };
-    Description { name: name.to_owned(), price, active: true }
+    Description { name: name.to_owned(), price, active: true, prices: vec![] }
+}
+
+/// Prices of some currency, whatever they came to.
+fn conversion(n: u32) -> Conversion {
+    let quote = |per_eur: &str| Quote {
+        per_eur: per_eur.parse().unwrap(),
+        date: "2010-11-30".parse().unwrap(),
+        source: "ECB".to_owned(),
+    };
+    let price = Money { minor: 1 + i64::from(n), currency: "USD".parse().unwrap() };
+    let to = n.is_multiple_of(2).then(|| quote("0.8412"));
+    Conversion { price, from: Some(quote("1.3022")), to }
 }

@@ -1,14 +1,16 @@
 //! What an event says, in a sentence for people. Exhaustive: an event without a sentence does not
 //! compile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
+use domain::exchange::Quote;
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
 use domain::order::{self, Failure};
+use domain::placing::Placing;
 use domain::{inventory, payment, product};
 use store::recorded::RecordedEvent;
 
@@ -35,10 +37,11 @@ impl Teller {
                 } else {
                     "not for sale"
                 };
-                format!(
-                    "{} offered as {} at {}, {sold}",
-                    recorded.aggregate_id, offer.name, offer.price
-                )
+                let prices = std::iter::once(&offer.price).chain(&offer.prices);
+                let prices: Vec<String> = prices.map(ToString::to_string).collect();
+                let (sku, name, prices) =
+                    (&recorded.aggregate_id, &offer.name, prices.join(" or "));
+                format!("{sku} offered as {name} at {prices}, {sold}")
             }
         }
     }
@@ -49,7 +52,8 @@ impl Teller {
                 self.currency = Some(placing.currency);
                 let lines = placing.lines.len();
                 let noun = if lines == 1 { "line" } else { "lines" };
-                format!("{lines} {noun} ordered for {}", placing.total())
+                let total = placing.total();
+                format!("{lines} {noun} ordered for {total}{}", conversions(placing))
             }
             order::Event::Processing => "all stock reserved, money awaited".to_owned(),
             order::Event::Confirmed { captured_minor } => {
@@ -116,6 +120,9 @@ impl Teller {
                 format!("declined by {}: {reason}", self.gateway(reference))
             }
             E::Voided => "no more money is asked for".to_owned(),
+            E::UnmatchedReceived(money) => {
+                format!("{} came in at {} unasked", money.received, money.gateway)
+            }
             E::RefundRequested { amount_minor, reason, .. } => {
                 format!("{} to go back: {reason}", self.amount(*amount_minor))
             }
@@ -164,6 +171,31 @@ fn inventory(event: &inventory::Event, sku: &str, at: DateTime<Utc>) -> String {
         E::Issued { quantity, .. } => format!("{} issued", pieces(quantity)),
         E::Restocked { quantity, .. } => format!("{} back on the shelf", pieces(quantity)),
     }
+}
+
+/// Which rates an order's prices were converted by: each once, however many lines there are.
+fn conversions(placing: &Placing) -> String {
+    let converted = || {
+        placing
+            .lines
+            .iter()
+            .filter_map(|line| line.converted_from.as_deref())
+    };
+    let rates: BTreeSet<String> = converted()
+        .flat_map(|conversion| {
+            let of = conversion.price.currency;
+            let from = conversion.from.iter().map(move |quote| (of, quote));
+            from.chain(conversion.to.iter().map(|quote| (placing.currency, quote)))
+        })
+        .map(|(currency, Quote { per_eur, date, source })| {
+            format!("{currency} {per_eur} to the euro of {date} ({source})")
+        })
+        .collect();
+    if rates.is_empty() {
+        return String::new();
+    }
+    let rates: Vec<String> = rates.into_iter().collect();
+    format!(", {} of them converted at {}", converted().count(), rates.join(", "))
 }
 
 /// A time in UTC, with its day unless that is the day of the event.

@@ -160,7 +160,7 @@ async fn refund(
     let gone = pages
         .refunds
         .iter()
-        .filter(|refund| refund["tx_id"] == id.as_str());
+        .filter(|refund| refund["tx_id"] == id.as_str() && refund["status"] != "failed");
     let gone: i64 = gone.filter_map(|refund| refund["cents"].as_i64()).sum();
     let asked = cents(body["amount"].as_str().unwrap_or_default());
     if paid < gone.saturating_add(asked) {

@@ -194,7 +194,9 @@ async fn refund(
         return problem(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND");
     };
     let gone = pages.refunds.values();
-    let gone = gone.filter(|refund| refund["referenceIdToRefund"] == body["referenceIdToRefund"]);
+    let gone = gone
+        .filter(|refund| refund["referenceIdToRefund"] == body["referenceIdToRefund"])
+        .filter(|refund| refund["status"] != "FAILED");
     let gone: i64 = gone.map(cents).sum();
     if cents(paid) < gone.saturating_add(cents(&body)) {
         return problem(StatusCode::BAD_REQUEST, "NOT_ALLOWED");

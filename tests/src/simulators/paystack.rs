@@ -154,7 +154,8 @@ async fn refund(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let gone = pages
         .refunds
         .iter()
-        .filter(|refund| refund["transaction"]["id"] == transaction_id);
+        .filter(|refund| refund["transaction"]["id"] == transaction_id)
+        .filter(|refund| refund["status"] != "failed");
     let gone: i64 = gone.filter_map(|refund| refund["amount"].as_i64()).sum();
     let left = paid.unwrap_or(0) - gone;
     let amount = body["amount"].as_i64().unwrap_or(left);

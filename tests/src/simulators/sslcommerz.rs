@@ -227,7 +227,8 @@ fn refund(pages: &mut Pages, query: &Fields) -> Response {
     let gone = pages
         .refunds
         .values()
-        .filter(|refund| refund["bank_tran_id"] == bank.as_str());
+        .filter(|refund| refund["bank_tran_id"] == bank.as_str())
+        .filter(|refund| refund["status"] != "cancelled");
     let gone: i64 = gone.filter_map(|refund| refund["paisa"].as_i64()).sum();
     let asked = paisa(&text("refund_amount"));
     if paid < gone.saturating_add(asked) {

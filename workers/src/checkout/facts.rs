@@ -10,12 +10,15 @@ use store::recorded::RecordedEvent;
 
 use super::Heard;
 use crate::derived::Cause;
+use crate::unmatched::is_no_orders;
 
 /// What an event means to the order that it belongs to. Steps that follow from events up to the
 /// given position keep the ids of older builds.
 pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
     let fact = match &event.event {
         Event::Order(event) => of_order(event),
+        // Money that nobody asked for: see `crate::unmatched`.
+        Event::Payment(_) if is_no_orders(event) => None,
         Event::Payment(event) => of_payment(event),
         Event::Inventory(_) | Event::Product(_) => None,
     }?;
@@ -66,6 +69,7 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,
     }

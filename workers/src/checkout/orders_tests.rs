@@ -76,7 +76,13 @@ fn placed() -> Fact {
             country: "GB".into(),
         },
         currency,
-        lines: vec![Line { sku, name: "A cup".into(), quantity: 1, unit_price_minor: 450 }],
+        lines: vec![Line {
+            sku,
+            name: "A cup".into(),
+            quantity: 1,
+            unit_price_minor: 450,
+            converted_from: None,
+        }],
         shipping_minor: 0,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: PaymentChoice {

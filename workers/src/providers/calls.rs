@@ -12,7 +12,7 @@ use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
 use domain::order;
-use domain::payment::{self, AttemptState, Outcome, Payment, Tried};
+use domain::payment::{self, AttemptState, Brought, Outcome, Payment, Tried};
 use gateways::gateway::{
     CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payback, PaybackOutcome, Payer,
 };
@@ -25,6 +25,7 @@ use super::{Providers, RETRY_PAUSE};
 use crate::derived::{self, Cause};
 use crate::polls::Subject;
 use crate::references;
+use crate::unmatched;
 
 /// Times that something is tried while the journal is away; it is asked for after that.
 const TRIES_MAX: u32 = 20;
@@ -223,7 +224,7 @@ impl Providers {
             .await?;
         let is_through = |refund_id: &RefundId| {
             let refund = payment.pending_refund(*refund_id);
-            refund.is_some_and(|refund| refund.tried.attempt.reference == reference)
+            refund.is_some_and(|refund| refund.brought.reference() == reference)
         };
         Ok(payment.pending_refunds().filter(is_through).collect())
     }
@@ -251,12 +252,16 @@ impl Providers {
 
     async fn refund(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
         let Errand { gateway, what: payback, .. } = errand;
-        let name = payback.refund_id.to_string();
-        if !self
-            .are_known(gateway, payback.charge.payment_id, &name)
-            .await
-        {
-            return None;
+        let mut names = vec![payback.refund_id.to_string()];
+        // Nobody's name until now: some providers tell of refunds by it.
+        names.extend(unmatched::name_of(&payback.charge));
+        for name in &names {
+            if !self
+                .are_known(gateway, payback.charge.payment_id, name)
+                .await
+            {
+                return None;
+            }
         }
         in_time(gateway.refund(payback)).await
     }
@@ -335,9 +340,7 @@ impl Providers {
             return Ok(None);
         };
         let attempt = &tried.attempt;
-        let name = &attempt.choice.gateway;
-        let Some(gateway) = self.registry.get(name) else {
-            tracing::error!(payment.id = %payment_id, gateway = name, "no such gateway is switched on");
+        let Some(gateway) = self.gateway_of(payment_id, &attempt.choice.gateway) else {
             return Ok(None);
         };
         let payer = if gateway.capabilities().needs_payer {
@@ -357,8 +360,15 @@ impl Providers {
             started_at: attempt.started_at,
             pay_by: terms.pay_by,
         };
-        let (order_id, gateway) = (terms.order_id, Arc::clone(gateway));
-        Ok(Some(Errand { order_id, gateway, what: charge }))
+        Ok(Some(Errand { order_id: terms.order_id, gateway, what: charge }))
+    }
+
+    fn gateway_of(&self, payment_id: PaymentId, name: &str) -> Option<Arc<dyn Gateway>> {
+        let gateway = self.registry.get(name);
+        if gateway.is_none() {
+            tracing::error!(payment.id = %payment_id, gateway = name, "no such gateway is switched on");
+        }
+        gateway.map(Arc::clone)
     }
 
     /// Who pays, as the order says; payments do not know.
@@ -387,7 +397,16 @@ impl Providers {
         let Some(refund) = payment.pending_refund(refund_id) else {
             return Ok(None);
         };
-        let errand = self.charge_of(payment_id, &payment, refund.tried).await?;
+        let errand = match refund.brought {
+            Brought::Attempt(tried) => self.charge_of(payment_id, &payment, tried).await?,
+            Brought::Unmatched(money) => {
+                let gateway = self.gateway_of(payment_id, &money.gateway);
+                gateway.map(|gateway| {
+                    let charge = unmatched::charge(payment_id, money);
+                    Errand { order_id: charge.order_id, gateway, what: charge }
+                })
+            }
+        };
         Ok(errand.map(|Errand { order_id, gateway, what: charge }| {
             let payback = Payback {
                 refund_id,

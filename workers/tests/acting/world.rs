@@ -256,6 +256,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
             name: "A cup".into(),
             quantity: 1,
             unit_price_minor: 900,
+            converted_from: None,
         }],
         shipping_minor: 0,
         payment_id: PaymentId(Uuid::now_v7()),
