@@ -18,6 +18,7 @@ mod countries;
 pub(crate) mod email;
 mod events;
 mod fields;
+mod forgetting;
 pub mod health;
 mod history;
 mod identity;
@@ -110,7 +111,7 @@ fn routes() -> OpenApiRouter<App> {
     operation().nest(BASE, business.merge(accounts()))
 }
 
-/// Who may sign in; nothing of it is in the log.
+/// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
 fn accounts() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(auth::register))
@@ -124,6 +125,7 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(auth::ask_for_proof))
         .routes(routes!(api_keys::make, api_keys::list))
         .routes(routes!(api_keys::revoke))
+        .routes(routes!(forgetting::forget))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -13,6 +13,7 @@
 //! | reservation | stock held for one order until a deadline |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
+//! | forget | destroy the keys of somebody's personal data; orders and totals stay |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
 #![deny(
     clippy::arithmetic_side_effects,
@@ -31,6 +32,8 @@ pub mod money;
 pub mod order;
 pub mod payment;
 mod payment_event;
+pub mod person;
+pub mod personal;
 pub mod placing;
 pub mod product;
 pub mod refunding;

@@ -8,9 +8,12 @@ mod telling;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use domain::event::Event;
 use domain::ids::OrderId;
+use domain::person;
 use futures::future::BoxFuture;
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use store::log::{self, Slice};
@@ -19,7 +22,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::telling::Teller;
-use crate::belonging::order_of;
+use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
 use crate::projection::Projection;
 
@@ -33,7 +36,7 @@ pub struct Entry {
     pub position: i64,
     /// When it was recorded.
     pub at: DateTime<Utc>,
-    /// `order`, `payment` or `inventory`.
+    /// `order`, `payment`, `inventory` or `person`.
     pub aggregate: String,
     /// Which one: a UUID, or the SKU.
     pub aggregate_id: String,
@@ -54,7 +57,7 @@ pub struct Entry {
     pub correlation_id: Uuid,
     /// The event that made the checkout process send the command.
     pub causation_id: Option<Uuid>,
-    /// The payload as stored.
+    /// The payload, with personal data as long as it is not forgotten.
     #[schema(value_type = Object)]
     pub data: Box<RawValue>,
 }
@@ -116,10 +119,23 @@ pub fn tell(events: &[Arc<RecordedEvent>]) -> Result<Vec<Entry>, Error> {
                 command_id: metadata.command_id,
                 correlation_id: metadata.correlation_id,
                 causation_id: metadata.causation_id,
-                data: RawValue::from_string(recorded.payload.to_string())?,
+                data: RawValue::from_string(told(recorded))?,
             })
         })
         .collect()
+}
+
+/// The payload as it is shown beside one order: which others are of the same person is nobody's
+/// business who was given one of them.
+fn told(recorded: &RecordedEvent) -> String {
+    match &recorded.event {
+        Event::Person(person::Event::Forgotten { reason, .. }) => {
+            json!({"type": recorded.event_type, "reason": reason}).to_string()
+        }
+        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => {
+            recorded.payload.to_string()
+        }
+    }
 }
 
 /// The projector's side.
@@ -131,7 +147,7 @@ impl Projection for Timeline {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -154,7 +170,11 @@ impl Projection for Timeline {
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
     let mut entries: Vec<(Uuid, i64)> = batch
         .iter()
-        .filter_map(|event| order_of(event).map(|order| (order.0, event.position)))
+        .flat_map(|event| {
+            let orders = order_of(event).into_iter();
+            let orders = orders.chain(forgotten_in(event).iter().copied());
+            orders.map(|order| (order.0, event.position))
+        })
         .collect();
     // In the order of the index, whose pages are then touched one after another.
     entries.sort_unstable();

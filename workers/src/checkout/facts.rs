@@ -17,7 +17,7 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
     let fact = match &event.event {
         Event::Order(event) => of_order(event),
         Event::Payment(event) => of_payment(event),
-        Event::Inventory(_) | Event::Product(_) => None,
+        Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),
