@@ -18,6 +18,7 @@ mod access;
 mod api_keys;
 mod attempts;
 mod error;
+mod forgetting;
 mod known;
 mod mail;
 mod passwords;
@@ -36,6 +37,7 @@ use uuid::Uuid;
 
 pub use self::api_keys::{ApiKey, NewApiKey};
 pub use self::error::Error;
+pub use self::forgetting::{Somebody, Whom};
 pub use self::known::Identity;
 pub use self::passwords::{
     CHARS_MAX as PASSWORD_CHARS_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, Password,

@@ -9,9 +9,11 @@ use sealing::checking::Proved;
 use sealing::head::SignedHead;
 use sealing::keys::{self, BadKey, PublicKey, SealKey};
 use sealing::{export, heads_file, online};
+use store::masters::{self, BadMasterKey};
 
 use crate::database::{self, Database, Progress};
 use crate::dev::PUBLIC_KEY_FILE;
+use crate::settings::Personal;
 use crate::verify;
 
 /// What the file of seals of an export is called: the export's name and this.
@@ -23,6 +25,9 @@ pub struct VerifyArgs {
     /// Which database, unless it is an export.
     #[command(flatten)]
     pub database: database::Args,
+    /// What personal data is sealed with, if you have it.
+    #[command(flatten)]
+    pub personal: Personal,
     /// Public key that you trust, or a file of such keys; without it, the one that the log names
     #[arg(long = "key", env = "DAYBOOK_SEAL_PUBLIC_KEY", value_name = "KEY")]
     pub keys: Vec<String>,
@@ -63,6 +68,9 @@ pub enum Error {
     /// The export is not the one that was sealed.
     #[error(transparent)]
     Export(#[from] export::Error),
+    /// What personal data is sealed with.
+    #[error(transparent)]
+    MasterKey(#[from] BadMasterKey),
     /// A key that was given.
     #[error("{given}: {source}")]
     Key {
@@ -114,6 +122,12 @@ pub async fn verify(args: VerifyArgs) -> Result<(), Error> {
         keys = trusted(&[own.display().to_string()])?;
     }
     let database = Database::open(&args.database).await?;
+    // Whoever has no master key checks all but what is sealed; whoever has, that as well.
+    let personal = args.personal.read_or_kept_in(&args.database.data_dir)?;
+    if let Some(masters) = personal.masters() {
+        masters::know(&masters);
+    }
+    masters::read_without();
     let progress = Progress::new();
     let checked =
         verify::verify(&database.pool, |position, head| progress.at(position, head)).await;

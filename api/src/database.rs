@@ -9,10 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use stack::{Options, Servers, Stack};
+use store::masters::BadMasterKey;
+use store::personal::{self, CannotBegin};
 
 use crate::dev::DATABASE_URL_FILE;
 use crate::http::email;
-use crate::settings::given;
+use crate::settings::{Personal, given};
 
 /// One reads, one may wait.
 const CONNECTIONS_MAX: u32 = 2;
@@ -50,6 +52,17 @@ pub struct AdminArgs {
     pub database: Args,
 }
 
+/// What the keys of personal data are wrapped with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RewrapArgs {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Args,
+    /// The new key first, then those that it takes the place of.
+    #[command(flatten)]
+    pub personal: Personal,
+}
+
 /// Why it could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,6 +87,15 @@ pub enum Error {
     /// The address or the password will not do.
     #[error("{0}")]
     Unfit(String),
+    /// What personal data is sealed with.
+    #[error(transparent)]
+    MasterKey(#[from] BadMasterKey),
+    /// There is nothing to wrap with.
+    #[error("no master key: give DAYBOOK_MASTER_KEY the new key and, after a comma, the old one")]
+    NoMasterKey,
+    /// Keys cannot be wrapped anew.
+    #[error(transparent)]
+    Personal(#[from] CannotBegin),
     /// The account could not be made.
     #[error(transparent)]
     Accounts(#[from] accounts::Error),
@@ -88,6 +110,26 @@ pub async fn migrate(args: Args) -> Result<(), Error> {
     store::migrate(&database.pool).await?;
     database.close().await;
     writeln!(io::stdout(), "the database is up to date")?;
+    Ok(())
+}
+
+/// `daybook rewrap-keys`.
+pub async fn rewrap_keys(args: RewrapArgs) -> Result<(), Error> {
+    let masters = args
+        .personal
+        .read_or_kept_in(&args.database.data_dir)?
+        .masters();
+    let masters = masters.ok_or(Error::NoMasterKey)?;
+    let database = Database::open(&args.database).await?;
+    store::migrate(&database.pool).await?;
+    let rewrapped = personal::rewrap(&database.pool, &masters).await;
+    database.close().await;
+    let rewrapped = rewrapped?;
+    writeln!(
+        io::stdout(),
+        "{rewrapped} keys were wrapped anew; the first master key alone opens everything now, and \
+         others can be taken out of DAYBOOK_MASTER_KEY"
+    )?;
     Ok(())
 }
 

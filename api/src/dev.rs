@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use sealing::keys::{self, SealKey};
 use sealing::sealer;
 use stack::{Options, Servers, Stack};
+use store::masters::{BadMasterKey, MasterKeys};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::settings::{BadSealing, BadToken, Sealing, StaffToken, Tuning, Urls, given};
+use crate::settings::{
+    BadSealing, BadToken, Keeping, MASTER_KEY_FILE, Personal, Sealing, StaffToken, Tuning, Urls,
+    given,
+};
 use crate::signals::Signals;
 use crate::welcome::{self, Welcome};
 
@@ -71,6 +75,9 @@ pub enum Error {
     /// The key that seals the log.
     #[error(transparent)]
     Sealing(#[from] BadSealing),
+    /// What personal data is sealed with.
+    #[error(transparent)]
+    MasterKey(#[from] BadMasterKey),
     /// A file of ours.
     #[error("cannot {doing} {}: {source}", path.display())]
     File {
@@ -153,6 +160,7 @@ async fn start(args: &Args) -> Result<Desk, Error> {
     keep(&args.data_dir.join(DATABASE_URL_FILE), &urls.database)?;
     let mut settings = args.tuning.node(urls, &Role::ALL, &token);
     settings.sealing = Some(sealing(&args.tuning.sealing, &args.data_dir)?);
+    settings.masters = masters(&args.tuning.personal, &args.data_dir)?;
     // Nobody sends mail from a desk; whoever sits there reads it in the log.
     settings.accounts.log_mail = true;
     let node = Node::start(&settings, metrics::recorder()).await?;
@@ -213,6 +221,14 @@ fn sealing(given: &Sealing, data_dir: &Path) -> Result<sealer::Settings, Error> 
     let heads_file = given.heads_file.clone();
     let heads_file = heads_file.unwrap_or_else(|| data_dir.join(HEADS_FILE));
     Ok(given.with(&path, Some(heads_file))?)
+}
+
+/// Personal data is sealed with the given key, or with one that is made up at the first start.
+fn masters(given: &Personal, data_dir: &Path) -> Result<Option<MasterKeys>, Error> {
+    if let Keeping::Unsaid = given.read_or_kept_in(data_dir)? {
+        keep(&data_dir.join(MASTER_KEY_FILE), &MasterKeys::random_text())?;
+    }
+    Ok(given.read_or_kept_in(data_dir)?.masters())
 }
 
 /// Writes a file that only we may read, complete or not at all.

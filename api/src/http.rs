@@ -19,6 +19,7 @@ mod customers;
 pub(crate) mod email;
 mod events;
 mod fields;
+mod forgetting;
 mod formats;
 pub mod health;
 mod history;
@@ -120,7 +121,7 @@ fn routes() -> OpenApiRouter<App> {
     operation().nest(BASE, business.merge(accounts()))
 }
 
-/// Who may sign in; nothing of it is in the log.
+/// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
 fn accounts() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(auth::register))
@@ -137,6 +138,7 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(profile::show, profile::describe, profile::amend))
         .routes(routes!(customers::list, customers::open))
         .routes(routes!(customers::show, customers::describe, customers::close))
+        .routes(routes!(forgetting::forget))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -29,6 +29,8 @@ enum Command {
     Serve(serve::Args),
     /// Brings the database to this program's schema
     Migrate(database::Args),
+    /// Wraps the keys of personal data with a new master key, while everything goes on
+    RewrapKeys(database::RewrapArgs),
     /// Makes the first administrator, by whoever runs the server
     CreateAdmin(database::AdminArgs),
     /// Brings past business into a running server
@@ -77,6 +79,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Dev(args) => dev::run(args).await.map_err(told),
         Command::Serve(args) => serve::run(args).await.map_err(told),
         Command::Migrate(args) => database::migrate(args).await.map_err(told),
+        Command::RewrapKeys(args) => database::rewrap_keys(args).await.map_err(told),
         Command::CreateAdmin(args) => database::create_admin(args).await.map_err(told),
         Command::Import(args) => client::import::run(args).await.map_err(told),
         Command::Rates(args) => client::rates::run(args).await.map_err(told),

@@ -22,7 +22,9 @@ use sealing::sealer;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store::feed::Feeds;
-use store::journal::Journal;
+use store::journal::{Bounds, Journal};
+use store::masters::MasterKeys;
+use store::personal::{self, CannotBegin};
 use store::relay::{self, Standing};
 use store::stream::Stream;
 use tokio::sync::watch;
@@ -102,6 +104,8 @@ pub struct NodeSettings {
     pub rate_days_max: u16,
     /// How this process seals the log, if it has a key.
     pub sealing: Option<sealer::Settings>,
+    /// What the keys of personal data are wrapped with; without, it is kept in clear.
+    pub masters: Option<MasterKeys>,
     /// What payment providers are told.
     pub environment: Environment,
 }
@@ -121,6 +125,9 @@ pub enum StartError {
     /// A payment provider has half of its settings.
     #[error("a payment provider cannot be switched on: {0}")]
     Gateway(#[from] BadSetting),
+    /// Personal data cannot be opened.
+    #[error(transparent)]
+    Personal(#[from] CannotBegin),
     /// Accounts cannot be opened.
     #[error("accounts cannot be opened: {0}")]
     Accounts(#[from] accounts::Error),
@@ -148,6 +155,8 @@ impl Node {
     ) -> Result<Self, StartError> {
         let pool = connect(&settings.database_url).await?;
         store::migrate(&pool).await?;
+        // Before anybody reads the log.
+        let sealer = personal::begin(&pool, settings.masters.as_ref()).await?;
         let nats = store::stream::connect(&settings.nats_url).await?;
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
@@ -155,7 +164,7 @@ impl Node {
         let quotes = Quotes::open(pool.clone(), settings.rate_days_max)
             .await
             .map_err(StartError::Database)?;
-        let (journal, committed) = Journal::start(&pool);
+        let (journal, committed) = Journal::start_sealing(&pool, &Bounds::default(), sealer);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
         let inbox = Inbox::new(pool.clone());

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use store::masters::BadMasterKey;
 use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::settings::{BadSealing, BadToken, StaffToken, Tuning, Urls};
+use crate::settings::{BadSealing, BadToken, Keeping, StaffToken, Tuning, Urls};
 use crate::signals::Signals;
 
 /// Flags of `daybook serve`.
@@ -47,6 +48,9 @@ pub enum Error {
     /// The file of keys.
     #[error(transparent)]
     Sealing(#[from] BadSealing),
+    /// What personal data is sealed with.
+    #[error(transparent)]
+    MasterKey(#[from] BadMasterKey),
     /// The address is taken.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -58,15 +62,31 @@ pub enum Error {
     Signals(#[from] std::io::Error),
 }
 
+/// A shop that was begun without a key goes on; but nobody shall find out by accident.
+fn tell_of_clear(personal: &Keeping) {
+    match personal {
+        Keeping::Sealed(_) => {}
+        Keeping::InClear => tracing::info!("personal data is kept in clear, as told"),
+        Keeping::Unsaid => tracing::warn!(
+            "there is no DAYBOOK_MASTER_KEY: names, addresses and telephone numbers go into the log \
+             in clear, and can never be forgotten; set it to the output of `openssl rand -hex 32` \
+             and keep a copy of that, or to `none` if this is what you want"
+        ),
+    }
+}
+
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<(), Error> {
     args.staff_token.must_be_strong()?;
     let sealing = args.tuning.sealing.read()?;
+    let personal = args.tuning.personal.read()?;
+    tell_of_clear(&personal);
     let mut signals = Signals::listen()?;
     let listener = http::bind(args.listen).await?;
     let urls = Urls { database: args.database_url, nats: args.nats_url };
     let mut settings = args.tuning.node(urls, &args.roles, &args.staff_token);
     settings.sealing = sealing;
+    settings.masters = personal.masters();
     let node = tokio::select! {
         node = Node::start(&settings, metrics::recorder()) => node?,
         () = signals.stop() => return Ok(()),

@@ -8,12 +8,15 @@ use std::time::Duration;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
+use store::masters::{BadMasterKey, MasterKeys};
 use workers::providers::Pauses;
 
 use crate::node::{NodeSettings, Role};
 
 /// Shortest staff token in production: 128 bits in hexadecimal.
 const TOKEN_CHARS_MIN: usize = 32;
+/// Where `daybook dev` keeps the master key of personal data, below its data directory.
+pub(crate) const MASTER_KEY_FILE: &str = "master-key";
 /// Different characters that such a token has: hexadecimal digits of chance have about 14.
 const TOKEN_VARIETY_MIN: usize = 8;
 
@@ -59,6 +62,72 @@ pub struct Tuning {
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
+    /// How personal data is sealed.
+    #[command(flatten)]
+    pub personal: Personal,
+}
+
+/// How personal data is sealed (docs/PRIVACY.md).
+#[derive(Clone, clap::Args)]
+pub struct Personal {
+    /// Keys that wrap the keys of personal data: 64 hexadecimal digits each, separated by commas; the
+    /// first wraps, the others still unwrap. `none` keeps personal data in clear
+    #[arg(
+        long,
+        env = "DAYBOOK_MASTER_KEY",
+        value_name = "KEYS",
+        hide_env_values = true
+    )]
+    pub master_key: Option<String>,
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Personal")
+    }
+}
+
+/// What to do about personal data.
+#[derive(Debug, Clone)]
+pub enum Keeping {
+    /// Seal it.
+    Sealed(MasterKeys),
+    /// Keep it in clear: that is what somebody wants.
+    InClear,
+    /// Nobody has said.
+    Unsaid,
+}
+
+impl Keeping {
+    /// The keys, if there are any.
+    pub fn masters(self) -> Option<MasterKeys> {
+        match self {
+            Self::Sealed(masters) => Some(masters),
+            Self::InClear | Self::Unsaid => None,
+        }
+    }
+}
+
+impl Personal {
+    /// What was said about personal data.
+    pub fn read(&self) -> Result<Keeping, BadMasterKey> {
+        match given(self.master_key.as_ref()) {
+            None => Ok(Keeping::Unsaid),
+            Some(text) if text.trim() == "none" => Ok(Keeping::InClear),
+            Some(text) => text.parse().map(Keeping::Sealed),
+        }
+    }
+
+    /// The same, where a data directory may hold the key.
+    pub fn read_or_kept_in(&self, data_dir: &Path) -> Result<Keeping, BadMasterKey> {
+        match self.read()? {
+            Keeping::Unsaid => match std::fs::read_to_string(data_dir.join(MASTER_KEY_FILE)) {
+                Ok(text) => Self { master_key: Some(text) }.read(),
+                Err(_none) => Ok(Keeping::Unsaid),
+            },
+            said => Ok(said),
+        }
+    }
 }
 
 /// How the log is sealed (docs/AUDIT.md).
@@ -147,6 +216,7 @@ impl Tuning {
             backlog_max: self.backlog_max,
             rate_days_max: self.rate_days_max,
             sealing: None,
+            masters: None,
             environment: Environment::of_process(),
         }
     }
@@ -243,6 +313,26 @@ mod tests {
             let token: StaffToken = weak.parse().unwrap();
             assert_eq!(token.must_be_strong(), Err(BadToken::Weak), "{weak}");
         }
+    }
+
+    #[test]
+    fn a_master_key_may_be_given_kept_or_declined() {
+        let home = tempfile::tempdir().unwrap();
+        let read = |text: Option<&str>| {
+            let personal = Personal { master_key: text.map(ToOwned::to_owned) };
+            personal.read_or_kept_in(home.path())
+        };
+        let key = MasterKeys::random_text();
+        assert!(matches!(read(None), Ok(Keeping::Unsaid)));
+        assert!(matches!(read(Some(" ")), Ok(Keeping::Unsaid)));
+        assert!(matches!(read(Some("none")), Ok(Keeping::InClear)));
+        assert!(matches!(read(Some(&key)), Ok(Keeping::Sealed(_))));
+        assert!(matches!(read(Some("hunter2")), Err(BadMasterKey::NotAKey)));
+        std::fs::write(home.path().join(MASTER_KEY_FILE), &key).unwrap();
+        assert!(matches!(read(None), Ok(Keeping::Sealed(_))));
+        assert!(matches!(read(Some("none")), Ok(Keeping::InClear)));
+        let shown = format!("{:?}", Personal { master_key: Some(key.clone()) });
+        assert!(!shown.contains(&key));
     }
 
     #[test]

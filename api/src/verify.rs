@@ -171,7 +171,7 @@ impl Fold {
                 Err(_) => Err(self.wrong(format!("payment {} is no UUID", event.aggregate_id))),
             },
             Event::Order(of) => self.take_order(OrderId(event.metadata.correlation_id), of),
-            Event::Product(_) => Ok(()),
+            Event::Product(_) | Event::Person(_) => Ok(()),
         }
     }
 

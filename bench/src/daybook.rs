@@ -249,6 +249,13 @@ impl Daybook {
     }
 }
 
+/// Has a Daybook in this directory store personal data as it is.
+pub(crate) fn keep_in_clear(data_dir: &Path) -> Result<(), Error> {
+    fs::create_dir_all(data_dir).map_err(Error::file("create", data_dir))?;
+    let path = data_dir.join("master-key");
+    fs::write(&path, "none\n").map_err(Error::file("write", &path))
+}
+
 fn spawn(program: &Path, data_dir: &Path) -> Result<Child, Error> {
     let log = log_of(data_dir);
     let errors = File::options()

@@ -89,6 +89,9 @@ pub struct Args {
     /// Where the data is while it runs; by default a new directory here, removed in the end
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Keeps personal data in clear: what sealing it costs, shows beside a run without this
+    #[arg(long)]
+    pub in_clear: bool,
     /// Leaves the data where it is
     #[arg(long)]
     pub keep: bool,
@@ -108,6 +111,8 @@ pub(crate) struct Settings {
     pub(crate) warm_up: Duration,
     pub(crate) seed: u64,
     pub(crate) quick: bool,
+    /// Whether personal data is not sealed.
+    pub(crate) in_clear: bool,
     pub(crate) growth_max: u64,
     pub(crate) year: Option<PathBuf>,
 }
@@ -122,6 +127,7 @@ impl Settings {
             warm_up,
             seed: args.seed,
             quick: args.quick,
+            in_clear: args.in_clear,
             growth_max: args
                 .growth_max
                 .unwrap_or(if args.quick { GROWTH_QUICK } else { GROWTH }),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::daybook::Daybook;
+use crate::daybook::{Daybook, keep_in_clear};
 use crate::error::Error;
 use crate::figure::{Figure, Told};
 use crate::home::Home;
@@ -187,6 +187,9 @@ impl Runner {
     pub(crate) async fn open(&mut self, name: &str) -> Result<(), Error> {
         let data_dir = self.data_dir(name);
         say(&format!("starting Daybook in {}", data_dir.display()));
+        if self.settings.in_clear {
+            keep_in_clear(&data_dir)?;
+        }
         let daybook = Daybook::start(&self.program, &data_dir).await?;
         // Kept at once, so that it is stopped in order whatever comes next.
         let stage = self

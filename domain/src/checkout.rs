@@ -317,7 +317,17 @@ impl Checkout {
 
     fn move_to(&mut self, stage: Stage, intents: Vec<Intent>) -> Vec<Intent> {
         self.stage = stage;
+        if stage.knows_of_payment() {
+            self.drop_token();
+        }
         intents
+    }
+
+    /// Lets go of what the payment is opened with, which may tell who pays. Nobody needs it once
+    /// the payment has it, or never will. Whether there was any.
+    pub fn drop_token(&mut self) -> bool {
+        let payment = self.brief.as_mut().map(|brief| &mut brief.payment);
+        payment.and_then(|payment| payment.token.take()).is_some()
     }
 
     /// Invariant 1.

@@ -2,7 +2,7 @@
 
 use cqrs_es::DomainEvent as _;
 
-use crate::{inventory, order, payment, product, upcast};
+use crate::{inventory, order, payment, person, product, upcast};
 
 /// One event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Event {
     Inventory(inventory::Event),
     /// Of a product.
     Product(product::Event),
+    /// Of somebody who was forgotten.
+    Person(person::Event),
 }
 
 macro_rules! events_of {
@@ -26,7 +28,10 @@ macro_rules! events_of {
         })+
     };
 }
-events_of!(Order of order, Payment of payment, Inventory of inventory, Product of product);
+events_of!(
+    Order of order, Payment of payment, Inventory of inventory, Product of product,
+    Person of person
+);
 
 /// A stored event that this version of the program cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +66,7 @@ impl Event {
             "payment" => serde_json::from_str(payload).map(Self::Payment),
             "inventory" => serde_json::from_str(payload).map(Self::Inventory),
             "product" => serde_json::from_str(payload).map(Self::Product),
+            "person" => serde_json::from_str(payload).map(Self::Person),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -73,6 +79,7 @@ impl Event {
             Self::Payment(event) => event.event_type(),
             Self::Inventory(event) => event.event_type(),
             Self::Product(event) => event.event_type(),
+            Self::Person(event) => event.event_type(),
         }
     }
 
@@ -83,6 +90,7 @@ impl Event {
             payment::Event::NAMES,
             inventory::Event::NAMES,
             product::Event::NAMES,
+            person::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -67,17 +67,20 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     }
     let (mut order, mut payment) = (order::Order::default(), payment::Payment::default());
     let (mut stock, mut product) = (inventory::Inventory::default(), product::Product::default());
+    let mut person = person::Person::default();
     for event in one_of_each() {
         match &event {
             Event::Order(event) => order.evolve(event),
             Event::Payment(event) => payment.evolve(event),
             Event::Inventory(event) => stock.evolve(event),
             Event::Product(event) => product.evolve(event),
+            Event::Person(event) => person.evolve(event),
         }
         survives(&order);
         survives(&payment);
         survives(&stock);
         survives(&product);
+        survives(&person);
     }
 }
 
@@ -115,6 +118,7 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
             ("inventory", event.event_version(), serde_json::to_value(event))
         }
         Event::Product(event) => ("product", event.event_version(), serde_json::to_value(event)),
+        Event::Person(event) => ("person", event.event_version(), serde_json::to_value(event)),
     };
     (aggregate, version, payload.unwrap())
 }
@@ -127,10 +131,13 @@ fn one_of_each() -> Vec<Event> {
     let prices = vec![Money { minor: 900, currency: "JPY".parse().unwrap() }];
     let cup = product::Description { name: "Cup".into(), price, active: true, prices };
     let products = [Event::Product(product::Event::Described(cup))];
+    let forgotten =
+        person::Event::Forgotten { orders: vec![order_id(1)], reason: "asked for it".into() };
     orders
         .chain(payments)
         .chain(stock)
         .chain(products)
+        .chain([Event::Person(forgotten)])
         .collect()
 }
 

@@ -13,6 +13,7 @@
 //! | reservation | stock held for one order until a deadline |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
+//! | forget | destroy the keys of somebody's personal data; orders and totals stay |
 //! | quote | what one euro costs in a currency, as somebody published it for a day |
 //! | unmatched money | money that came in and that no payment of ours asked for |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
@@ -34,6 +35,8 @@ pub mod money;
 pub mod order;
 pub mod payment;
 mod payment_event;
+pub mod person;
+pub mod personal;
 pub mod placing;
 pub mod product;
 pub mod refunding;

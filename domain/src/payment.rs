@@ -286,6 +286,12 @@ impl Payment {
         attempts.saturating_add(refunds).saturating_add(unmatched)
     }
 
+    /// Whether it holds what a customer gave to pay with.
+    pub fn holds_tokens(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|tried| tried.attempt.choice.token.is_some())
+    }
+
     fn sum_of_refunds(&self, of: impl Fn(&Payback) -> bool) -> i64 {
         self.refunds
             .values()

@@ -3,7 +3,16 @@
 use domain::event::Event;
 use domain::ids::OrderId;
 use domain::inventory;
+use domain::person;
 use store::recorded::RecordedEvent;
+
+/// The orders whose personal data is gone from here on.
+pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
+    match &event.event {
+        Event::Person(person::Event::Forgotten { orders, .. }) => orders,
+        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => &[],
+    }
+}
 
 /// The order that the event is about; `None` for products, and for stock that no order holds.
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
@@ -23,6 +32,7 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
             | inventory::Event::Restocked { order_id, .. } => Some(*order_id),
             inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
         },
-        Event::Product(_) => None,
+        // Of many orders at once: whoever needs them asks `forgotten_in`.
+        Event::Product(_) | Event::Person(_) => None,
     }
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
-use domain::ids::{OrderId, Sku};
+use domain::ids::{OrderId, PaymentId, Sku};
+use domain::personal::Hidden;
 use domain::placing::Placing;
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
@@ -30,7 +31,7 @@ pub use self::stored::{Shown, Stored};
 pub use self::view::{
     AddressView, CustomerView, ItemView, OrderSummary, OrderView, Status, UnknownStatus,
 };
-use crate::belonging::order_of;
+use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, Cursor, Page};
@@ -139,6 +140,49 @@ pub async fn list(
     Ok(paging::page(items, limit, cursor))
 }
 
+/// An order, and the payment that carries its money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Belonging {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Its payment.
+    pub payment_id: PaymentId,
+}
+
+/// The orders of somebody, known by addresses and accounts, whose personal data is not forgotten
+/// yet: at most `limit`.
+pub async fn of_person(
+    pool: &PgPool,
+    emails: &[String],
+    accounts: &[Uuid],
+    limit: i64,
+) -> Result<Vec<Belonging>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Paid {
+        payment_id: PaymentId,
+    }
+    let keys: Vec<String> = emails
+        .iter()
+        .map(|email| storable::email_key(email))
+        .collect();
+    let forgotten = storable::email_key(&Hidden::Forgotten.customer().email);
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "select order_id, placed::text from orders \
+         where (email_key = any($1) or customer_id = any($2)) and email_key <> $3 limit $4",
+    )
+    .bind(keys)
+    .bind(accounts)
+    .bind(forgotten)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let belonging = |(order_id, placed): (Uuid, String)| {
+        let Paid { payment_id } = serde_json::from_str(&placed)?;
+        Ok(Belonging { order_id: OrderId(order_id), payment_id })
+    };
+    rows.into_iter().map(belonging).collect()
+}
+
 #[derive(sqlx::FromRow)]
 struct SummaryRow {
     order_id: Uuid,
@@ -164,7 +208,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     /// Customers look at what they have just done.
@@ -208,8 +252,15 @@ async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> 
     for (id, event) in about {
         batch.take(id, event);
     }
+    let forgotten: Vec<OrderId> = events
+        .iter()
+        .flat_map(|event| forgotten_in(event))
+        .copied()
+        .collect();
     rows::insert(connection, &batch.new).await?;
-    rows::update(connection, &batch.moved).await
+    rows::update(connection, &batch.moved).await?;
+    // Last, as their orders stand before them in the log.
+    rows::forget(connection, &forgotten).await
 }
 
 impl Batch {

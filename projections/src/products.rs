@@ -216,7 +216,7 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
             Event::Product(product::Event::Described(description)) => {
                 Some((recorded.aggregate_id.as_str(), (recorded.as_ref(), description)))
             }
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) => None,
+            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
         })
         .collect()
 }

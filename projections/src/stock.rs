@@ -123,7 +123,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     let moves = || {
         batch.iter().filter_map(|recorded| match &recorded.event {
             Event::Inventory(event) => Some((recorded, event)),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) => None,
+            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
         })
     };
     for (recorded, _) in moves() {

@@ -9,9 +9,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use domain::event::Event;
 use domain::ids::OrderId;
+use domain::person;
 use futures::future::BoxFuture;
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use store::log::{self, Slice};
@@ -20,7 +23,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::telling::Teller;
-use crate::belonging::order_of;
+use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
 use crate::projection::Projection;
 
@@ -36,7 +39,7 @@ pub struct Entry {
     pub event_id: Uuid,
     /// When it was recorded.
     pub at: DateTime<Utc>,
-    /// `order`, `payment` or `inventory`.
+    /// `order`, `payment`, `inventory` or `person`.
     pub aggregate: String,
     /// Which one: a UUID, or the SKU.
     pub aggregate_id: String,
@@ -61,7 +64,7 @@ pub struct Entry {
     pub caused: Vec<i64>,
     /// The HTTP request that stands behind it, if one does.
     pub request_id: Option<String>,
-    /// The payload as stored.
+    /// The payload, with personal data as long as it is not forgotten.
     #[schema(value_type = Object)]
     pub data: Box<RawValue>,
 }
@@ -132,10 +135,23 @@ pub fn tell(events: &[Arc<RecordedEvent>]) -> Result<Vec<Entry>, Error> {
                 causation_id: metadata.causation_id,
                 caused: caused.remove(&recorded.event_id).unwrap_or_default(),
                 request_id: metadata.request_id.clone(),
-                data: RawValue::from_string(recorded.payload.to_string())?,
+                data: RawValue::from_string(told(recorded))?,
             })
         })
         .collect()
+}
+
+/// The payload as it is shown beside one order: which others are of the same person is nobody's
+/// business who was given one of them.
+fn told(recorded: &RecordedEvent) -> String {
+    match &recorded.event {
+        Event::Person(person::Event::Forgotten { reason, .. }) => {
+            json!({"type": recorded.event_type, "reason": reason}).to_string()
+        }
+        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => {
+            recorded.payload.to_string()
+        }
+    }
 }
 
 /// The projector's side.
@@ -147,7 +163,7 @@ impl Projection for Timeline {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -170,7 +186,11 @@ impl Projection for Timeline {
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
     let mut entries: Vec<(Uuid, i64)> = batch
         .iter()
-        .filter_map(|event| order_of(event).map(|order| (order.0, event.position)))
+        .flat_map(|event| {
+            let orders = order_of(event).into_iter();
+            let orders = orders.chain(forgotten_in(event).iter().copied());
+            orders.map(|order| (order.0, event.position))
+        })
         .collect();
     // In the order of the index, whose pages are then touched one after another.
     entries.sort_unstable();

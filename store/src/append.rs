@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
+use domain::ids::OrderId;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, FromRow, PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::command::{Answer, Fingerprint};
+use crate::personal::{self, NewKey, forgets};
 use crate::recorded::Metadata;
 
 /// Bytes of a row beside its payload and metadata, roughly.
@@ -28,7 +30,10 @@ pub(crate) struct NewEvent {
     pub(crate) sequence: i64,
     pub(crate) event_type: String,
     pub(crate) event_version: String,
+    /// As it reads.
     pub(crate) payload: Arc<str>,
+    /// As it is stored: the same, unless something personal is sealed in it.
+    pub(crate) stored: Arc<str>,
     /// What the payload says, so that readers in this process need not read it again.
     pub(crate) event: Event,
 }
@@ -39,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) aggregate_type: &'static str,
     pub(crate) aggregate_id: String,
     pub(crate) events: Vec<NewEvent>,
+    /// Of what is sealed in them.
+    pub(crate) keys: Vec<NewKey>,
     pub(crate) metadata: Metadata,
     pub(crate) metadata_json: Arc<str>,
     pub(crate) fingerprint: Fingerprint,
@@ -63,11 +70,25 @@ impl Entry {
         self.events.is_empty()
     }
 
+    /// Whether its statement has to see all that was committed before it.
+    fn looks_back(&self) -> bool {
+        self.is_eventless()
+            || self.keys.iter().any(|key| key.is_late)
+            || self.forgets().next().is_some()
+    }
+
+    /// The orders whose keys are destroyed with it.
+    fn forgets(&self) -> impl Iterator<Item = OrderId> {
+        let orders = self.events.iter().flat_map(|new| forgets(&new.event));
+        orders.copied()
+    }
+
     /// Rough size in the statement, by which batches are bounded.
     pub(crate) fn bytes(&self) -> usize {
-        let event = |event: &NewEvent| event.payload.len() + self.metadata_json.len() + ROW_BYTES;
+        let event = |event: &NewEvent| event.stored.len() + self.metadata_json.len() + ROW_BYTES;
         let answer = self.answer.as_ref().map_or(0, |answer| answer.body.len());
-        self.events.iter().map(event).sum::<usize>() + answer + ROW_BYTES
+        let keys = self.keys.len() * ROW_BYTES;
+        self.events.iter().map(event).sum::<usize>() + keys + answer + ROW_BYTES
     }
 }
 
@@ -96,13 +117,18 @@ pub(crate) async fn append(
 }
 
 async fn append_on(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Result<Appended> {
-    if !entries.iter().any(|entry| entry.is_eventless()) {
+    if !entries.iter().any(|entry| entry.looks_back()) {
         return insert(connection, entries).await;
     }
     // One statement sees what had been committed when it began, even if it then waits for the
-    // head's lock; so whoever holds the lock meanwhile could outdate a decision unseen.
+    // head's lock; so whoever holds the lock meanwhile could outdate a decision unseen, or forget
+    // the person whose key is on its way.
     let mut transaction = connection.begin_with(BEGIN_BEHIND_THE_LOCK).await?;
     let appended = insert(&mut transaction, entries).await?;
+    let forgotten: Vec<OrderId> = entries.iter().flat_map(|entry| entry.forgets()).collect();
+    if !forgotten.is_empty() {
+        personal::destroy(&mut transaction, &forgotten).await?;
+    }
     transaction.commit().await?;
     Ok(appended)
 }
@@ -110,6 +136,7 @@ async fn append_on(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::R
 async fn insert(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Result<Appended> {
     let events = Events::of(entries);
     let receipts = Receipts::of(entries);
+    let keys: Vec<&NewKey> = entries.iter().flat_map(|entry| &entry.keys).collect();
     sqlx::query_as(include_str!("append.sql"))
         .bind(i64::try_from(events.ids.len()).unwrap_or(i64::MAX))
         .bind(events.ids)
@@ -131,6 +158,14 @@ async fn insert(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Resu
         .bind(receipts.answer_statuses)
         .bind(receipts.answer_bodies)
         .bind(receipts.eventless)
+        .bind(keys.iter().map(|key| key.key_id).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.order_id).collect::<Vec<_>>())
+        .bind(
+            keys.iter()
+                .map(|key| key.wrapped.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(keys.iter().map(|key| key.is_late).collect::<Vec<_>>())
         .fetch_one(connection)
         .await
 }
@@ -159,7 +194,7 @@ impl<'a> Events<'a> {
                 columns.sequences.push(event.sequence);
                 columns.types.push(&event.event_type);
                 columns.versions.push(&event.event_version);
-                columns.payloads.push(&event.payload);
+                columns.payloads.push(&event.stored);
                 columns.metadata.push(&entry.metadata_json);
             }
         }

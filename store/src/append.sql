@@ -1,5 +1,6 @@
 -- Appends a batch of commands: their events at the next positions, their receipts beside them.
--- One statement is one transaction and one round trip, unless the batch holds refusals (see below).
+-- One statement is one transaction and one round trip, unless the batch holds refusals or keys of
+-- orders that were placed before (see below).
 with head as (
     -- The row lock puts the writers of all processes into one order. The time is taken after the
     -- lock, so that it does not run against the positions.
@@ -28,6 +29,31 @@ with head as (
             unnest($8::text[]) as payload,
             unnest($9::text[]) as metadata
     ) as e
+), keyed as (
+    -- The keys of what is sealed in these events, so that neither is there without the other.
+    insert into personal_keys (key_id, order_id, wrapped, destroyed_at)
+    select
+        k.key_id, k.order_id,
+        case when past.is_forgotten then null else k.wrapped end,
+        case when past.is_forgotten then head.recorded_at end
+    from head, (
+        select
+            unnest($21::uuid[]) as key_id,
+            unnest($22::uuid[]) as order_id,
+            unnest($23::bytea[]) as wrapped,
+            unnest($24::boolean[]) as is_late
+    ) as k
+    -- What is given for an order whose person was forgotten is not kept. Batches that hold such
+    -- keys take the head's lock in a statement before this one, as those with refusals do. The
+    -- limit has the index looked into for each of the few, and never the whole table read.
+    left join lateral (
+        select true as is_forgotten
+        from personal_keys
+        where k.is_late
+          and personal_keys.order_id = k.order_id
+          and personal_keys.destroyed_at is not null
+        limit 1
+    ) as past on true
 ), receipted as (
     insert into receipts (
         command_id, fingerprint, refusal, aggregate_type, aggregate_id, version,

@@ -19,6 +19,8 @@ use uuid::Uuid;
 use crate::append::{Entry, NewEvent};
 use crate::command::{Answer, Decided, Envelope};
 use crate::journal::{Inner, Journal};
+use crate::personal::NewKey;
+use crate::sealed::Place;
 use crate::states::{Guard, Kept, Slot};
 use crate::writer::{Committed, Failure, Submission};
 
@@ -122,11 +124,29 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
         take(&self.result).expect("a command that was executed has been committed")
     }
 
+    /// What is to be stored of an event instead of its payload, if something in it is personal.
+    fn sealed(
+        &self,
+        event: &A::Event,
+        sequence: i64,
+        payload: &str,
+    ) -> Result<Option<(String, NewKey)>, serde_json::Error> {
+        let Some(sealer) = &self.journal.inner.sealer else {
+            return Ok(None);
+        };
+        let Request { aggregate_id, envelope, .. } = self.request;
+        let event_type = event.event_type();
+        let place =
+            Place { aggregate_type: A::TYPE, aggregate_id, sequence, event_type: &event_type };
+        // Everything about an order is correlated with it.
+        sealer.seal(place, envelope.correlation_id, payload)
+    }
+
     /// Submits what was decided and waits for its commit. The guard is let go in between.
     pub(crate) async fn submit(
         &self,
         mut guard: Guard<'a, A>,
-        events: Vec<NewEvent>,
+        (events, keys): (Vec<NewEvent>, Vec<NewKey>),
         refusal: Option<String>,
         answer: Option<Answer>,
     ) -> Done {
@@ -136,6 +156,7 @@ impl<'a, A: Kept, W: Wording<A>> Attempt<'a, A, W> {
             aggregate_type: A::TYPE,
             aggregate_id: (*aggregate_id).to_owned(),
             events,
+            keys,
             metadata_json: Arc::clone(metadata_json),
             metadata: envelope.metadata(),
             fingerprint: envelope.fingerprint,
@@ -203,26 +224,39 @@ impl<'t, 'a, A: Kept, W: Wording<A>> EventStore<A> for AttemptRef<'t, 'a, A, W> 
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let mut guard = loan.guard.take().expect("a loan is committed once");
         let mut payloads = Vec::with_capacity(events.len());
+        let mut keys = Vec::new();
         let mut buffer = Vec::with_capacity(EVENT_BYTES_USUAL);
         for event in &events {
             guard.version += 1;
             let payload = written(event, &mut buffer)
                 .map_err(|error| AggregateError::UnexpectedError(error.into()))?;
-            payloads.push((guard.version, payload));
+            let sealed = self
+                .0
+                .sealed(event, guard.version, &payload)
+                .map_err(|error| AggregateError::UnexpectedError(error.into()))?;
+            let stored = match sealed {
+                Some((stored, key)) => {
+                    keys.push(key);
+                    stored.into()
+                }
+                None => Arc::clone(&payload),
+            };
+            payloads.push((guard.version, payload, stored));
         }
         let decided =
             Decided::Accepted { state: &guard.state, version: guard.version, events: &events };
         let answer = (self.0.request.wording)(decided);
-        let new_event = |(event, (sequence, payload)): (A::Event, _)| NewEvent {
+        let new_event = |(event, (sequence, payload, stored)): (A::Event, _)| NewEvent {
             event_id: Uuid::now_v7(),
             sequence,
             event_type: event.event_type(),
             event_version: event.event_version(),
             payload,
+            stored,
             event: event.into(),
         };
         let new_events = events.into_iter().zip(payloads).map(new_event).collect();
-        let done = self.0.submit(guard, new_events, None, answer).await;
+        let done = self.0.submit(guard, (new_events, keys), None, answer).await;
         *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         // No queries hang on the framework, so nobody needs the envelopes.
         Ok(Vec::new())

@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use domain::event::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::recorded::{Metadata, RecordedEvent};
+use crate::recorded::{Metadata, RecordedEvent, Unread};
 
 /// Which envelope this is.
 const SPEC_VERSION: &str = "1.0";
@@ -59,7 +58,7 @@ const ATTRIBUTES_BYTES: usize = 800;
 pub(crate) fn write(event: &RecordedEvent) -> Vec<u8> {
     let mut text = attributes(event);
     text.extend_from_slice(b",\"data\":");
-    text.extend_from_slice(event.payload.as_bytes());
+    text.extend_from_slice(event.stored.as_bytes());
     text.push(b'}');
     text
 }
@@ -74,7 +73,7 @@ pub(crate) fn write_without_data(event: &RecordedEvent) -> Vec<u8> {
 
 fn attributes(event: &RecordedEvent) -> Vec<u8> {
     let metadata = &event.metadata;
-    let mut text = Vec::with_capacity(ATTRIBUTES_BYTES + event.payload.len());
+    let mut text = Vec::with_capacity(ATTRIBUTES_BYTES + event.stored.len());
     text.push(b'{');
     attribute(&mut text, "specversion", SPEC_VERSION);
     attribute(&mut text, "id", event.event_id);
@@ -115,22 +114,10 @@ fn attribute(text: &mut Vec<u8>, name: &str, value: impl Serialize) {
     serde_json::to_writer(text, &value).expect("texts, numbers, ids and times are JSON");
 }
 
-/// Why a message is not one of our events.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error("not a CloudEvents envelope of ours: {0}")]
-    Envelope(#[from] serde_json::Error),
-    #[error(transparent)]
-    Payload(#[from] domain::event::Unreadable),
-}
-
-/// Reads an envelope back.
-pub(crate) fn read(bytes: &[u8]) -> Result<RecordedEvent, Unreadable> {
+/// Reads an envelope back, and leaves its payload as it is.
+pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Unread> {
     let envelope: CloudEvent<'_> = serde_json::from_slice(bytes)?;
-    let payload = envelope.data.get();
-    let event =
-        Event::read(&envelope.aggregate, &envelope.event_type, &envelope.schemaversion, payload)?;
-    Ok(RecordedEvent {
+    Ok(Unread {
         position: envelope.position,
         event_id: envelope.id,
         aggregate_type: envelope.aggregate.into_owned(),
@@ -138,7 +125,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<RecordedEvent, Unreadable> {
         sequence: envelope.sequence,
         event_type: envelope.event_type.into_owned(),
         event_version: envelope.schemaversion.into_owned(),
-        payload: payload.into(),
+        stored: envelope.data.get().to_owned(),
         metadata: Metadata {
             command_id: envelope.commandid,
             correlation_id: envelope.correlationid,
@@ -149,7 +136,6 @@ pub(crate) fn read(bytes: &[u8]) -> Result<RecordedEvent, Unreadable> {
             reason: envelope.reason.map(Cow::into_owned),
         },
         recorded_at: envelope.time,
-        event,
     })
 }
 
@@ -167,7 +153,10 @@ pub(crate) fn identity(bytes: &[u8]) -> Option<Identity> {
 
 #[cfg(test)]
 mod tests {
+    use domain::event::Event;
+
     use super::*;
+    use crate::personal::Keys;
     use crate::recorded::tests::received;
 
     #[test]
@@ -176,11 +165,13 @@ mod tests {
         let event = RecordedEvent {
             aggregate_id: "gift \"0001\"\n".to_owned(),
             payload: payload.into(),
+            stored: payload.into(),
             event: Event::read("inventory", "inventory.received", "1", payload).unwrap(),
             ..received(7, "")
         };
 
-        let read = read(&write(&event)).unwrap();
+        let unread = read(&write(&event)).unwrap();
+        let read = unread.read(&Keys::default()).unwrap();
 
         assert_eq!(&*read.payload, payload, "byte for byte");
         assert_eq!(read.metadata, event.metadata);

@@ -4,6 +4,7 @@ use cqrs_es::Aggregate as _;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
+use domain::person::Person;
 use domain::product::Product;
 use sqlx::{FromRow, PgPool};
 
@@ -59,6 +60,7 @@ pub async fn compare(pool: &PgPool) -> Result<Comparison, ExecuteError> {
             Payment::TYPE => judge::<Payment>(&streams, &row).await?,
             Inventory::TYPE => judge::<Inventory>(&streams, &row).await?,
             Product::TYPE => judge::<Product>(&streams, &row).await?,
+            Person::TYPE => judge::<Person>(&streams, &row).await?,
             _ => Verdict::OfAnotherSchema,
         };
         match verdict {

@@ -95,7 +95,9 @@ impl Journal {
             let answer = (request.wording)(decided);
             let remembered = Some(to_json(&verdict)?);
             let guard = attempt.take_home();
-            let done = attempt.submit(guard, Vec::new(), remembered, answer).await;
+            let done = attempt
+                .submit(guard, Default::default(), remembered, answer)
+                .await;
             Ok(receipt(verdict, done))
         };
         if let Some(expected) = request.envelope.expected_version

@@ -20,7 +20,7 @@ use crate::arrivals::{Arrivals, Next};
 use crate::cloudevent;
 use crate::log;
 use crate::pace::Pace;
-use crate::recorded::RecordedEvent;
+use crate::recorded::{RecordedEvent, Unread};
 use crate::stream::{Error, Stream};
 
 /// Most events that are taken from the stream at a time.
@@ -52,8 +52,9 @@ impl Feeds {
         mut stop: watch::Receiver<bool>,
     ) -> Self {
         let arrivals = Arc::clone(stream.arrivals());
+        let log = pool.clone();
         tokio::spawn(async move {
-            let reading = read_for_ever(&stream);
+            let reading = read_for_ever(&log, &stream);
             tokio::select! {
                 () = reading => {}
                 // Whoever could tell us to stop may also just go away.
@@ -91,13 +92,13 @@ impl Feeds {
 }
 
 /// Reads the stream whenever nobody in this process brings what arrives on it.
-async fn read_for_ever(stream: &Stream) {
+async fn read_for_ever(pool: &PgPool, stream: &Stream) {
     let mut carried_here = stream.arrivals().carried_here();
     loop {
         // The sender is the stream's own and lives as long as the stream.
         drop(carried_here.wait_for(|carried_here| !carried_here).await);
         let Err(error) = tokio::select! {
-            result = read(stream) => result,
+            result = read(pool, stream) => result,
             _ = carried_here.wait_for(|carried_here| *carried_here) => continue,
         };
         tracing::debug!(%error, "the stream is opened again");
@@ -106,7 +107,7 @@ async fn read_for_ever(stream: &Stream) {
 }
 
 /// Reads new events from the stream. Older ones are in Postgres.
-async fn read(stream: &Stream) -> Result<Infallible, Error> {
+async fn read(pool: &PgPool, stream: &Stream) -> Result<Infallible, Error> {
     let config = pull::OrderedConfig {
         deliver_policy: DeliverPolicy::New,
         ..pull::OrderedConfig::default()
@@ -131,7 +132,7 @@ async fn read(stream: &Stream) -> Result<Infallible, Error> {
             return Err(Error::jetstream("deliver", "it holds other messages than it delivers"));
         };
         let messages = messages.ok_or_else(|| Error::jetstream("deliver", "the stream ended"))?;
-        let mut events = Vec::with_capacity(messages.len());
+        let mut unread = Vec::with_capacity(messages.len());
         for message in messages {
             let message = message.map_err(|error| Error::jetstream("deliver", error))?;
             let sequence = message.info().map(|info| info.stream_sequence);
@@ -140,7 +141,7 @@ async fn read(stream: &Stream) -> Result<Infallible, Error> {
             seen = Some(sequence);
             // What is on the stream and not ours leaves a hole, which Postgres fills.
             match cloudevent::read(&message.payload) {
-                Ok(event) if event.position == sequence => events.push(Arc::new(event)),
+                Ok(event) if event.position == sequence => unread.push(event),
                 Ok(event) => {
                     let position = event.position;
                     tracing::warn!(sequence, position, "skipped: an event out of its place");
@@ -148,10 +149,27 @@ async fn read(stream: &Stream) -> Result<Infallible, Error> {
                 Err(error) => tracing::warn!(sequence, %error, "skipped: not an event"),
             }
         }
+        let events = opened(pool, unread).await?;
         for run in events.chunk_by(|one, next| one.position + 1 == next.position) {
             stream.arrivals().take(run);
         }
     }
+}
+
+/// What is personal is sealed on the stream; its keys are in Postgres. What cannot be read leaves a
+/// hole as well: whoever comes to it there is told why.
+async fn opened(pool: &PgPool, unread: Vec<Unread>) -> sqlx::Result<Vec<Arc<RecordedEvent>>> {
+    let keys = Unread::keys(pool, &unread).await?;
+    let read = unread
+        .into_iter()
+        .filter_map(|event| match event.read(&keys) {
+            Ok(event) => Some(Arc::new(event)),
+            Err(error) => {
+                tracing::warn!(%error, "skipped: not an event");
+                None
+            }
+        });
+    Ok(read.collect())
 }
 
 /// The log from a mark on, for one reader.

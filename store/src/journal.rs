@@ -23,6 +23,7 @@ use crate::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Recei
 use crate::deciding::{Presumed, unavailable};
 use crate::loading;
 use crate::pace::Pace;
+use crate::personal::Sealer;
 use crate::receipts;
 use crate::recent::Recent;
 use crate::snapshots::{self, Snapshots};
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) streams: Streams,
     pub(crate) snapshots: Snapshots,
+    pub(crate) sealer: Option<Sealer>,
     recent: Recent,
     pace: Pace,
     queue: mpsc::Sender<Submission>,
@@ -85,6 +87,15 @@ impl Journal {
 
     /// The same with other bounds than the usual ones.
     pub fn start_within(pool: &PgPool, bounds: &Bounds) -> (Self, Committed) {
+        Self::start_sealing(pool, bounds, None)
+    }
+
+    /// The same with what personal data is sealed with, if it is.
+    pub fn start_sealing(
+        pool: &PgPool,
+        bounds: &Bounds,
+        sealer: Option<Sealer>,
+    ) -> (Self, Committed) {
         // Of its own, so that no crowd of readers keeps the writer from the database.
         let writers = PgPoolOptions::new()
             .max_connections(WRITER_CONNECTIONS_MAX)
@@ -102,6 +113,7 @@ impl Journal {
             states: States::new(bounds.states_bytes_max),
             snapshots: Snapshots::start(pool, &streams, pace.clone(), events_min),
             streams,
+            sealer,
             recent: Recent::default(),
             pace,
             queue,
@@ -178,6 +190,7 @@ impl Journal {
             aggregate_type: "none",
             aggregate_id: command_id.to_string(),
             events: Vec::new(),
+            keys: Vec::new(),
             metadata: envelope.metadata(),
             metadata_json: "".into(),
             fingerprint,
@@ -223,6 +236,11 @@ impl Journal {
         receipts::keep_awaited_answer(&self.inner.pool, command_id, answer)
             .await
             .map_err(|error| ExecuteError::Unavailable(error.to_string()))
+    }
+
+    /// Whether personal data is sealed before it is stored, so that it can be forgotten.
+    pub fn seals_personal_data(&self) -> bool {
+        self.inner.sealer.is_some()
     }
 
     /// How many of clients' commands are under way.

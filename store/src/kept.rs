@@ -5,6 +5,7 @@ use domain::event::Event;
 use domain::inventory::{self, Inventory};
 use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
+use domain::person::{self, Person};
 use domain::product::{self, Product};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +56,13 @@ pub trait Kept:
     /// Whoever asks for it all the same has it loaded again.
     #[doc(hidden)]
     fn is_settled(&self) -> bool;
+
+    /// Whether the state holds personal data: then it is in the log, sealed, and nowhere else. No
+    /// snapshot is taken of it.
+    #[doc(hidden)]
+    fn is_personal(&self) -> bool {
+        false
+    }
 }
 
 impl Kept for Order {
@@ -69,7 +77,7 @@ impl Kept for Order {
     fn own(event: Event) -> Option<order::Event> {
         match event {
             Event::Order(event) => Some(event),
-            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
         }
     }
 
@@ -101,7 +109,7 @@ impl Kept for Payment {
     fn own(event: Event) -> Option<payment::Event> {
         match event {
             Event::Payment(event) => Some(event),
-            Event::Order(_) | Event::Inventory(_) | Event::Product(_) => None,
+            Event::Order(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
         }
     }
 
@@ -118,6 +126,10 @@ impl Kept for Payment {
         let left_minor = self.captured_minor().saturating_sub(self.refunded_minor());
         0 < self.captured_minor() && self.refundable_minor() == left_minor
     }
+
+    fn is_personal(&self) -> bool {
+        self.holds_tokens()
+    }
 }
 
 impl Kept for Inventory {
@@ -131,7 +143,7 @@ impl Kept for Inventory {
     fn own(event: Event) -> Option<inventory::Event> {
         match event {
             Event::Inventory(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) => None,
+            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
         }
     }
 
@@ -161,7 +173,7 @@ impl Kept for Product {
     fn own(event: Event) -> Option<product::Event> {
         match event {
             Event::Product(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) => None,
+            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
         }
     }
 
@@ -176,6 +188,34 @@ impl Kept for Product {
 
     fn is_settled(&self) -> bool {
         false
+    }
+}
+
+impl Kept for Person {
+    const STATE_SCHEMA: &'static str = "1-4afbc2c4";
+    const USUAL_HEAP_BYTES: usize = 0;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.persons
+    }
+
+    fn own(event: Event) -> Option<person::Event> {
+        match event {
+            Event::Person(event) => Some(event),
+            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    fn begins(command: &person::Command) -> bool {
+        matches!(command, person::Command::Forget { .. })
+    }
+
+    fn is_settled(&self) -> bool {
+        true
     }
 }
 

@@ -14,6 +14,8 @@ use sqlx::PgPool;
 
 use crate::command::ExecuteError;
 use crate::log;
+use crate::personal::Keys;
+use crate::sealed::Place;
 use crate::states::{Held, Kept};
 use crate::streams::{Part, Snapshot, StoredEvent, Streams};
 
@@ -92,6 +94,9 @@ impl<A: Kept> Folded<A> {
         let corrupt = |why: String| {
             ExecuteError::Corrupt(format!("{} {aggregate_id} sequence {sequence}: {why}", A::TYPE))
         };
+        let payload = payload
+            .as_deref()
+            .map_err(|error| corrupt(error.to_string()))?;
         let event = Event::read(A::TYPE, event_type, event_version, payload)
             .map_err(|error| corrupt(error.to_string()))?;
         let own = A::own(event).ok_or_else(|| corrupt(format!("{event_type} is not its own")))?;
@@ -170,13 +175,28 @@ pub(crate) async fn load<A: Kept>(
     let streams = PostgresEventRepository::new(pool.clone());
     let events = streams.get_events::<A>(aggregate_id).await;
     let events = events.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+    let texts: Vec<String> = events
+        .iter()
+        .map(|event| event.payload.to_string())
+        .collect();
+    let types = events.iter().map(|event| event.event_type.as_str());
+    let keys = Keys::of(pool, types.zip(texts.iter().map(String::as_str))).await;
+    let keys = keys.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
     let mut folded = Folded::<A>::default();
-    for event in events {
+    for (event, text) in events.into_iter().zip(texts) {
+        let sequence = i64::try_from(event.sequence).unwrap_or(i64::MAX);
+        let place = Place {
+            aggregate_type: A::TYPE,
+            aggregate_id,
+            sequence,
+            event_type: &event.event_type,
+        };
+        let payload = keys.open(place, &text).map(|opened| opened.unwrap_or(text));
         let stored = StoredEvent {
-            sequence: i64::try_from(event.sequence).unwrap_or(i64::MAX),
+            sequence,
             event_type: event.event_type,
             event_version: event.event_version,
-            payload: event.payload.to_string(),
+            payload,
         };
         folded.take(aggregate_id, &stored)?;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
-use crate::recorded::{BadRecord, RecordedEvent, Row};
+use crate::recorded::{self, BadRecord, RecordedEvent, Row};
 
 /// Most events of one page: bounds memory and the time a page takes.
 pub const PAGE_MAX: i64 = 5_000;
@@ -94,7 +94,7 @@ pub(crate) async fn page_after(pool: &PgPool, position: i64, limit: i64) -> Resu
             .bind(rows_max)
             .fetch_all(pool)
             .await?;
-        reading.take(rows, rows_max)?;
+        reading.take(pool, rows, rows_max).await?;
     }
     Ok(reading.page)
 }
@@ -109,7 +109,7 @@ pub async fn page(pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, Erro
         let mut sql = of_slice(slice, next.or(slice.from).unwrap_or(1));
         sql.push(" order by position limit ").push_bind(rows_max);
         let rows = sql.build_query_as().fetch_all(pool).await?;
-        reading.take(rows, rows_max)?;
+        reading.take(pool, rows, rows_max).await?;
     }
     let mut page = reading.page;
     if usize::try_from(limit).is_ok_and(|limit| limit < page.events.len()) {
@@ -141,12 +141,11 @@ impl Reading {
         goes_on.then(|| self.left.min(ROWS_MAX))
     }
 
-    fn take(&mut self, rows: Vec<Row>, rows_max: i64) -> Result<(), BadRecord> {
+    async fn take(&mut self, pool: &PgPool, rows: Vec<Row>, rows_max: i64) -> Result<(), Error> {
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         self.left -= count;
         self.page.more = count == rows_max;
-        for row in rows {
-            let event = RecordedEvent::try_from(row)?;
+        for event in recorded::read(pool, rows).await? {
             self.bytes += event.payload.len();
             self.page.events.push(Arc::new(event));
         }
@@ -194,9 +193,8 @@ pub async fn of_aggregate(
     .bind(aggregate_id)
     .fetch_all(pool)
     .await?;
-    rows.into_iter()
-        .map(|row| Ok(Arc::new(row.try_into()?)))
-        .collect()
+    let events = recorded::read(pool, rows).await?;
+    Ok(events.into_iter().map(Arc::new).collect())
 }
 
 /// The events of one stream after a sequence, in order, a page of them: a stream may be of any length.
@@ -219,7 +217,7 @@ pub async fn of_aggregate_after(
         .bind(rows_max)
         .fetch_all(pool)
         .await?;
-        reading.take(rows, rows_max)?;
+        reading.take(pool, rows, rows_max).await?;
     }
     Ok(reading.page)
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::event::{Event, Unreadable};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
+
+use crate::log;
+use crate::personal::Keys;
+use crate::sealed::{CannotOpen, Place};
 
 /// Who and what is behind an event. All values are texts, as cqrs-es expects of metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +42,7 @@ pub struct RecordedEvent {
     pub position: i64,
     /// `UUIDv7`.
     pub event_id: Uuid,
-    /// `order`, `payment`, `inventory` or `product`.
+    /// `order`, `payment`, `inventory`, `product` or `person`.
     pub aggregate_type: String,
     /// Which one: a UUID, or the SKU.
     pub aggregate_id: String,
@@ -48,8 +52,11 @@ pub struct RecordedEvent {
     pub event_type: String,
     /// Schema version of `payload`.
     pub event_version: String,
-    /// The payload, byte for byte as stored.
+    /// The payload as it reads: with personal data, as long as that has its key. For people and read
+    /// models.
     pub payload: Arc<str>,
+    /// The payload, byte for byte as stored: what is proved, and what is carried elsewhere.
+    pub stored: Arc<str>,
     /// On whose behalf.
     pub metadata: Metadata,
     /// When it was committed; never decreases with the position on a clock that does not jump.
@@ -64,7 +71,9 @@ const EVENT_BYTES: usize = 1_000;
 impl RecordedEvent {
     /// Rough size in memory, where the payload is kept as text and once more as what it says.
     pub(crate) fn bytes(&self) -> usize {
-        EVENT_BYTES + 2 * self.payload.len()
+        let is_sealed = !Arc::ptr_eq(&self.payload, &self.stored);
+        let stored = if is_sealed { self.stored.len() } else { 0 };
+        EVENT_BYTES + 2 * self.payload.len() + stored
     }
 }
 
@@ -78,6 +87,14 @@ pub enum BadRecord {
         position: i64,
         /// What was wrong.
         cause: Unreadable,
+    },
+    /// What is personal in the payload.
+    #[error("position {position}: {cause}")]
+    Personal {
+        /// Which event.
+        position: i64,
+        /// What was wrong.
+        cause: CannotOpen,
     },
     /// The metadata.
     #[error("position {position}: its metadata cannot be read: {cause}")]
@@ -104,29 +121,94 @@ pub(crate) struct Row {
     recorded_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for RecordedEvent {
+/// An event whose payload is as stored, and has not been read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) position: i64,
+    pub(crate) event_id: Uuid,
+    pub(crate) aggregate_type: String,
+    pub(crate) aggregate_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) event_type: String,
+    pub(crate) event_version: String,
+    pub(crate) stored: String,
+    pub(crate) metadata: Metadata,
+    pub(crate) recorded_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Unread {
     type Error = BadRecord;
 
     fn try_from(row: Row) -> Result<Self, BadRecord> {
-        let Row { position, aggregate_type, event_type, event_version, payload, .. } = row;
-        let event = Event::read(&aggregate_type, &event_type, &event_version, &payload)
-            .map_err(|cause| BadRecord::Payload { position, cause })?;
+        let position = row.position;
         let metadata = serde_json::from_str(&row.metadata)
             .map_err(|cause| BadRecord::Metadata { position, cause })?;
         Ok(Self {
             position,
             event_id: row.event_id,
-            aggregate_type,
+            aggregate_type: row.aggregate_type,
             aggregate_id: row.aggregate_id,
             sequence: row.sequence,
-            event_type,
-            event_version,
-            payload: payload.into(),
+            event_type: row.event_type,
+            event_version: row.event_version,
+            stored: row.payload,
             metadata,
             recorded_at: row.recorded_at,
+        })
+    }
+}
+
+impl Unread {
+    /// The keys of these events, as they are now.
+    pub(crate) async fn keys(pool: &PgPool, unread: &[Self]) -> sqlx::Result<Keys> {
+        let payloads = unread
+            .iter()
+            .map(|event| (event.event_type.as_str(), event.stored.as_str()));
+        Keys::of(pool, payloads).await
+    }
+
+    /// Opens what is sealed, and reads what it says.
+    pub(crate) fn read(self, keys: &Keys) -> Result<RecordedEvent, BadRecord> {
+        let Self { position, aggregate_type, aggregate_id, event_type, event_version, .. } = self;
+        let place = Place {
+            aggregate_type: &aggregate_type,
+            aggregate_id: &aggregate_id,
+            sequence: self.sequence,
+            event_type: &event_type,
+        };
+        let opened = keys
+            .open(place, &self.stored)
+            .map_err(|cause| BadRecord::Personal { position, cause })?;
+        let stored: Arc<str> = self.stored.into();
+        let payload = opened.map_or_else(|| Arc::clone(&stored), Arc::from);
+        let event = Event::read(&aggregate_type, &event_type, &event_version, &payload)
+            .map_err(|cause| BadRecord::Payload { position, cause })?;
+        Ok(RecordedEvent {
+            position,
+            event_id: self.event_id,
+            aggregate_type,
+            aggregate_id,
+            sequence: self.sequence,
+            event_type,
+            event_version,
+            payload,
+            stored,
+            metadata: self.metadata,
+            recorded_at: self.recorded_at,
             event,
         })
     }
+}
+
+/// Reads rows of the log, with the keys of what is personal in them.
+pub(crate) async fn read(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<RecordedEvent>, log::Error> {
+    let unread = rows
+        .into_iter()
+        .map(Unread::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
+    let keys = Unread::keys(pool, &unread).await?;
+    let read = unread.into_iter().map(|event| event.read(&keys));
+    Ok(read.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -140,7 +222,7 @@ pub(crate) mod tests {
             "quantity": 1,
             "reference": reference,
         });
-        let payload = payload.to_string();
+        let payload: Arc<str> = payload.to_string().into();
         RecordedEvent {
             position,
             event_id: Uuid::now_v7(),
@@ -150,7 +232,8 @@ pub(crate) mod tests {
             event_type: "inventory.received".to_owned(),
             event_version: "1".to_owned(),
             event: Event::read("inventory", "inventory.received", "1", &payload).unwrap(),
-            payload: payload.into(),
+            stored: Arc::clone(&payload),
+            payload,
             metadata: Metadata {
                 command_id: Uuid::from_u128(1),
                 correlation_id: Uuid::from_u128(2),

@@ -232,7 +232,7 @@ fn run_len(events: &[Arc<RecordedEvent>]) -> usize {
         .take(RUN_MAX)
         .take_while(|event| {
             let fits = bytes < RUN_BYTES_MAX;
-            bytes += event.payload.len();
+            bytes += event.stored.len();
             fits
         })
         .count()
@@ -254,6 +254,7 @@ fn recorded(batch: CommittedBatch) -> Vec<Arc<RecordedEvent>> {
                 event_type: new.event_type,
                 event_version: new.event_version,
                 payload: new.payload,
+                stored: new.stored,
                 metadata: entry.metadata.clone(),
                 recorded_at: batch.recorded_at,
                 event: new.event,

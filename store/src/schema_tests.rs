@@ -186,6 +186,12 @@ const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[
     ),
 ]];
 
+const PERSONS: [&[(&str, &str, &str)]; 1] = [&[(
+    "person.forgotten",
+    "1",
+    r#""orders": ["00000000-0000-0000-0000-000000000001"], "reason": "asked for it""#,
+)]];
+
 #[test]
 fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
     let changed: Vec<String> = [
@@ -193,6 +199,7 @@ fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
         changed::<Payment>(&PAYMENTS, payment::Event::NAMES),
         changed::<Inventory>(&INVENTORIES, inventory::Event::NAMES),
         changed::<Product>(&PRODUCTS, product::Event::NAMES),
+        changed::<Person>(&PERSONS, person::Event::NAMES),
     ]
     .into_iter()
     .flatten()

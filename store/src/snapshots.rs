@@ -100,7 +100,7 @@ async fn take<A: Kept>(taker: &Taker, aggregate_id: &str) -> Result<(), ExecuteE
         .await?;
     let Folded { state, version, snapshot, passed_over } = folded;
     // Another process may have been quicker.
-    if version - snapshot.unwrap_or(0) < taker.events_min {
+    if state.is_personal() || version - snapshot.unwrap_or(0) < taker.events_min {
         return Ok(());
     }
     let state = serde_json::to_string(&state)

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
+use domain::person::Person;
 use domain::product::Product;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
@@ -32,6 +33,8 @@ const ORDERS_SHARE: usize = 4;
 const PAYMENTS_SHARE: usize = 3;
 const INVENTORIES_SHARE: usize = 8;
 const PRODUCTS_SHARE: usize = 1;
+/// Nobody is asked for twice, so a few places beside the shares will do.
+const PERSONS_BYTES_MAX: usize = 64 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
 const PLACE_BYTES: usize = 450;
 /// Of a full cache, what stays because it was asked for more than once; the rest is for newcomers,
@@ -184,6 +187,7 @@ pub struct States {
     pub(crate) payments: Slots<Payment>,
     pub(crate) inventories: Slots<Inventory>,
     pub(crate) products: Slots<Product>,
+    pub(crate) persons: Slots<Person>,
 }
 
 impl States {
@@ -196,6 +200,7 @@ impl States {
             payments: Slots::new(share(PAYMENTS_SHARE), None),
             inventories: Slots::new(share(INVENTORIES_SHARE), undivided),
             products: Slots::new(share(PRODUCTS_SHARE), undivided),
+            persons: Slots::new(PERSONS_BYTES_MAX, undivided),
         }
     }
 

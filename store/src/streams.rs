@@ -15,6 +15,8 @@ use sqlx::{Executor as _, FromRow, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::command::ExecuteError;
+use crate::personal::Keys;
+use crate::sealed::{CannotOpen, Place};
 
 /// Streams in one query: by then the round trip is shared by so many that it costs nothing.
 const STREAMS_MAX: usize = 256;
@@ -70,7 +72,8 @@ pub(crate) struct StoredEvent {
     pub(crate) sequence: i64,
     pub(crate) event_type: String,
     pub(crate) event_version: String,
-    pub(crate) payload: String,
+    /// As it reads, or why it cannot be read.
+    pub(crate) payload: Result<String, CannotOpen>,
 }
 
 struct Wanted {
@@ -209,7 +212,7 @@ async fn query_on(connection: &mut PgConnection, parts: &[Part]) -> sqlx::Result
         .bind(of_each().map(|part| part.after).collect::<Vec<_>>())
         .bind(of_each().map(|part| part.schema).collect::<Vec<_>>())
         .bind(of_each().map(|part| part.events_max).collect::<Vec<_>>())
-        .fetch(connection);
+        .fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
         let place = usize::try_from(row.ordinal - 1).ok();
         let place = place.and_then(|place| found.get_mut(place));
@@ -221,7 +224,41 @@ async fn query_on(connection: &mut PgConnection, parts: &[Part]) -> sqlx::Result
         bytes += row.body.as_ref().map_or(0, String::len);
         of.take(row);
     }
+    drop(rows);
+    open(connection, parts, &mut found).await?;
     Ok(found)
+}
+
+/// Opens what is personal in the events that were found.
+async fn open(
+    connection: &mut PgConnection,
+    parts: &[Part],
+    found: &mut [Found],
+) -> sqlx::Result<()> {
+    let stored = found.iter().flat_map(|found| &found.events);
+    let stored = stored.filter_map(|event| {
+        let payload = event.payload.as_deref().ok()?;
+        Some((event.event_type.as_str(), payload))
+    });
+    let keys = Keys::of(connection, stored).await?;
+    for (part, found) in parts.iter().zip(found) {
+        for event in &mut found.events {
+            let place = Place {
+                aggregate_type: part.aggregate_type,
+                aggregate_id: &part.aggregate_id,
+                sequence: event.sequence,
+                event_type: &event.event_type,
+            };
+            let opened = event
+                .payload
+                .as_deref()
+                .map_or(Ok(None), |stored| keys.open(place, stored));
+            if let Some(opened) = opened.transpose() {
+                event.payload = opened;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Found {
@@ -232,7 +269,7 @@ impl Found {
                 sequence,
                 event_type,
                 event_version: schema,
-                payload: body.unwrap_or_default(),
+                payload: Ok(body.unwrap_or_default()),
             }),
         }
     }

@@ -61,12 +61,14 @@ fn decided(command_id: u128, version: i64, events: i64) -> Decision {
         event_type: "inventory.received".to_owned(),
         event_version: "1".to_owned(),
         payload: "{}".into(),
+        stored: "{}".into(),
         event: inventory::Event::Received { quantity: 1, reference: String::new() }.into(),
     };
     let entry = Entry {
         aggregate_type: "inventory",
         aggregate_id: "cup".to_owned(),
         events: (1..=events).map(event).collect(),
+        keys: Vec::new(),
         metadata: Metadata {
             command_id,
             correlation_id: command_id,

@@ -10,6 +10,7 @@
 )]
 
 pub mod log;
+pub mod looking;
 pub mod servers;
 pub mod simulators;
 pub mod telling;

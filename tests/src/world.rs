@@ -10,6 +10,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use store::masters::MasterKeys;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -140,6 +141,7 @@ impl World {
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             rate_days_max: 5,
             sealing: None,
+            masters: Some(MasterKeys::random_text().parse().expect("a key")),
             environment: Environment::default(),
         };
         adjust(&mut settings);

@@ -42,6 +42,10 @@ const AT_ONCE: usize = 32;
 const TICK: Duration = Duration::from_millis(500);
 /// How long whoever takes one may work on it, in seconds; after that another may.
 const TAKEN_SECONDS: f64 = 90.0;
+/// How often bodies that have been kept for long enough are looked for.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// How long a body is kept once it has been worked off, for whoever looks into what a provider said.
+const BODY_KEPT_DAYS: i32 = 30;
 /// Pause after a failure of the database.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Tries before a person has to look: with pauses that double up to an hour, about a day.
@@ -86,7 +90,7 @@ pub struct Webhook {
     pub reason: Option<String>,
     /// The payment it is about.
     pub payment_id: Option<Uuid>,
-    /// As it came in.
+    /// As it came in; empty once it has been let go of.
     pub body: Vec<u8>,
     /// How often it came in.
     pub deliveries: i32,
@@ -146,7 +150,8 @@ impl Inbox {
              on conflict on constraint webhooks_once do update \
              set deliveries = webhooks.deliveries + 1, \
                  state = case when $6 then webhooks.state else 'received' end, \
-                 due_at = case when $6 then webhooks.due_at else now() end",
+                 due_at = case when $6 then webhooks.due_at else now() end, \
+                 body = case when $6 then webhooks.body else excluded.body end",
         )
         .bind(Uuid::now_v7())
         .bind(gateway.name())
@@ -204,20 +209,42 @@ impl Inbox {
 
     /// Works until told to stop. Failures are logged and tried again for ever.
     pub async fn work(self, providers: Providers, mut stop: watch::Receiver<bool>) {
-        let mut tick = every(TICK);
+        let (mut tick, mut tidy) = (every(TICK), every(TIDY_EVERY));
         loop {
-            tokio::select! {
-                () = self.bell.notified() => {}
+            let worked = tokio::select! {
+                () = self.bell.notified() => self.empty(&providers).await,
                 _ = tick.tick() => {
                     if let Err(error) = self.follow(&providers.journal).await {
                         tracing::warn!(%error, "what became of unmatched money is seen later");
                     }
+                    self.empty(&providers).await
                 }
+                _ = tidy.tick() => self.empty_bodies().await,
                 () = told_to_stop(&mut stop) => return,
-            }
-            if let Err(error) = self.empty(&providers).await {
+            };
+            if let Err(error) = worked {
                 tracing::warn!(%error, "webhooks are worked on later");
                 tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+
+    /// Lets go of what is not needed any more: bodies may tell who paid.
+    async fn empty_bodies(&self) -> sqlx::Result<()> {
+        loop {
+            let emptied = sqlx::query(
+                "update webhooks set body = '' where webhook_id in ( \
+                     select webhook_id from webhooks \
+                     where state <> 'received' and body <> '' \
+                     and worked_at < now() - make_interval(days => $1) \
+                     order by worked_at limit $2)",
+            )
+            .bind(BODY_KEPT_DAYS)
+            .bind(TAKEN_MAX)
+            .execute(&self.pool)
+            .await?;
+            if emptied.rows_affected() == 0 {
+                return Ok(());
             }
         }
     }

@@ -144,6 +144,15 @@ pub struct CancelOrder {
     pub reason: String,
 }
 
+/// Why a person is forgotten; it stays in the log, and names nobody.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "asked for it, letter 17"}))]
+pub struct ForgetPerson {
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
 /// A body without fields; it may also be left out.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

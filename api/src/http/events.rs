@@ -27,7 +27,7 @@ use super::problem::Problem;
 use super::queries::{self, Asking};
 
 const NDJSON: &str = "application/x-ndjson";
-const AGGREGATES: [&str; 4] = ["order", "payment", "inventory", "product"];
+const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "product", "person"];
 /// Events of a stream that are in memory at a time; the largest is an order of 2,000 lines.
 const STREAM_PAGE_EVENTS: i64 = 200;
 
@@ -39,7 +39,7 @@ pub(crate) struct EventView<'a> {
     event_id: Uuid,
     /// When it was recorded
     at: DateTime<Utc>,
-    /// `order`, `payment`, `inventory` or `product`
+    /// `order`, `payment`, `inventory`, `product` or `person`
     aggregate: &'a str,
     /// Which one: a UUID, or the SKU
     aggregate_id: &'a str,
@@ -65,7 +65,7 @@ pub(crate) struct EventView<'a> {
     request_id: Option<&'a str>,
     /// The trace that the request was part of
     traceparent: Option<&'a str>,
-    /// The payload as stored, in its own schema version
+    /// The payload in its own schema version, with personal data as long as it is not forgotten
     #[schema(value_type = Object)]
     data: &'a RawValue,
 }
@@ -90,7 +90,7 @@ pub(crate) struct EventsPage<'a> {
         ("to" = Option<i64>, Query, description = "Last position"),
         ("since" = Option<String>, Query, description = "Recorded then or later; time or day"),
         ("until" = Option<String>, Query, description = "Recorded before then"),
-        ("aggregate" = Option<String>, Query, description = "order, payment, inventory or product"),
+        ("aggregate" = Option<String>, Query, description = "order, payment, inventory, product or person"),
         ("aggregate_id" = Option<String>, Query, description = "A UUID, or the SKU"),
         ("type" = Option<String>, Query, description = "Stored name, such as order.placed"),
         ("order_id" = Option<Uuid>, Query, description = "Of this order, its payment, its stock"),

@@ -1,6 +1,7 @@
 //! One request, from its first byte to its answer: it gets an id, is counted and logged, and has
 //! its problem written. The outermost layer, so that nothing leaves without it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::BASE;
 use super::metrics;
 use super::problem::Problem;
 
@@ -38,7 +40,7 @@ pub(crate) async fn occur<F: Future<Output = Response>>(
     let occurrence = Occurrence {
         request_id: request_id(request.headers()).into(),
         traceparent: traceparent(request.headers()).into(),
-        path: request.uri().path().into(),
+        path: told(request.uri().path()).into(),
     };
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -68,6 +70,18 @@ pub(crate) async fn occur<F: Future<Output = Response>>(
     metrics::count(&method, route, status, started_at.elapsed());
     span.in_scope(|| log(&method, &occurrence.path, status, started_at));
     response
+}
+
+/// The path as logs and problems tell it: without whom it names, who may be about to be forgotten.
+fn told(path: &str) -> Cow<'_, str> {
+    let named = path
+        .strip_prefix(BASE)
+        .and_then(|rest| rest.strip_prefix("/customers/"));
+    match named.map(|named| named.split_once('/')) {
+        None => Cow::Borrowed(path),
+        Some(Some((_, rest))) => Cow::Owned(format!("{BASE}/customers/-/{rest}")),
+        Some(None) => Cow::Owned(format!("{BASE}/customers/-")),
+    }
 }
 
 /// A target of its own, so that a filter can turn it down: `DAYBOOK_LOG=info,access=warn`.

@@ -22,7 +22,7 @@ use super::problem::Problem;
 
 const DAYBOOK_MIN_POSITION: HeaderName = HeaderName::from_static("daybook-min-position");
 /// Longest wait for a read model: as long as people wait for a page.
-const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 /// Pause between two looks at the head of the log.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

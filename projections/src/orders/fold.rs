@@ -96,7 +96,7 @@ impl Progress {
                 self.version = recorded.sequence;
             }
             Event::Payment(event) => self.take_payment(event),
-            Event::Inventory(_) | Event::Product(_) => return,
+            Event::Inventory(_) | Event::Product(_) | Event::Person(_) => return,
         }
         self.updated_at = storable::instant(recorded.recorded_at);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::ids::OrderId;
+use domain::personal::Hidden;
 use domain::placing::Placing;
 use sqlx::{PgConnection, Row as _};
 use store::recorded::RecordedEvent;
@@ -121,6 +122,44 @@ pub(super) async fn update(
         .bind(progress)
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Makes rows what they would be, had the personal data been gone when the orders were placed: so
+/// that a rebuild, which finds no key, comes to the same.
+pub(super) async fn forget(
+    connection: &mut PgConnection,
+    forgotten: &[OrderId],
+) -> Result<(), Error> {
+    for orders in forgotten.chunks(INSERT_ORDERS_MAX) {
+        let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
+        let select = "select order_id, placed::text from orders where order_id = any($1)";
+        let rows: Vec<(Uuid, String)> = sqlx::query_as(select)
+            .bind(ids)
+            .fetch_all(&mut *connection)
+            .await?;
+        let (mut ids, mut placings) = (Vec::new(), Vec::new());
+        for (order_id, placed) in rows {
+            let mut placing: Placing = serde_json::from_str(&placed)?;
+            placing.forget();
+            ids.push(order_id);
+            placings.push(serde_json::to_string(&placing)?);
+        }
+        let customer = Hidden::Forgotten.customer();
+        let update = "update orders set customer_name = $3, customer_email = $4, email_key = $5, \
+                      placed = forgotten.placed::json \
+                      from (select unnest($1::uuid[]) as order_id, unnest($2::text[]) as placed) \
+                          as forgotten \
+                      where orders.order_id = forgotten.order_id";
+        sqlx::query(update)
+            .bind(ids)
+            .bind(placings)
+            .bind(storable::storable(&customer.name))
+            .bind(storable::storable(&customer.email))
+            .bind(storable::email_key(&customer.email))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! What the folds make of every event, held against the domain's own states.
 
+use domain::ids::OrderId;
 use domain::order::Stage;
+use domain::personal::Hidden;
 
-use super::stories::{ENDINGS, Ending, Tale, busy};
+use super::stories::{ENDINGS, Ending, Tale, busy, tell_all};
 use super::world::World;
-use crate::orders::{OrderView, Status};
+use crate::orders::{self, Filter, OrderView, Status};
 use crate::payments;
 use crate::{PaymentStatus, RefundState, timeline};
 
@@ -157,4 +159,43 @@ async fn batch_boundaries_do_not_matter() {
             .holds(&at_once)
             .await;
     }
+}
+
+#[tokio::test]
+async fn whoever_is_forgotten_is_gone_from_every_row_wherever_batches_end() {
+    let mut shop = busy(1);
+    let gone: Vec<OrderId> = shop.orders.keys().step_by(2).copied().collect();
+    shop.forget(gone.clone());
+    tell_all(&mut shop, 1, 1);
+    let at_once = World::projected(&shop.log, 1_000).await;
+    let rows = at_once.dump().await;
+    for batch_events in [1, 7] {
+        World::projected(&shop.log, batch_events)
+            .await
+            .holds(&rows)
+            .await;
+    }
+
+    let hidden = Hidden::Forgotten.customer();
+    for id in shop.orders.keys() {
+        let stored = at_once.models.order(*id).await.unwrap().unwrap();
+        let customer = stored.view().unwrap().customer;
+        assert_eq!(customer.email == hidden.email, gone.contains(id), "{customer:?}");
+    }
+    let reads = at_once.models.reads();
+    let email = at_once.models.order(gone[0]).await.unwrap().unwrap();
+    let filter =
+        Filter { customer_email: Some(email.view().unwrap().customer.email), ..Filter::default() };
+    let found = orders::list(reads, &filter, 100, None).await.unwrap();
+    assert_eq!(found.items.len(), gone.len());
+    assert!(
+        found
+            .items
+            .iter()
+            .all(|order| order.customer.name == hidden.name)
+    );
+    let told = timeline::of_order(reads, gone[0]).await.unwrap();
+    let last = told.last().unwrap();
+    assert_eq!(last.event, "person.forgotten");
+    assert!(!last.data.get().contains(&gone[1].to_string()), "{}", last.data);
 }

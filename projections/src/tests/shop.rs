@@ -11,6 +11,7 @@ use domain::ids::{OrderId, PaymentId, Sku};
 use domain::inventory::{self, Inventory};
 use domain::order::{self, Order};
 use domain::payment::{self, Payment};
+use domain::person::{self, Person};
 use domain::product::{self, Product};
 use store::recorded::{Metadata, RecordedEvent};
 use uuid::Uuid;
@@ -69,6 +70,14 @@ impl Shop {
         }
     }
 
+    pub(super) fn forget(&mut self, orders: Vec<OrderId>) {
+        let id = Uuid::now_v7();
+        let command = person::Command::Forget { orders, reason: "asked for it".into() };
+        for event in decided(&mut Person::default(), command) {
+            self.record("person", &id.to_string(), id, Event::Person(event));
+        }
+    }
+
     /// The events of an order and of its payment, in log order.
     pub(super) fn of_order(&self, id: OrderId) -> Vec<Arc<RecordedEvent>> {
         self.log
@@ -95,7 +104,9 @@ impl Shop {
             Event::Payment(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Inventory(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Product(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Person(event) => (serde_json::to_string(event), event.schema_version()),
         };
+        let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {
             position,
             event_id: Uuid::now_v7(),
@@ -104,7 +115,8 @@ impl Shop {
             sequence: *sequence,
             event_type: event.name(),
             event_version: version.to_string(),
-            payload: payload.unwrap().into(),
+            stored: Arc::clone(&payload),
+            payload,
             metadata: Metadata {
                 command_id: Uuid::now_v7(),
                 correlation_id,

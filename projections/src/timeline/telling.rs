@@ -11,7 +11,7 @@ use domain::ids::Sku;
 use domain::money::{Currency, Money};
 use domain::order::{self, Failure};
 use domain::placing::Placing;
-use domain::{inventory, payment, product};
+use domain::{inventory, payment, person, product};
 use store::recorded::RecordedEvent;
 
 /// Tells an order's events in log order; later sentences need what earlier events said.
@@ -30,6 +30,9 @@ impl Teller {
             Event::Payment(event) => self.payment(event, recorded.recorded_at),
             Event::Inventory(event) => {
                 inventory(event, &recorded.aggregate_id, recorded.recorded_at)
+            }
+            Event::Person(person::Event::Forgotten { reason, .. }) => {
+                format!("personal data of the customer forgotten: {reason}")
             }
             Event::Product(product::Event::Described(offer)) => {
                 let sold = if offer.active {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::Utc;
-use domain::checkout::{Checkout, Fact, Intent};
+use domain::checkout::{Checkout, Fact, Intent, OutOfPlace};
 use domain::ids::OrderId;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -49,7 +49,8 @@ async fn try_to_carry(
                 parked_id: cause.leads_to(&format!("parked {step}")),
                 order_id: order_id.0,
                 position: *position,
-                fact: serde_json::to_value(fact).expect("a fact has a form in JSON"),
+                fact: serde_json::to_value(without_personal(fact))
+                    .expect("a fact has a form in JSON"),
                 reason,
                 parked_at: Utc::now(),
             });
@@ -58,8 +59,10 @@ async fn try_to_carry(
         while let Some(fact) = facts.pop_front() {
             let intents = match state.react(Fact::clone(&fact)) {
                 Ok(intents) => intents,
-                Err(out_of_place) => {
-                    park("out of place", &fact, out_of_place.to_string());
+                Err(OutOfPlace { stage, fact: heard }) => {
+                    let heard = Box::new(without_personal(&heard));
+                    let reason = OutOfPlace { stage, fact: heard }.to_string();
+                    park("out of place", &fact, reason);
                     continue;
                 }
             };
@@ -74,6 +77,15 @@ async fn try_to_carry(
         }
     }
     Ok(Moved { order_id, state, parked })
+}
+
+/// What is parked is kept in clear, and who ordered is found in the log by its position.
+fn without_personal(fact: &Fact) -> Fact {
+    let mut fact = fact.clone();
+    if let Fact::OrderPlaced(placing) = &mut fact {
+        placing.forget();
+    }
+    fact
 }
 
 async fn answers(
