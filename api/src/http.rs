@@ -49,6 +49,8 @@ mod refusals;
 mod reports;
 mod said;
 mod server;
+mod slicing;
+pub mod tail;
 pub mod turns;
 mod webhooks;
 
@@ -98,6 +100,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(inventory::receive))
         .routes(routes!(inventory::adjust))
         .routes(routes!(events::list))
+        .routes(routes!(tail::follow))
         .routes(routes!(proofs::head))
         .routes(routes!(proofs::prove_inclusion))
         .routes(routes!(proofs::prove_consistency))

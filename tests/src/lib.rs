@@ -12,6 +12,7 @@
 pub mod log;
 pub mod servers;
 pub mod simulators;
+pub mod sse;
 pub mod telling;
 pub mod wire;
 pub mod world;

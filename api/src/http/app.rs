@@ -10,12 +10,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
+use store::feed::Feeds;
 use store::journal::Journal;
 use workers::inbox::Inbox;
 
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
+use super::tail::Tails;
 use super::turns::Turns;
 
 /// The parts of a running Daybook that HTTP needs, shared by all requests.
@@ -44,6 +46,10 @@ pub struct Parts {
     pub read_models: ReadModels,
     /// For the log itself.
     pub pool: PgPool,
+    /// For what is just being added to it.
+    pub feeds: Feeds,
+    /// Who follows it.
+    pub tails: Tails,
     /// What can be set.
     pub settings: HttpSettings,
     /// What was counted.

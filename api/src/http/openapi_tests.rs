@@ -55,6 +55,7 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/inventory",
         "get /api/v1/inventory/{sku}",
         "get /api/v1/events",
+        "get /api/v1/events/stream",
         "get /api/v1/log/head",
         "get /api/v1/log/proof/{position}",
         "get /api/v1/log/consistency",
