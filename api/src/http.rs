@@ -16,8 +16,9 @@ mod catalogue;
 mod command;
 mod countries;
 pub(crate) mod email;
-mod events;
+pub(crate) mod events;
 mod fields;
+mod forms;
 pub mod health;
 mod history;
 mod identity;
@@ -33,13 +34,13 @@ mod order_body;
 mod orders;
 pub mod outcomes;
 mod ownership;
-mod parameters;
+pub(crate) mod parameters;
 mod parked;
 mod paying;
 mod payments;
 mod placing;
 mod preferring;
-mod problem;
+pub(crate) mod problem;
 mod products;
 mod proofs;
 mod queries;
@@ -47,9 +48,11 @@ mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+pub(crate) mod rows;
 mod said;
 mod server;
-mod slicing;
+pub(crate) mod slicing;
+pub(crate) mod stored;
 pub mod tail;
 pub mod turns;
 mod webhooks;
@@ -101,12 +104,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(inventory::adjust))
         .routes(routes!(events::list))
         .routes(routes!(tail::follow))
+        .routes(routes!(stored::list))
+        .routes(routes!(stored::list_seals))
         .routes(routes!(proofs::head))
         .routes(routes!(proofs::prove_inclusion))
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
+        .routes(routes!(rows::take_away))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put))
         .routes(routes!(webhooks::list));

@@ -6,6 +6,7 @@
 //! | `daybook import online-retail FILE` | [`import`], [`online_retail`] |
 //! | `daybook projections` | [`projections`] |
 //! | `daybook rebuild NAME` | [`rebuild`] |
+//! | `daybook export`, of a running server | [`lines`] |
 //!
 //! Each offers `Args` for clap and an async `run`. Results go to standard output, progress to
 //! standard error, and an [`Error`] is a sentence that says what to do.
@@ -13,10 +14,11 @@
 mod connection;
 mod error;
 pub mod import;
+pub mod lines;
 pub mod online_retail;
 mod patience;
 mod problem;
-mod progress;
+pub mod progress;
 pub mod projections;
 pub mod rebuild;
 mod server;

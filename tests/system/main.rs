@@ -11,6 +11,8 @@ mod commands;
 mod connections;
 mod contracts;
 mod errors;
+mod exporting;
+mod exporting_rows;
 mod fields;
 mod following;
 mod gateways;

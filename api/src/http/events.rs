@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
+use exports::events;
 use futures::Stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,14 +18,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
-use super::command::DAYBOOK_POSITION;
+use super::forms::Form;
 use super::identity::Readers;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
 use super::slicing::{SliceParameters, Wanted};
 
-const NDJSON: &str = "application/x-ndjson";
 /// Events of a stream that are in memory at a time; the largest is an order of 2,000 lines.
 pub(crate) const STREAM_PAGE_EVENTS: i64 = 200;
 
@@ -79,7 +79,7 @@ pub(crate) struct EventsPage<'a> {
 /// Read the log
 ///
 /// In log order. As `application/x-ndjson` all of the slice, one event a line, and `limit` may be
-/// any number; as JSON page by page.
+/// any number; the same as `text/csv`, flat and typed; as JSON page by page.
 #[utoipa::path(
     get, path = "/events", tag = "audit", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
@@ -89,7 +89,11 @@ pub(crate) struct EventsPage<'a> {
     ),
     responses((
         status = 200, description = "Events",
-        content((EventsPage = "application/json"), (EventView = "application/x-ndjson"))
+        content(
+            (EventsPage = "application/json"),
+            (EventView = "application/x-ndjson"),
+            (String = "text/csv"),
+        )
     ))
 )]
 pub(crate) async fn list(
@@ -99,7 +103,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let streamed = wants_ndjson(&headers);
+    let form = Form::wanted(&headers);
     let mut wanted = Wanted::read(&mut parameters);
     let cursor = parameters.optional("cursor", |text| {
         text.parse::<i64>()
@@ -107,7 +111,7 @@ pub(crate) async fn list(
             .filter(|position| 0 < *position)
             .ok_or("is no cursor of ours")
     });
-    let limit = if streamed {
+    let limit = if form.is_some() {
         parameters
             .integer("limit", 1..=i64::MAX)
             .unwrap_or(i64::MAX)
@@ -117,10 +121,12 @@ pub(crate) async fn list(
     parameters.finish()?;
     wanted.begin_at(cursor);
     let (position, slice) = wanted.settled(&asking, &app).await?;
-    if streamed {
-        Ok(stream(&app, slice, limit, position))
-    } else {
-        page(&app, &slice, limit, position).await
+    match form {
+        Some(form) => {
+            let lines = lines(app.pool.clone(), slice, limit);
+            Ok(form.streamed(lines, position, &events::COLUMNS, events::row))
+        }
+        None => page(&app, &slice, limit, position).await,
     }
 }
 
@@ -137,22 +143,9 @@ async fn page(app: &App, slice: &Slice, limit: i64, position: i64) -> Result<Res
     Ok(queries::show(position, &EventsPage { items, next_cursor }))
 }
 
-fn stream(app: &App, slice: Slice, limit: i64, position: i64) -> Response {
-    let lines = lines(app.pool.clone(), slice, limit);
-    let headers = [
-        (header::CONTENT_TYPE, NDJSON),
-        (header::CACHE_CONTROL, "private, no-cache"),
-    ];
-    let mut response = (headers, Body::from_stream(lines)).into_response();
-    response
-        .headers_mut()
-        .insert(DAYBOOK_POSITION, position.into());
-    response
-}
-
 /// All of a slice in pages, so that memory stays bounded however slowly the client reads. An
 /// accident breaks the answer off, which the client sees: the last chunk is missing.
-fn lines(
+pub(crate) fn lines(
     pool: PgPool,
     slice: Slice,
     limit: i64,
@@ -219,37 +212,9 @@ fn view(recorded: &RecordedEvent) -> Result<EventView<'_>, serde_json::Error> {
     })
 }
 
-fn wants_ndjson(headers: &HeaderMap) -> bool {
-    let accepted = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    accepted.flat_map(|line| line.split(',')).any(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|kind| kind.trim() == NDJSON)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-
-    #[test]
-    fn who_accepts_lines_gets_lines() {
-        for (accept, lines) in [
-            ("application/x-ndjson", true),
-            ("text/html, application/x-ndjson;q=0.9", true),
-            ("application/json", false),
-            ("*/*", false),
-        ] {
-            let value = HeaderValue::from_static(accept);
-            let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);
-            assert_eq!(wants_ndjson(&headers), lines, "{accept}");
-        }
-    }
 
     #[test]
     fn a_line_stays_a_line_whatever_is_stored() {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::OrderId;
 use projections::{order_of, timeline};
+use sqlx::PgPool;
 use store::log::Slice;
 use store::recorded::RecordedEvent;
 use utoipa::IntoParams;
@@ -97,6 +98,21 @@ impl Wanted {
             position = asking.position(app, &[timeline::NAME]).await?;
             let positions = timeline::positions_of(app.read_models.reads(), order_id).await?;
             slice.positions = Some(positions);
+        }
+        slice.to = Some(slice.to.unwrap_or(position).min(position));
+        Ok((position, slice))
+    }
+
+    /// The same without a server: straight from the database, whose connections find the read
+    /// models.
+    pub(crate) async fn settled_in(
+        self,
+        pool: &PgPool,
+    ) -> Result<(i64, Slice), projections::Error> {
+        let mut slice = self.slice;
+        let position = store::log::head(pool).await?;
+        if let Some(order_id) = self.order_id {
+            slice.positions = Some(timeline::positions_of(pool, order_id).await?);
         }
         slice.to = Some(slice.to.unwrap_or(position).min(position));
         Ok((position, slice))
