@@ -7,7 +7,7 @@ use std::time::Duration;
 use accounts::{Accounts, Password, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use stack::{Options, Servers, Stack};
 use store::masters::BadMasterKey;
 use store::personal::{self, CannotBegin};
@@ -176,7 +176,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_MAX)
-            .connect(&url)
+            .connect_with(finding_read_models(&url).map_err(Error::Connect)?)
             .await
             .map_err(Error::Connect)?;
         Ok(Self { pool, stack })
@@ -188,6 +188,12 @@ impl Database {
             stack.stop().await;
         }
     }
+}
+
+/// What is made without a schema is still made in `public`, which is looked into first.
+fn finding_read_models(url: &str) -> sqlx::Result<PgConnectOptions> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options.options([("search_path", "public,read")]))
 }
 
 /// The database of a data directory: that of the `daybook dev` that runs there, or started by us.

@@ -34,6 +34,9 @@ const HEADS_FILE: &str = "heads";
 /// Where other commands find the database of a running `daybook dev`.
 pub(crate) const DATABASE_URL_FILE: &str = "database-url";
 
+/// Where whoever follows the stream directly finds it (docs/STREAM.md).
+const NATS_READER_URL_FILE: &str = "nats-reader-url";
+
 /// Flags of `daybook dev`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -158,6 +161,9 @@ async fn start(args: &Args) -> Result<Desk, Error> {
         None => kept_token(&args.data_dir)?,
     };
     keep(&args.data_dir.join(DATABASE_URL_FILE), &urls.database)?;
+    if let Some(url) = stack.as_ref().and_then(Stack::nats_reader_url) {
+        keep(&args.data_dir.join(NATS_READER_URL_FILE), url)?;
+    }
     let mut settings = args.tuning.node(urls, &Role::ALL, &token);
     settings.sealing = Some(sealing(&args.tuning.sealing, &args.data_dir)?);
     settings.masters = masters(&args.tuning.personal, &args.data_dir)?;

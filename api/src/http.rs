@@ -17,10 +17,11 @@ mod command;
 mod countries;
 mod customers;
 pub(crate) mod email;
-mod events;
+pub(crate) mod events;
 mod fields;
 mod forgetting;
 mod formats;
+mod forms;
 pub mod health;
 mod history;
 mod identity;
@@ -36,13 +37,13 @@ mod order_body;
 mod orders;
 pub mod outcomes;
 mod ownership;
-mod parameters;
+pub(crate) mod parameters;
 mod parked;
 mod paying;
 mod payments;
 mod placing;
 mod preferring;
-mod problem;
+pub(crate) mod problem;
 mod products;
 mod profile;
 mod proofs;
@@ -53,8 +54,12 @@ mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+pub(crate) mod rows;
 mod said;
 mod server;
+pub(crate) mod slicing;
+pub(crate) mod stored;
+pub mod tail;
 mod timeline;
 pub mod turns;
 mod unmatched;
@@ -108,12 +113,16 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(inventory::receive))
         .routes(routes!(inventory::adjust))
         .routes(routes!(events::list))
+        .routes(routes!(tail::follow))
+        .routes(routes!(stored::list))
+        .routes(routes!(stored::list_seals))
         .routes(routes!(proofs::head))
         .routes(routes!(proofs::prove_inclusion))
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
+        .routes(routes!(rows::take_away))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))

@@ -6,12 +6,14 @@
 //! | [`node`] | one process: its parts, wired together |
 //! | [`dev`], [`serve`] | the two ways to run it |
 //! | [`database`] | commands that need no server |
+//! | [`exporting`] | the log and read models as files |
 //! | [`auditing`] | commands for auditors: keys, and proof of the log |
 //! | [`verify`] | what must always hold |
 
 pub mod auditing;
 pub mod database;
 pub mod dev;
+pub mod exporting;
 pub mod http;
 pub mod node;
 pub mod serve;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use api::{auditing, database, dev, serve};
+use api::{auditing, database, dev, exporting, serve};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -41,6 +41,8 @@ enum Command {
     Projections(client::projections::Args),
     /// Makes a read model of a running server anew from the log, while queries stay up
     Rebuild(client::rebuild::Args),
+    /// Writes the log, a slice of it, or a read model to a file: NDJSON, CSV or Parquet
+    Export(exporting::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(auditing::VerifyArgs),
     /// Makes a key that seals the log, and shows its public half
@@ -85,6 +87,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Rates(args) => client::rates::run(args).await.map_err(told),
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
+        Command::Export(args) => exporting::run(args).await.map_err(told),
         Command::Verify(args) => auditing::verify(args).await.map_err(told),
         Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),

@@ -37,6 +37,7 @@ use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
 use crate::http::quotes::Quotes;
+use crate::http::tail::Tails;
 use crate::http::turns::Turns;
 
 /// Connections for receipts, workers and back-fill; queries and the writer have their own. Two
@@ -211,7 +212,7 @@ impl Node {
             };
             listeners.spawn(providers.clone().take_callbacks(callbacks));
             listeners.spawn(inbox.clone().work(providers.clone(), stopped.clone()));
-            tasks.spawn(providers.run(feeds, stopped.clone()));
+            tasks.spawn(providers.run(feeds.clone(), stopped.clone()));
         }
         if plays(Role::Relay) {
             tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped.clone()));
@@ -225,6 +226,8 @@ impl Node {
             journal,
             read_models,
             pool,
+            feeds,
+            tails: Tails::default(),
             settings: HttpSettings {
                 staff_token: settings.staff_token.clone(),
                 payment_window: settings.payment_window,

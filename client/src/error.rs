@@ -42,7 +42,9 @@ pub enum Error {
     #[error("the server does not know this token (401: {detail}); check --token or DAYBOOK_TOKEN")]
     UnknownToken { detail: String },
     /// 403.
-    #[error("this token may not do that (403: {detail}); use a staff token")]
+    #[error(
+        "this token may not do that (403: {detail}); use one that may, such as the staff token"
+    )]
     NotStaff { detail: String },
     /// Something else listens there.
     #[error("{url} does not answer like a Daybook server ({reason}); check --url")]
@@ -105,4 +107,19 @@ pub enum Error {
     /// A bug of ours.
     #[error("the reading of the file broke off: {0}")]
     ReaderDied(String),
+}
+
+impl Error {
+    /// What an answer that is none says.
+    pub(crate) async fn refused(what: String, response: reqwest::Response) -> Self {
+        let status = response.status().as_u16();
+        // Without a body, the status has to do.
+        let body = response.bytes().await.unwrap_or_default();
+        let problem = Problem::read(status, &body);
+        match status {
+            401 => Self::UnknownToken { detail: problem.to_string() },
+            403 => Self::NotStaff { detail: problem.to_string() },
+            _ => Self::Refused { what, problem },
+        }
+    }
 }

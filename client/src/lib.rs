@@ -7,6 +7,7 @@
 //! | `daybook rates load FILE` | [`rates`] |
 //! | `daybook projections` | [`projections`] |
 //! | `daybook rebuild NAME` | [`rebuild`] |
+//! | `daybook export`, of a running server | [`lines`] |
 //!
 //! Each offers `Args` for clap and an async `run`. Results go to standard output, progress to
 //! standard error, and an [`Error`] is a sentence that says what to do.
@@ -14,10 +15,11 @@
 mod connection;
 mod error;
 pub mod import;
+pub mod lines;
 pub mod online_retail;
 mod patience;
 mod problem;
-mod progress;
+pub mod progress;
 pub mod projections;
 pub mod rates;
 pub mod rebuild;

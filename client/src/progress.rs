@@ -16,7 +16,7 @@ const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// One stretch of work with a known size.
 #[derive(Debug)]
-pub(crate) struct Phase {
+pub struct Phase {
     name: &'static str,
     unit: &'static str,
     started_at: Instant,
@@ -27,7 +27,7 @@ pub(crate) struct Phase {
 
 impl Phase {
     /// Starts a bar that counts to `total` in `unit`.
-    pub(crate) fn start(name: &'static str, total: u64, unit: &'static str) -> Self {
+    pub fn start(name: &'static str, total: u64, unit: &'static str) -> Self {
         let style =
             "{prefix:<11} {wide_bar} {human_pos}/{human_len} {unit}, {per_sec}, {eta} left{msg}";
         Self::with_style(name, total, unit, &style.replace("{unit}", unit))
@@ -54,13 +54,13 @@ impl Phase {
     }
 
     /// Counts further.
-    pub(crate) fn advance(&self, by: u64) {
+    pub fn advance(&self, by: u64) {
         self.bar.inc(by);
         self.write_plain_line("");
     }
 
     /// Says where we are; the goal may have moved too.
-    pub(crate) fn reach(&self, position: u64, total: u64) {
+    pub fn reach(&self, position: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(position);
         self.write_plain_line("");
@@ -77,7 +77,7 @@ impl Phase {
     }
 
     /// Ends the phase, and says how long it took.
-    pub(crate) fn finish(&self) -> Duration {
+    pub fn finish(&self) -> Duration {
         let took = self.started_at.elapsed();
         self.bar.finish_and_clear();
         let (done, seconds) = (thousands(self.bar.position()), took.as_secs_f64());

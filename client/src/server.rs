@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Request, StatusCode, Url};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -205,14 +205,45 @@ impl Server {
                 Err(error) => (reason_of(&error), None),
             };
             let Some(pause) = patience.after_failure(Instant::now(), asked) else {
-                let seconds = self.patience.as_secs();
-                return Err(Error::GaveUp { url: self.base.to_string(), seconds, reason });
+                return Err(self.gave_up(reason));
             };
             self.repeats.fetch_add(1, Ordering::Relaxed);
             self.waiting.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Asks for an answer that is read while it arrives, with patience until it begins. Fails at
+    /// once when nobody is there at the `first` request.
+    pub(crate) async fn open(&self, request: Request, first: bool) -> Result<Response, Error> {
+        let mut patience = Patience::new(self.patience);
+        loop {
+            let again = request.try_clone().expect("bodies are bytes in memory");
+            let (reason, asked) = match self.http.execute(again).await {
+                Ok(response) if !is_for_later(response.status(), response.headers()) => {
+                    return Ok(response);
+                }
+                Ok(response) => {
+                    let asked = retry_after(response.headers());
+                    (response.status().to_string(), asked)
+                }
+                Err(error) if first && error.is_connect() => {
+                    let (url, reason) = (self.base.to_string(), reason_of(&error));
+                    return Err(Error::Unreachable { url, reason });
+                }
+                Err(error) => (reason_of(&error), None),
+            };
+            let Some(pause) = patience.after_failure(Instant::now(), asked) else {
+                return Err(self.gave_up(reason));
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(crate) fn gave_up(&self, reason: String) -> Error {
+        let seconds = self.patience.as_secs();
+        Error::GaveUp { url: self.base.to_string(), seconds, reason }
     }
 
     async fn attempt(&self, request: Request) -> Result<Received, reqwest::Error> {
@@ -223,7 +254,7 @@ impl Server {
         Ok(Received { status, headers, body })
     }
 
-    fn request(&self, method: Method, path: &[&str]) -> Request {
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> Request {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["api", "v1"]).extend(path);
@@ -242,26 +273,34 @@ impl Server {
 }
 
 impl Received {
-    /// A conflict counts only when the server says that trying again helps.
     fn is_for_later(&self) -> bool {
-        match self.status {
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => true,
-            StatusCode::CONFLICT => self.headers.contains_key(RETRY_AFTER),
-            _ => false,
-        }
+        is_for_later(self.status, &self.headers)
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        value.trim().parse().ok().map(Duration::from_secs)
+        retry_after(&self.headers)
     }
 
     fn detail(&self) -> String {
         Problem::read(self.status.as_u16(), &self.body).to_string()
     }
+}
+
+/// A conflict counts only when the server says that trying again helps.
+fn is_for_later(status: StatusCode, headers: &HeaderMap) -> bool {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => true,
+        StatusCode::CONFLICT => headers.contains_key(RETRY_AFTER),
+        _ => false,
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn base_of(text: &str) -> Result<Url, Error> {
@@ -285,7 +324,7 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request".
-fn reason_of(error: &reqwest::Error) -> String {
+pub(crate) fn reason_of(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -37,6 +37,7 @@ mod projection;
 mod projector;
 mod read_models;
 mod rebuild;
+pub mod rows;
 pub mod sales;
 mod seats;
 pub mod stock;

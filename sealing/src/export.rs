@@ -63,31 +63,65 @@ pub enum WriteError {
 
 /// Writes the seals of the log up to a position; how many heads there are.
 pub async fn write_seals(pool: &PgPool, to: i64, mut out: impl Write) -> Result<u64, WriteError> {
-    let mut put = |line: &Line| {
-        serde_json::to_writer(&mut out, line)?;
-        out.write_all(b"\n")
-    };
-    let (mut size, mut heads) = (0, 0);
-    'heads: loop {
-        let notes = tables::notes_after(pool, size).await?;
-        if notes.is_empty() {
-            break;
-        }
-        for (next, note) in notes {
-            if to < next {
-                break 'heads;
-            }
-            size = next;
-            heads += 1;
-            put(&Line::Head { head: note })?;
-        }
-    }
-    for tile in 0..size.unsigned_abs().div_ceil(256) {
-        let leaves = BASE64_STANDARD.encode(tables::leaves(pool, tile).await?);
-        put(&Line::Leaves { tile, leaves })?;
+    let mut seals = SealLines::of(pool.clone(), to);
+    while let Some(lines) = seals.next().await? {
+        out.write_all(&lines)?;
     }
     out.flush()?;
-    Ok(heads)
+    Ok(seals.heads)
+}
+
+/// The seals of the log up to a position, to be read some lines at a time.
+#[derive(Debug)]
+pub struct SealLines {
+    pool: PgPool,
+    to: i64,
+    /// Events under the last head that was read.
+    size: i64,
+    heads: u64,
+    /// The next tile, once all heads are read.
+    tile: Option<u64>,
+}
+
+impl SealLines {
+    /// From their beginning.
+    pub fn of(pool: PgPool, to: i64) -> Self {
+        Self { pool, to, size: 0, heads: 0, tile: None }
+    }
+
+    /// Some more lines, each with its line feed; nothing after the last.
+    pub async fn next(&mut self) -> sqlx::Result<Option<Vec<u8>>> {
+        let mut lines = Vec::new();
+        if self.tile.is_none() {
+            let notes = tables::notes_after(&self.pool, self.size).await?;
+            let found = notes.len();
+            let to = self.to;
+            for (next, note) in notes.into_iter().take_while(|(next, _)| *next <= to) {
+                (self.size, self.heads) = (next, self.heads + 1);
+                put(&Line::Head { head: note }, &mut lines);
+            }
+            let taken = lines.iter().filter(|byte| **byte == b'\n').count();
+            if taken < found || found == 0 {
+                self.tile = Some(0);
+            }
+            if taken != 0 {
+                return Ok(Some(lines));
+            }
+        }
+        let tiles = self.size.unsigned_abs().div_ceil(256);
+        let Some(tile) = self.tile.filter(|tile| *tile < tiles) else {
+            return Ok(None);
+        };
+        let leaves = BASE64_STANDARD.encode(tables::leaves(&self.pool, tile).await?);
+        put(&Line::Leaves { tile, leaves }, &mut lines);
+        self.tile = Some(tile + 1);
+        Ok(Some(lines))
+    }
+}
+
+fn put(line: &Line, lines: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *lines, line).expect("texts and numbers are JSON");
+    lines.push(b'\n');
 }
 
 /// Checks a whole export against the seals beside it and heads kept elsewhere. `seals` opens the

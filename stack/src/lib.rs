@@ -37,7 +37,7 @@ pub use crate::error::Error;
 
 use crate::directory::DataDir;
 use crate::keeper::Keeper;
-use crate::nats::Nats;
+use crate::nats::{Nats, Passwords};
 use crate::postgres::Postgres;
 
 /// Tries at a port that was free when chosen and taken when used. Twice in a row is bad luck; more
@@ -101,6 +101,7 @@ pub struct Stack {
     postgres: Option<Keeper>,
     database_url: Option<String>,
     nats_url: Option<String>,
+    nats_reader_url: Option<String>,
     _lock: File,
 }
 
@@ -127,12 +128,14 @@ impl Stack {
             postgres: None,
             database_url: None,
             nats_url: None,
+            nats_reader_url: None,
             _lock: dir.lock()?,
         };
         if options.servers != Servers::OnlyPostgres {
-            let (keeper, url) = start_nats(options, &dir)?;
-            stack.nats = Some(keeper);
-            stack.nats_url = Some(url);
+            let nats = start_nats(options, &dir)?;
+            stack.nats = Some(nats.keeper);
+            stack.nats_url = Some(nats.url);
+            stack.nats_reader_url = Some(nats.reader_url);
         }
         if options.servers != Servers::OnlyNats {
             let (keeper, url) = start_postgres(options, &dir)?;
@@ -153,6 +156,11 @@ impl Stack {
         self.nats_url.as_deref()
     }
 
+    /// The same for the user who may only read the stream.
+    pub fn nats_reader_url(&self) -> Option<&str> {
+        self.nats_reader_url.as_deref()
+    }
+
     /// Stops both in order and waits until nothing is left running. Bounded: a server that does
     /// not go in time is killed, and recovers at its next start.
     pub async fn stop(self) {
@@ -168,12 +176,28 @@ impl Stack {
     }
 }
 
-fn start_nats(options: &Options, dir: &DataDir) -> Result<(Keeper, String), Error> {
+/// A running nats-server, and where its users find it.
+struct StartedNats {
+    keeper: Keeper,
+    url: String,
+    reader_url: String,
+}
+
+fn start_nats(options: &Options, dir: &DataDir) -> Result<StartedNats, Error> {
     let program = programs::nats_server(options.nats_server.as_deref())?;
-    let password = kept::secret(&dir.file("nats.password"))?;
+    let passwords = Passwords {
+        daybook: kept::secret(&dir.file("nats.password"))?,
+        reader: kept::secret(&dir.file("nats-reader.password"))?,
+    };
+    let url =
+        |user: &str, password: &str, port| format!("nats://{user}:{password}@127.0.0.1:{port}");
     on_a_free_port(dir, "nats.port", |port| {
-        let nats = Nats::prepare(dir, program.clone(), password.clone(), port)?;
-        Ok((Keeper::start(nats)?, format!("nats://daybook:{password}@127.0.0.1:{port}")))
+        let nats = Nats::prepare(dir, program.clone(), passwords.clone(), port)?;
+        Ok(StartedNats {
+            keeper: Keeper::start(nats)?,
+            url: url("daybook", &passwords.daybook, port),
+            reader_url: url("reader", &passwords.reader, port),
+        })
     })
 }
 

@@ -24,7 +24,7 @@ const GREETING_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Nats {
     program: PathBuf,
-    password: String,
+    passwords: Passwords,
     port: u16,
     /// Told in the greeting, which is how we know our own server from a stranger on its port.
     name: String,
@@ -34,19 +34,26 @@ pub(crate) struct Nats {
     log: PathBuf,
 }
 
+/// One for Daybook itself, and one for whoever only reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Passwords {
+    pub(crate) daybook: String,
+    pub(crate) reader: String,
+}
+
 impl Nats {
     /// Writes the configuration, anew each time: the program is the master copy.
     pub(crate) fn prepare(
         dir: &DataDir,
         program: PathBuf,
-        password: String,
+        passwords: Passwords,
         port: u16,
     ) -> Result<Self, Error> {
         let conf = dir.file("nats.conf");
         kept::write_private(&conf, CONF)?;
         Ok(Self {
             program,
-            password,
+            passwords,
             port,
             name: format!("daybook-{:016x}", hash(dir.path())),
             conf,
@@ -83,7 +90,10 @@ impl Server for Nats {
                 .into_iter()
                 .flat_map(|(o, v)| [o.to_owned(), v])
                 .collect(),
-            environment: vec![("DAYBOOK_NATS_PASSWORD", self.password.clone())],
+            environment: vec![
+                ("DAYBOOK_NATS_PASSWORD", self.passwords.daybook.clone()),
+                ("DAYBOOK_NATS_READER_PASSWORD", self.passwords.reader.clone()),
+            ],
             stop: "TERM",
             log: &self.log,
         }

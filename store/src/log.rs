@@ -59,6 +59,27 @@ pub struct Slice {
     pub positions: Option<Vec<i64>>,
 }
 
+impl Slice {
+    /// Whether an event belongs to the slice: what [`page`] asks the database, asked of an event
+    /// at hand.
+    pub fn holds(&self, event: &RecordedEvent) -> bool {
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == found)
+        };
+        self.from.is_none_or(|from| from <= event.position)
+            && self.to.is_none_or(|to| event.position <= to)
+            && self.since.is_none_or(|since| since <= event.recorded_at)
+            && self.until.is_none_or(|until| event.recorded_at < until)
+            && is(&self.aggregate, &event.aggregate_type)
+            && is(&self.aggregate_id, &event.aggregate_id)
+            && is(&self.event_type, &event.event_type)
+            && self
+                .positions
+                .as_ref()
+                .is_none_or(|positions| positions.contains(&event.position))
+    }
+}
+
 /// The position of the newest event; 0 for an empty log.
 pub async fn head(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar("select position from log_head")

@@ -9,10 +9,12 @@
     reason = "whatever cannot go on panics: that is how a test says where"
 )]
 
+pub mod command;
 pub mod log;
 pub mod looking;
 pub mod servers;
 pub mod simulators;
+pub mod sse;
 pub mod telling;
 pub mod wire;
 pub mod world;

@@ -15,6 +15,7 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     let stack = start();
     let url = |url: Option<&str>| url.expect("the stack was asked for both").to_owned();
     let (database_url, nats_url) = (url(stack.database_url()), url(stack.nats_url()));
+    let nats_reader_url = url(stack.nats_reader_url());
     // On a thread, because whoever comes first is in the middle of a runtime of its own.
     let urls = (database_url.clone(), nats_url.clone());
     std::thread::spawn(move || {
@@ -23,7 +24,7 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     })
     .join()
     .expect("what earlier runs left can be cleared away");
-    Servers { database_url, nats_url, _stack: Mutex::new(stack) }
+    Servers { database_url, nats_url, nats_reader_url, _stack: Mutex::new(stack) }
 });
 
 /// Clears away the databases and streams of earlier runs.
@@ -53,6 +54,7 @@ async fn clear(database_url: &str, nats_url: &str) {
 struct Servers {
     database_url: String,
     nats_url: String,
+    nats_reader_url: String,
     /// Held for as long as the process lives.
     _stack: Mutex<Stack>,
 }
@@ -86,4 +88,9 @@ pub fn database_url() -> &'static str {
 /// Where NATS answers.
 pub fn nats_url() -> &'static str {
     &SERVERS.nats_url
+}
+
+/// The same for the user who may only read the stream named `daybook`.
+pub fn nats_reader_url() -> &'static str {
+    &SERVERS.nats_reader_url
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 12] = [
+const LEVELS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("sealing", &["domain", "store"]),
@@ -16,6 +16,7 @@ const LEVELS: [(&str, &[&str]); 12] = [
     ("workers", &["domain", "store", "gateways", "projections"]),
     ("accounts", &[]),
     ("client", &[]),
+    ("exports", &[]),
     ("stack", &[]),
     ("bench", &["domain", "store", "stack"]),
     (
@@ -29,6 +30,7 @@ const LEVELS: [(&str, &[&str]); 12] = [
             "workers",
             "accounts",
             "client",
+            "exports",
             "stack",
             "bench",
         ],
@@ -44,7 +46,9 @@ const LEVELS: [(&str, &[&str]); 12] = [
             "workers",
             "accounts",
             "client",
+            "exports",
             "stack",
+            "bench",
             "api",
         ],
     ),

@@ -140,7 +140,9 @@ async fn every_endpoint_lets_in_whom_the_table_says_and_nobody_else() {
             .path
             .replace("{id}", &id)
             .replace("{sku}", "x")
-            .replace("{name}", "x");
+            .replace("{name}", "x")
+            // It would go on for ever.
+            .replace("/events/stream", "/events/stream?to=0");
         for (role, token) in &tokens {
             let method: Method = endpoint.method.parse().unwrap();
             let mut request = world.guest(method.clone(), &path);

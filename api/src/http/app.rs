@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
+use store::feed::Feeds;
 use store::journal::Journal;
 use workers::inbox::Inbox;
 
@@ -17,6 +18,7 @@ use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
 use super::quotes::Quotes;
+use super::tail::Tails;
 use super::turns::Turns;
 
 /// The parts of a running Daybook that HTTP needs, shared by all requests.
@@ -45,6 +47,10 @@ pub struct Parts {
     pub read_models: ReadModels,
     /// For the log itself.
     pub pool: PgPool,
+    /// For what is just being added to it.
+    pub feeds: Feeds,
+    /// Who follows it.
+    pub tails: Tails,
     /// What can be set.
     pub settings: HttpSettings,
     /// What was counted.

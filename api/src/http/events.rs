@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
-use domain::event::Event;
-use domain::ids::OrderId;
+use exports::events;
 use futures::Stream;
-use projections::timeline;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
@@ -20,16 +18,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
-use super::command::DAYBOOK_POSITION;
+use super::forms::Form;
 use super::identity::Readers;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::slicing::{SliceParameters, Wanted};
 
-const NDJSON: &str = "application/x-ndjson";
-const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "product", "person"];
 /// Events of a stream that are in memory at a time; the largest is an order of 2,000 lines.
-const STREAM_PAGE_EVENTS: i64 = 200;
+pub(crate) const STREAM_PAGE_EVENTS: i64 = 200;
 
 /// An event as it stands in the log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,24 +79,21 @@ pub(crate) struct EventsPage<'a> {
 /// Read the log
 ///
 /// In log order. As `application/x-ndjson` all of the slice, one event a line, and `limit` may be
-/// any number; as JSON page by page.
+/// any number; the same as `text/csv`, flat and typed; as JSON page by page.
 #[utoipa::path(
     get, path = "/events", tag = "audit", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
-        ("from" = Option<i64>, Query, description = "First position"),
-        ("to" = Option<i64>, Query, description = "Last position"),
-        ("since" = Option<String>, Query, description = "Recorded then or later; time or day"),
-        ("until" = Option<String>, Query, description = "Recorded before then"),
-        ("aggregate" = Option<String>, Query, description = "order, payment, inventory, product or person"),
-        ("aggregate_id" = Option<String>, Query, description = "A UUID, or the SKU"),
-        ("type" = Option<String>, Query, description = "Stored name, such as order.placed"),
-        ("order_id" = Option<Uuid>, Query, description = "Of this order, its payment, its stock"),
+        SliceParameters,
         ("limit" = Option<i64>, Query, minimum = 1, description = "As JSON: 20, and 100 at most"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses((
         status = 200, description = "Events",
-        content((EventsPage = "application/json"), (EventView = "application/x-ndjson"))
+        content(
+            (EventsPage = "application/json"),
+            (EventView = "application/x-ndjson"),
+            (String = "text/csv"),
+        )
     ))
 )]
 pub(crate) async fn list(
@@ -109,10 +103,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let streamed = wants_ndjson(&headers);
-    let mut slice = slice(&mut parameters);
-    let order_id = parameters.optional("order_id", str::parse::<OrderId>);
-    let limit = if streamed {
+    let form = Form::wanted(&headers);
+    let mut wanted = Wanted::read(&mut parameters);
+    let cursor = parameters.optional("cursor", |text| {
+        text.parse::<i64>()
+            .ok()
+            .filter(|position| 0 < *position)
+            .ok_or("is no cursor of ours")
+    });
+    let limit = if form.is_some() {
         parameters
             .integer("limit", 1..=i64::MAX)
             .unwrap_or(i64::MAX)
@@ -120,38 +119,14 @@ pub(crate) async fn list(
         parameters.limit()
     };
     parameters.finish()?;
-    let mut position = asking.log_position(&app).await?;
-    if let Some(order_id) = order_id {
-        position = asking.position(&app, &[timeline::NAME]).await?;
-        let positions = timeline::positions_of(app.read_models.reads(), order_id).await?;
-        slice.positions = Some(positions);
-    }
-    slice.to = Some(slice.to.unwrap_or(position).min(position));
-    if streamed {
-        Ok(stream(&app, slice, limit, position))
-    } else {
-        page(&app, &slice, limit, position).await
-    }
-}
-
-fn slice(parameters: &mut Parameters) -> Slice {
-    let names: Vec<&str> = Event::names().collect();
-    let from = parameters.integer("from", 0..=i64::MAX);
-    let cursor = parameters.optional("cursor", |text| {
-        text.parse::<i64>()
-            .ok()
-            .filter(|position| 0 < *position)
-            .ok_or("is no cursor of ours")
-    });
-    Slice {
-        from: cursor.max(from),
-        to: parameters.integer("to", 0..=i64::MAX),
-        since: parameters.instant("since"),
-        until: parameters.instant("until"),
-        aggregate: parameters.one_of("aggregate", &AGGREGATES),
-        aggregate_id: parameters.text("aggregate_id"),
-        event_type: parameters.one_of("type", &names),
-        positions: None,
+    wanted.begin_at(cursor);
+    let (position, slice) = wanted.settled(&asking, &app).await?;
+    match form {
+        Some(form) => {
+            let lines = lines(app.pool.clone(), slice, limit);
+            Ok(form.streamed(lines, position, &events::COLUMNS, events::row))
+        }
+        None => page(&app, &slice, limit, position).await,
     }
 }
 
@@ -168,22 +143,9 @@ async fn page(app: &App, slice: &Slice, limit: i64, position: i64) -> Result<Res
     Ok(queries::show(position, &EventsPage { items, next_cursor }))
 }
 
-fn stream(app: &App, slice: Slice, limit: i64, position: i64) -> Response {
-    let lines = lines(app.pool.clone(), slice, limit);
-    let headers = [
-        (header::CONTENT_TYPE, NDJSON),
-        (header::CACHE_CONTROL, "private, no-cache"),
-    ];
-    let mut response = (headers, Body::from_stream(lines)).into_response();
-    response
-        .headers_mut()
-        .insert(DAYBOOK_POSITION, position.into());
-    response
-}
-
 /// All of a slice in pages, so that memory stays bounded however slowly the client reads. An
 /// accident breaks the answer off, which the client sees: the last chunk is missing.
-fn lines(
+pub(crate) fn lines(
     pool: PgPool,
     slice: Slice,
     limit: i64,
@@ -206,12 +168,26 @@ fn lines(
 fn written(events: &[Arc<RecordedEvent>]) -> Bytes {
     let mut lines = Vec::new();
     for event in events {
-        match view(event).and_then(|view| serde_json::to_writer(&mut lines, &view)) {
-            Ok(()) => lines.push(b'\n'),
-            Err(error) => unreachable!("a payload that was read as JSON is JSON: {error}"),
-        }
+        write_line(event, &mut lines);
+        lines.push(b'\n');
     }
     lines.into()
+}
+
+/// What readers see of an event, as JSON on one line, without a line feed.
+pub(crate) fn write_line(event: &RecordedEvent, into: &mut Vec<u8>) {
+    let start = into.len();
+    let written = view(event).and_then(|view| serde_json::to_writer(&mut *into, &view));
+    if let Err(error) = written {
+        unreachable!("a payload that was read as JSON is JSON: {error}")
+    }
+    // Daybook stores JSON without line breaks. Should somebody else have put some into a payload,
+    // they stand between its members, and a blank does as well.
+    for byte in &mut into[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
 }
 
 fn view(recorded: &RecordedEvent) -> Result<EventView<'_>, serde_json::Error> {
@@ -236,55 +212,41 @@ fn view(recorded: &RecordedEvent) -> Result<EventView<'_>, serde_json::Error> {
     })
 }
 
-fn wants_ndjson(headers: &HeaderMap) -> bool {
-    let accepted = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    accepted.flat_map(|line| line.split(',')).any(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|kind| kind.trim() == NDJSON)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
-    fn who_accepts_lines_gets_lines() {
-        for (accept, lines) in [
-            ("application/x-ndjson", true),
-            ("text/html, application/x-ndjson;q=0.9", true),
-            ("application/json", false),
-            ("*/*", false),
-        ] {
-            let value = HeaderValue::from_static(accept);
-            let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);
-            assert_eq!(wants_ndjson(&headers), lines, "{accept}");
-        }
-    }
-
-    #[test]
-    fn a_cursor_goes_on_where_the_page_ended() {
-        let of = |query| {
-            let mut parameters = Parameters::of(query);
-            let slice = slice(&mut parameters);
-            parameters.finish().map(|()| slice.from).ok()
+    fn a_line_stays_a_line_whatever_is_stored() {
+        let payload = "{\"type\":\"order.completed\",\r\n \"x\": \"a\\nb\"}";
+        let metadata = store::recorded::Metadata {
+            command_id: Uuid::nil(),
+            correlation_id: Uuid::nil(),
+            causation_id: None,
+            actor: "staff".into(),
+            request_id: None,
+            traceparent: None,
+            reason: Some("two\nlines".into()),
         };
-        assert_eq!(of("from=3&cursor=7"), Some(Some(7)));
-        assert_eq!(of("from=3"), Some(Some(3)));
-        assert_eq!(of(""), Some(None));
-        for query in [
-            "cursor=x",
-            "from=-1",
-            "aggregate=basket",
-            "type=order.eaten",
-        ] {
-            assert_eq!(of(query), None, "{query}");
-        }
+        let event = RecordedEvent {
+            position: 1,
+            event_id: Uuid::nil(),
+            aggregate_type: "order".into(),
+            aggregate_id: "x".into(),
+            sequence: 1,
+            event_type: "order.completed".into(),
+            event_version: "1".into(),
+            payload: payload.into(),
+            stored: payload.into(),
+            metadata,
+            recorded_at: DateTime::UNIX_EPOCH,
+            event: domain::event::Event::Order(domain::order::Event::Completed),
+        };
+        let mut line = Vec::new();
+        write_line(&event, &mut line);
+        let line = String::from_utf8(line).unwrap();
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&told["data"]["x"], &told["reason"]), (&"a\nb".into(), &"two\nlines".into()));
     }
 }

@@ -75,6 +75,13 @@ impl Problem {
         self
     }
 
+    /// Everything that is wrong, for whoever asks without HTTP.
+    pub(crate) fn sentence(&self) -> String {
+        let flaws = self.flaws.iter();
+        let flaws = flaws.map(|flaw| format!("; {} {}", flaw.pointer, flaw.detail));
+        format!("{}{}", self.detail, flaws.collect::<String>())
+    }
+
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status

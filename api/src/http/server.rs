@@ -13,6 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 use super::app::App;
 use super::{metrics, operation_router, router};
@@ -25,6 +26,9 @@ const HEADERS_MAX: Duration = Duration::from_secs(75);
 const HEADERS_COUNT_MAX: usize = 64;
 /// Bytes that a connection may hold back, and so the longest head of a request.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Longest time that a client may take nothing of what is sent to it. Whoever streams the log to a
+/// client holds a connection, and perhaps a transaction, as long as that.
+const STALLED_MAX: Duration = Duration::from_mins(1);
 /// How long requests may take to finish once we are told to stop.
 const FINISH_MAX: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted, so that a lack of files is no busy loop.
@@ -83,6 +87,7 @@ async fn run(listener: TcpListener, app: App, router: Router, mut stop: watch::R
     }
     drop(listener);
     app.outcomes.close();
+    app.tails.close();
     if tokio::time::timeout(FINISH_MAX, graceful.shutdown())
         .await
         .is_err()
@@ -115,12 +120,14 @@ fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = &error as &dyn std::error::Error, "cannot set nodelay");
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED_MAX));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_MAX)
         .max_headers(HEADERS_COUNT_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -1,0 +1,253 @@
+//! Read models as tables, whole, for whoever takes them away: all rows of one moment, and the
+//! position that they stand at.
+//!
+//! A row is told as a JSON object with a member for each column. Amounts are in minor units, because
+//! whoever takes a table away computes with it.
+
+use sqlx::{PgPool, Postgres, Transaction};
+
+use crate::error::Error;
+use crate::marks;
+use crate::{orders, payments, products, sales, stock, timeline};
+
+/// Rows that are in memory at a time: the largest is an order of 2,000 lines, some 200 KB.
+const ROWS_MAX: u32 = 200;
+
+/// A table that can be taken away.
+#[derive(Debug)]
+pub struct Table {
+    /// What it is called.
+    pub name: &'static str,
+    /// The read model that it is of.
+    pub model: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [(&'static str, Kind)],
+    /// Selects the columns, in an order that does not change.
+    select: &'static str,
+}
+
+/// What a column holds, or null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Int,
+    /// Text.
+    Text,
+    /// Yes or no.
+    Bool,
+    /// An instant.
+    Time,
+    /// A day.
+    Date,
+    /// JSON.
+    Json,
+    /// The lines of an order, a list of objects.
+    Lines,
+}
+
+/// Every table. Sales are kept by two keys, and so make two.
+pub const TABLES: [Table; 7] = [
+    Table {
+        name: orders::NAME,
+        model: orders::NAME,
+        columns: &[
+            ("order_id", Kind::Text),
+            ("status", Kind::Text),
+            ("payment_status", Kind::Text),
+            ("customer_name", Kind::Text),
+            ("customer_email", Kind::Text),
+            ("customer_id", Kind::Text),
+            ("country", Kind::Text),
+            ("currency", Kind::Text),
+            ("total_minor", Kind::Int),
+            ("shipping_minor", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("payment_id", Kind::Text),
+            ("placed_at", Kind::Time),
+            ("updated_at", Kind::Time),
+            ("version", Kind::Int),
+            ("lines", Kind::Lines),
+        ],
+        select: "select order_id, status, payment_status, customer_name, customer_email, customer_id, \
+                 country, currency, total_minor, placed->'shipping_minor' as shipping_minor, \
+                 refunded_minor, placed->'payment_id' as payment_id, orders.placed_at, updated_at, \
+                 version, placed->'lines' as lines \
+                 from orders join order_progress using (order_id) \
+                 order by orders.placed_at, order_id",
+    },
+    Table {
+        name: payments::NAME,
+        model: payments::NAME,
+        columns: &[
+            ("payment_id", Kind::Text),
+            ("order_id", Kind::Text),
+            ("amount_minor", Kind::Int),
+            ("currency", Kind::Text),
+            ("captured_minor", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("opened_at", Kind::Time),
+            ("updated_at", Kind::Time),
+            ("version", Kind::Int),
+            ("attempts", Kind::Json),
+            ("refunds", Kind::Json),
+        ],
+        select: "select payment_id, payment->'order_id' as order_id, \
+                 payment->'amount'->'minor' as amount_minor, \
+                 payment->'amount'->'currency' as currency, \
+                 payment->'paying'->'captured_minor' as captured_minor, \
+                 payment->'paying'->'refunded_minor' as refunded_minor, opened_at, updated_at, \
+                 version, payment->'attempts' as attempts, payment->'refunds' as refunds \
+                 from payments order by opened_at, payment_id",
+    },
+    Table {
+        name: stock::NAME,
+        model: stock::NAME,
+        columns: &[
+            ("sku", Kind::Text),
+            ("on_hand", Kind::Int),
+            ("reserved", Kind::Int),
+            ("available", Kind::Int),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select sku, on_hand, reserved, on_hand - reserved as available, version, updated_at \
+                 from stock order by sku",
+    },
+    Table {
+        name: products::NAME,
+        model: products::NAME,
+        columns: &[
+            ("sku", Kind::Text),
+            ("name", Kind::Text),
+            ("price_minor", Kind::Int),
+            ("currency", Kind::Text),
+            ("active", Kind::Bool),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select sku, name, price_minor, currency, active, version, updated_at \
+                 from products order by sku",
+    },
+    Table {
+        name: sales::NAME,
+        model: sales::NAME,
+        columns: &[
+            ("day", Kind::Date),
+            ("country", Kind::Text),
+            ("currency", Kind::Text),
+            ("orders", Kind::Int),
+            ("units", Kind::Int),
+            ("gross_minor", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("net_minor", Kind::Int),
+        ],
+        select: "select day, country, currency, orders, units, gross_minor, refunded_minor, \
+                 gross_minor - refunded_minor as net_minor \
+                 from sales_by_country order by day, country, currency",
+    },
+    Table {
+        name: "sales_by_sku",
+        model: sales::NAME,
+        columns: &[
+            ("day", Kind::Date),
+            ("sku", Kind::Text),
+            ("currency", Kind::Text),
+            ("orders", Kind::Int),
+            ("units", Kind::Int),
+            ("gross_minor", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("net_minor", Kind::Int),
+        ],
+        select: "select day, sku, currency, orders, units, gross_minor, refunded_minor, \
+                 gross_minor - refunded_minor as net_minor \
+                 from sales_by_sku order by day, sku, currency",
+    },
+    Table {
+        name: timeline::NAME,
+        model: timeline::NAME,
+        columns: &[
+            ("order_id", Kind::Text),
+            ("position", Kind::Int),
+            ("recorded_at", Kind::Time),
+            ("aggregate", Kind::Text),
+            ("aggregate_id", Kind::Text),
+            ("sequence", Kind::Int),
+            ("event", Kind::Text),
+        ],
+        select: "select order_id, position, recorded_at, aggregate_type as aggregate, \
+                 aggregate_id, sequence, event_type as event \
+                 from timeline join events using (position) order by order_id, position",
+    },
+];
+
+impl Table {
+    /// The table of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        TABLES.iter().find(|table| table.name == name)
+    }
+}
+
+/// All rows of a table as of one moment, to be read some at a time. Holds a connection and a
+/// transaction until it is dropped.
+pub struct Snapshot {
+    transaction: Transaction<'static, Postgres>,
+    position: i64,
+    over: bool,
+}
+
+impl Snapshot {
+    /// Fixes the moment.
+    pub async fn of(pool: &PgPool, table: &'static Table) -> Result<Self, Error> {
+        let mut transaction = pool.begin().await?;
+        for setting in [
+            "set transaction isolation level repeatable read, read only",
+            // Wherever the pool leads, and whatever its other users want of their plans.
+            "set local search_path to read, public",
+            "set local enable_seqscan to on",
+            "set local enable_hashjoin to on",
+            "set local enable_mergejoin to on",
+            // All of it is read.
+            "set local cursor_tuple_fraction to 1.0",
+            "set local timezone to 'UTC'",
+        ] {
+            sqlx::query(setting).execute(&mut *transaction).await?;
+        }
+        let position = marks::position(&mut transaction, table.model).await?;
+        let declare = format!(
+            "declare taken no scroll cursor for select row_to_json(rows)::text from ({}) as rows",
+            table.select
+        );
+        sqlx::query(&declare).execute(&mut *transaction).await?;
+        Ok(Self { transaction, position, over: false })
+    }
+
+    /// The position of the log that the rows are the fold of.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Some more rows, one a line, each with its line feed; nothing after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        if self.over {
+            return Ok(None);
+        }
+        let fetch = format!("fetch {ROWS_MAX} from taken");
+        let rows: Vec<String> = sqlx::query_scalar(&fetch)
+            .fetch_all(&mut *self.transaction)
+            .await?;
+        self.over = rows.len() < usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut lines = Vec::with_capacity(rows.iter().map(|row| row.len() + 1).sum());
+        for row in rows {
+            // Between members of stored JSON, where a blank does as well.
+            lines.extend(
+                row.bytes()
+                    .map(|byte| if byte == b'\n' { b' ' } else { byte }),
+            );
+            lines.push(b'\n');
+        }
+        Ok(Some(lines))
+    }
+}
