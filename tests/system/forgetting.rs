@@ -377,8 +377,14 @@ async fn customers_forget_themselves_and_nobody_else() {
     elsewhere["customer"]["email"] = "school@example.org".into();
     let signed_in = send(order_as_her.bearer_auth(&mina.access).json(&elsewhere)).await;
     let signed_in = id_in(&signed_in.expect(201));
-    world.settle().await;
-
+    let for_her = async |token: &str| {
+        let order = keyed(world.guest(Method::POST, "/api/v1/orders"));
+        id_in(
+            &send(order.bearer_auth(token).json(&her_order(1)))
+                .await
+                .expect(201),
+        )
+    };
     let analyst = accounts
         .register("a@example.org", &password, None, Role::Analyst)
         .await
@@ -388,6 +394,8 @@ async fn customers_forget_themselves_and_nobody_else() {
         .register("b@example.org", &password, None, Role::Customer)
         .await
         .unwrap();
+    let a_present = for_her(&stranger.access).await;
+    world.settle().await;
     let own_id = account_id.to_string();
     for whom in [EMAIL, &own_id] {
         assert_eq!(ask(&stranger.access, whom).await.problem(404), "not_found");
@@ -410,6 +418,11 @@ async fn customers_forget_themselves_and_nobody_else() {
     is_forgotten(&order(&world, &as_guest).await);
     is_forgotten(&order(&world, &signed_in).await);
     assert_eq!(ask(&mina.access, EMAIL).await.problem(401), "unauthenticated");
+    let present = order(&world, &a_present).await;
+    assert_eq!(present["customer"]["email"], EMAIL, "what somebody else has ordered for her");
+    let told = forget(&world, "staff", EMAIL).await.expect(200).json();
+    assert_eq!((&told["orders"], &told["accounts"]), (&1.into(), &0.into()));
+    world.settle().await;
     assert_eq!(in_database(&world.pool, &TRACES).await, Vec::<String>::new());
 }
 
