@@ -8,7 +8,7 @@ use reqwest::Method;
 use sealing::keys::SealKey;
 use sealing::online;
 use serde_json::{Value, json};
-use sqlx::Executor as _;
+use sqlx::{Executor as _, PgPool};
 use tests::World;
 use tests::log::{lines, seal_all, sealing_with};
 use tests::looking::{in_database, on_stream};
@@ -143,6 +143,25 @@ async fn books(world: &World) -> Vec<String> {
     books
 }
 
+/// What providers said of her payment, of nobody's that names her, and of somebody else.
+async fn providers_said(pool: &PgPool, payment: &str) {
+    for (payment, body) in [
+        (Some(payment), r#"{"phone":"46733123450"}"#),
+        (None, "email=w.murray%40example.org&amount=9"),
+        (None, "email=ada%40example.com&amount=9"),
+    ] {
+        sqlx::query(
+            "insert into webhooks (webhook_id, gateway, event_key, body, state, payment_id) \
+             values (gen_random_uuid(), 'stripe', gen_random_uuid()::text, $1, 'parked', $2::uuid)",
+        )
+        .bind(body.as_bytes())
+        .bind(payment)
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn nothing_of_a_forgotten_person_is_left_anywhere_and_the_books_stay_as_they_were() {
     let shop = Shop::new().await;
@@ -159,26 +178,11 @@ async fn nothing_of_a_forgotten_person_is_left_anywhere_and_the_books_stay_as_th
     let registered = accounts.register(EMAIL, &password, Some("Wilhelmina"), Role::Customer);
     let _tokens = registered.await.unwrap();
     world.settle().await;
-    // What a provider said of her payment, of nobody's, and of somebody else's.
     let payment = order(world, &paid).await["payment_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    for (payment, body) in [
-        (Some(payment), r#"{"phone":"46733123450"}"#),
-        (None, "email=w.murray%40example.org&amount=9"),
-        (None, "email=ada%40example.com&amount=9"),
-    ] {
-        sqlx::query(
-            "insert into webhooks (webhook_id, gateway, event_key, body, state, payment_id) \
-             values (gen_random_uuid(), 'stripe', gen_random_uuid()::text, $1, 'parked', $2::uuid)",
-        )
-        .bind(body.as_bytes())
-        .bind(payment)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    }
+    providers_said(&world.pool, &payment).await;
     // Before: where she is read from, and nowhere else. The log and the stream hold her sealed.
     let places = in_database(&world.pool, &TRACES).await;
     for place in [
