@@ -149,31 +149,43 @@ pub struct Belonging {
     pub payment_id: PaymentId,
 }
 
-/// The orders of somebody, known by addresses and accounts, whose personal data is not forgotten
-/// yet: at most `limit`.
+/// Which orders are somebody's.
+#[derive(Debug, Clone, Copy)]
+pub struct Person<'a> {
+    /// Their addresses, however they are written.
+    pub emails: &'a [String],
+    /// Their accounts.
+    pub accounts: &'a [Uuid],
+    /// Whether an order under their address is also theirs where somebody else's account placed it.
+    pub whoever_placed: bool,
+}
+
+/// The orders of somebody whose personal data is not forgotten yet: at most `limit`.
 pub async fn of_person(
     pool: &PgPool,
-    emails: &[String],
-    accounts: &[Uuid],
+    person: Person<'_>,
     limit: i64,
 ) -> Result<Vec<Belonging>, Error> {
     #[derive(serde::Deserialize)]
     struct Paid {
         payment_id: PaymentId,
     }
-    let keys: Vec<String> = emails
+    let keys: Vec<String> = person
+        .emails
         .iter()
         .map(|email| storable::email_key(email))
         .collect();
     let forgotten = storable::email_key(&Hidden::Forgotten.customer().email);
     let rows: Vec<(Uuid, String)> = sqlx::query_as(
         "select order_id, placed::text from orders \
-         where (email_key = any($1) or customer_id = any($2)) and email_key <> $3 limit $4",
+         where (email_key = any($1) and ($5 or customer_id is null) or customer_id = any($2)) \
+         and email_key <> $3 limit $4",
     )
     .bind(keys)
-    .bind(accounts)
+    .bind(person.accounts)
     .bind(forgotten)
     .bind(limit)
+    .bind(person.whoever_placed)
     .fetch_all(pool)
     .await?;
     let belonging = |(order_id, placed): (Uuid, String)| {

@@ -13,7 +13,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use uuid::Uuid;
 
 /// Bytes of a key of AES-256.
@@ -152,13 +151,10 @@ pub(crate) fn aes(key: &DataKey) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("a key of AES-256 has 32 bytes"))
 }
 
-/// Bytes of chance, from the system.
+/// Bytes of chance, from a generator that the system seeds, again and again: good for keys, and spares
+/// a system call or two for every order.
 pub(crate) fn chance<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the system has chance to give");
-    bytes
+    rand::random()
 }
 
 /// What this process can unwrap.

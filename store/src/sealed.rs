@@ -137,8 +137,9 @@ impl Sealing {
                     self.text.push(',');
                 }
                 // Paths are made of names of ours, which need no escapes.
-                self.text.push_str(&format!("\"{path}\":"));
-                self.text.push_str(value);
+                for part in ["\"", &path, "\":", value] {
+                    self.text.push_str(part);
+                }
                 writing.member(name, "null");
             } else if value.starts_with('{') && self.holds_personal(&path) {
                 writing.name(name);
@@ -171,10 +172,6 @@ fn holds_personal(fields: &[Field], path: &str) -> bool {
 /// The key of a payload in which something is sealed. Garbage has none, and is left to whoever reads
 /// the event.
 pub(crate) fn key_of(event_type: &str, payload: &str) -> Option<Uuid> {
-    // Nearly every event is passed over by its name.
-    if personal::fields_of(event_type).is_empty() || !payload.contains("\"personal\"") {
-        return None;
-    }
     #[derive(Deserialize)]
     struct Of {
         personal: Named,
@@ -182,6 +179,11 @@ pub(crate) fn key_of(event_type: &str, payload: &str) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct Named {
         key: Uuid,
+    }
+
+    // Nearly every event is passed over by its name.
+    if personal::fields_of(event_type).is_empty() || !payload.contains("\"personal\"") {
+        return None;
     }
     let of: Of = serde_json::from_str(payload).ok()?;
     Some(of.personal.key)

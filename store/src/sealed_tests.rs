@@ -157,7 +157,7 @@ fn whatever_people_write_is_sealed_and_comes_back() {
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let mut chance = StdRng::seed_from_u64(seed);
     for _ in 0..500 {
         let mut order: Value = serde_json::from_str(PLACED).unwrap();

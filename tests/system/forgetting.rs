@@ -8,7 +8,7 @@ use reqwest::Method;
 use sealing::keys::SealKey;
 use sealing::online;
 use serde_json::{Value, json};
-use sqlx::Executor as _;
+use sqlx::{Executor as _, PgPool};
 use tests::World;
 use tests::log::{lines, seal_all, sealing_with};
 use tests::looking::{in_database, on_stream};
@@ -143,6 +143,25 @@ async fn books(world: &World) -> Vec<String> {
     books
 }
 
+/// What providers said of her payment, of nobody's that names her, and of somebody else.
+async fn providers_said(pool: &PgPool, payment: &str) {
+    for (payment, body) in [
+        (Some(payment), r#"{"phone":"46733123450"}"#),
+        (None, "email=w.murray%40example.org&amount=9"),
+        (None, "email=ada%40example.com&amount=9"),
+    ] {
+        sqlx::query(
+            "insert into webhooks (webhook_id, gateway, event_key, body, state, payment_id) \
+             values (gen_random_uuid(), 'stripe', gen_random_uuid()::text, $1, 'parked', $2::uuid)",
+        )
+        .bind(body.as_bytes())
+        .bind(payment)
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn nothing_of_a_forgotten_person_is_left_anywhere_and_the_books_stay_as_they_were() {
     let shop = Shop::new().await;
@@ -159,26 +178,11 @@ async fn nothing_of_a_forgotten_person_is_left_anywhere_and_the_books_stay_as_th
     let registered = accounts.register(EMAIL, &password, Some("Wilhelmina"), Role::Customer);
     let _tokens = registered.await.unwrap();
     world.settle().await;
-    // What a provider said of her payment, of nobody's, and of somebody else's.
     let payment = order(world, &paid).await["payment_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    for (payment, body) in [
-        (Some(payment), r#"{"phone":"46733123450"}"#),
-        (None, "email=w.murray%40example.org&amount=9"),
-        (None, "email=ada%40example.com&amount=9"),
-    ] {
-        sqlx::query(
-            "insert into webhooks (webhook_id, gateway, event_key, body, state, payment_id) \
-             values (gen_random_uuid(), 'stripe', gen_random_uuid()::text, $1, 'parked', $2::uuid)",
-        )
-        .bind(body.as_bytes())
-        .bind(payment)
-        .execute(&world.pool)
-        .await
-        .unwrap();
-    }
+    providers_said(&world.pool, &payment).await;
     // Before: where she is read from, and nowhere else. The log and the stream hold her sealed.
     let places = in_database(&world.pool, &TRACES).await;
     for place in [
@@ -377,8 +381,14 @@ async fn customers_forget_themselves_and_nobody_else() {
     elsewhere["customer"]["email"] = "school@example.org".into();
     let signed_in = send(order_as_her.bearer_auth(&mina.access).json(&elsewhere)).await;
     let signed_in = id_in(&signed_in.expect(201));
-    world.settle().await;
-
+    let for_her = async |token: &str| {
+        let order = keyed(world.guest(Method::POST, "/api/v1/orders"));
+        id_in(
+            &send(order.bearer_auth(token).json(&her_order(1)))
+                .await
+                .expect(201),
+        )
+    };
     let analyst = accounts
         .register("a@example.org", &password, None, Role::Analyst)
         .await
@@ -388,6 +398,8 @@ async fn customers_forget_themselves_and_nobody_else() {
         .register("b@example.org", &password, None, Role::Customer)
         .await
         .unwrap();
+    let a_present = for_her(&stranger.access).await;
+    world.settle().await;
     let own_id = account_id.to_string();
     for whom in [EMAIL, &own_id] {
         assert_eq!(ask(&stranger.access, whom).await.problem(404), "not_found");
@@ -410,6 +422,11 @@ async fn customers_forget_themselves_and_nobody_else() {
     is_forgotten(&order(&world, &as_guest).await);
     is_forgotten(&order(&world, &signed_in).await);
     assert_eq!(ask(&mina.access, EMAIL).await.problem(401), "unauthenticated");
+    let present = order(&world, &a_present).await;
+    assert_eq!(present["customer"]["email"], EMAIL, "what somebody else has ordered for her");
+    let told = forget(&world, "staff", EMAIL).await.expect(200).json();
+    assert_eq!((&told["orders"], &told["accounts"]), (&1.into(), &0.into()));
+    world.settle().await;
     assert_eq!(in_database(&world.pool, &TRACES).await, Vec::<String>::new());
 }
 

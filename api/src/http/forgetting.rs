@@ -115,7 +115,7 @@ async fn forget_now(
     if !app.journal.seals_personal_data() {
         return Err(in_clear());
     }
-    let Theirs { orders, payments } = belongings(app, somebody).await?;
+    let Theirs { orders, payments } = belongings(app, asked.caller, somebody).await?;
     if orders.is_empty() && somebody.open.is_empty() {
         return Err(nobody());
     }
@@ -174,7 +174,7 @@ struct Theirs {
 
 /// By the read model, once that has heard of everything that is in the log by now: only there is an
 /// order found by its address.
-async fn belongings(app: &App, somebody: &Somebody) -> Result<Theirs, Problem> {
+async fn belongings(app: &App, asked_by: Caller, somebody: &Somebody) -> Result<Theirs, Problem> {
     let head = store::log::head(&app.pool).await?;
     app.read_models
         .wait_for(&[orders::NAME], head, CATCH_UP_MAX)
@@ -184,7 +184,14 @@ async fn belongings(app: &App, somebody: &Somebody) -> Result<Theirs, Problem> {
     let limit = i64::try_from(ORDERS_MAX)
         .unwrap_or(i64::MAX)
         .saturating_add(1);
-    let found = orders::of_person(reads, &somebody.emails, &somebody.accounts, limit).await?;
+    let person = orders::Person {
+        emails: &somebody.emails,
+        accounts: &somebody.accounts,
+        // Staff forget a person wherever they are named; a customer has no say about what somebody
+        // else has ordered for them.
+        whoever_placed: asked_by.customer_id().is_none(),
+    };
+    let found = orders::of_person(reads, person, limit).await?;
     Ok(Theirs {
         orders: found.iter().map(|found| found.order_id).collect(),
         payments: found.iter().map(|found| found.payment_id).collect(),
