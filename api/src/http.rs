@@ -11,6 +11,7 @@ mod api_keys;
 pub mod app;
 mod auth;
 mod availability;
+mod blocklist;
 pub mod bodies;
 mod catalogue;
 mod command;
@@ -18,6 +19,7 @@ mod countries;
 pub(crate) mod email;
 mod events;
 mod fields;
+mod fraud_rules;
 pub mod health;
 mod history;
 mod identity;
@@ -47,6 +49,7 @@ mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+mod reviewing;
 mod said;
 mod server;
 pub mod turns;
@@ -85,6 +88,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(orders::show_timeline))
         .routes(routes!(moves::cancel))
         .routes(routes!(moves::complete))
+        .routes(routes!(reviewing::review))
         .routes(routes!(refunds::refund))
         .routes(routes!(payments::start))
         .routes(routes!(payments::show_to_pay))
@@ -107,7 +111,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put))
         .routes(routes!(webhooks::list));
-    operation().nest(BASE, business.merge(accounts()))
+    operation().nest(BASE, business.merge(accounts()).merge(screening()))
 }
 
 /// Who may sign in; nothing of it is in the log.
@@ -124,6 +128,15 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(auth::ask_for_proof))
         .routes(routes!(api_keys::make, api_keys::list))
         .routes(routes!(api_keys::revoke))
+}
+
+/// What orders are screened by; the decisions are in the log.
+fn screening() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(fraud_rules::list, fraud_rules::make))
+        .routes(routes!(fraud_rules::replace, fraud_rules::delete))
+        .routes(routes!(blocklist::list, blocklist::block))
+        .routes(routes!(blocklist::unblock))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -27,6 +27,7 @@ use store::relay::{self, Standing};
 use store::stream::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 use workers::providers::{Pauses, Providers};
 
@@ -93,6 +94,8 @@ pub struct NodeSettings {
     pub accounts: accounts::Settings,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
+    /// How long an order that staff have to look at is held.
+    pub review_window: Duration,
     /// When silent payment providers are asked.
     pub poll_pauses: Pauses,
     /// Events that the checkout process may be behind before new orders have to wait.
@@ -121,6 +124,9 @@ pub enum StartError {
     /// Accounts cannot be opened.
     #[error("accounts cannot be opened: {0}")]
     Accounts(#[from] accounts::Error),
+    /// Fraud rules cannot be read.
+    #[error("fraud rules cannot be read: {0}")]
+    Fraud(#[from] workers::fraud::Error),
     /// The read models cannot be opened.
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] projections::Error),
@@ -149,6 +155,7 @@ impl Node {
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
         let read_models = ReadModels::open(pool.clone()).await?;
         let accounts = Accounts::open(pool.clone(), settings.accounts.clone()).await?;
+        let fraud = Fraud::open(pool.clone(), settings.review_window).await?;
         let (journal, committed) = Journal::start(&pool);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
@@ -160,6 +167,7 @@ impl Node {
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
+        listeners.spawn(fraud.clone().keep_up());
         let head = store::log::head(&pool)
             .await
             .map_err(StartError::Database)?;
@@ -171,6 +179,7 @@ impl Node {
                 settings.backlog_max,
             ));
             listeners.spawn(accounts.clone().keep_up());
+            listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -183,6 +192,7 @@ impl Node {
             let checkout = workers::checkout::run(
                 pool.clone(),
                 journal.clone(),
+                fraud.clone(),
                 feeds.clone(),
                 stopped.clone(),
             );
@@ -222,6 +232,7 @@ impl Node {
             registry,
             inbox,
             accounts,
+            fraud,
             turns: Turns::default(),
         });
         Ok(Self { app, stop, tasks, listeners })

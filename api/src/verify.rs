@@ -5,16 +5,17 @@
 //! 2. Every stream's sequences are 1..n without a hole; every event can be read.
 //! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
 //! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
-//!    confirmed without exactly its total captured by its payment.
+//!    confirmed without exactly its total captured by its payment, or while staff have to look at it.
 //! 5. The read model of stock, once it has reached N, equals this fold.
 //! 6. Every snapshot equals the fold of its stream, as the rules apply it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use domain::event::Event;
 use domain::ids::{OrderId, RefundId};
 use domain::money::Money;
+use domain::screening::Outcome;
 use domain::{inventory, order, payment};
 use sqlx::PgPool;
 use store::command::ExecuteError;
@@ -138,6 +139,7 @@ struct Fold {
     stock: HashMap<String, Stock>,
     money: HashMap<Uuid, Account>,
     totals: HashMap<OrderId, (Money, Uuid)>,
+    held: HashSet<OrderId>,
     confirmed: usize,
 }
 
@@ -247,8 +249,19 @@ impl Fold {
                     let what = format!("order {order_id} is confirmed without its total captured");
                     return Err(self.wrong(what));
                 }
+                if self.held.contains(&order_id) {
+                    let what = format!("order {order_id} is confirmed before staff looked at it");
+                    return Err(self.wrong(what));
+                }
             }
-            order::Event::Processing
+            order::Event::Screened(screening) => {
+                if screening.outcome == Outcome::Review {
+                    self.held.insert(order_id);
+                }
+            }
+            order::Event::ReviewApproved { .. } => _ = self.held.remove(&order_id),
+            order::Event::ReviewRefused { .. }
+            | order::Event::Processing
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)

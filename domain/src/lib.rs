@@ -13,6 +13,8 @@
 //! | reservation | stock held for one order until a deadline |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
+//! | screening | rules judge whether an order goes on, waits for staff (a hold), or ends |
+//! | review | what staff say about an order that is held |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
 #![deny(
     clippy::arithmetic_side_effects,
@@ -22,9 +24,11 @@
 
 pub mod aggregate;
 pub mod attempt;
+mod calling_codes;
 pub mod checkout;
 pub mod event;
 pub mod facts;
+pub mod identifiers;
 pub mod ids;
 pub mod inventory;
 pub mod money;
@@ -34,6 +38,8 @@ mod payment_event;
 pub mod placing;
 pub mod product;
 pub mod refunding;
+pub mod risk;
+pub mod screening;
 pub mod upcast;
 
 #[cfg(test)]

@@ -109,5 +109,6 @@ pub(crate) fn an_order() -> Placing {
         payment: by_card(),
         placed_at: noon(),
         pay_by: noon() + chrono::TimeDelta::minutes(30),
+        set_aside: None,
     }
 }

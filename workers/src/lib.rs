@@ -6,6 +6,7 @@
 
 pub mod backlog;
 pub mod checkout;
+pub mod fraud;
 pub mod inbox;
 pub mod parked;
 pub mod providers;

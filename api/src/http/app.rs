@@ -11,6 +11,7 @@ use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
 use store::journal::Journal;
+use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 
 use super::health::Readiness;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub inbox: Inbox,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
+    /// What orders are screened by.
+    pub fraud: Fraud,
     /// Which commands are running.
     pub turns: Turns,
 }

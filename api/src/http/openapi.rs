@@ -13,7 +13,13 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 3] = ["/auth/", "/api-keys", "/webhooks"];
+const OUTSIDE_THE_LOG: [&str; 5] = [
+    "/auth/",
+    "/api-keys",
+    "/webhooks",
+    "/fraud-rules",
+    "/blocklist",
+];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
@@ -73,6 +79,7 @@ fn tags() -> Value {
     json!([
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
         {"name": "payments", "description": "The money side of orders"},
+        {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
         {"name": "inventory", "description": "Stock: on hand, reserved, available"},
         {"name": "accounts", "description": "Signing in, and what machines show"},

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::OrderId;
-use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
+use domain::order::Review;
+use projections::orders::{self, Audience, Filter, OrderSummary, OrderView, REVIEWS, Status};
 use projections::timeline::{self, Entry};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -34,6 +35,7 @@ pub(crate) struct TimelineView {
     extensions(("x-own" = json!(["customer", "vendor"]))),
     params(
         ("status" = Option<Status>, Query, description = "How far they have come"),
+        ("review" = Option<String>, Query, description = "`none`, `held`, `approved` or `refused`"),
         ("customer_email" = Option<String>, Query, description = "In upper or lower case"),
         ("sku" = Option<String>, Query, description = "Holding this article"),
         ("country" = Option<String>, Query, description = "Sent there"),
@@ -52,6 +54,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let mut filter = Filter {
         status: parameters.optional("status", str::parse),
+        review: parameters.optional("review", review),
         customer_email: parameters.text("customer_email"),
         sku: parameters.optional("sku", str::parse),
         country: parameters.optional("country", countries::parse),
@@ -67,6 +70,12 @@ pub(crate) async fn list(
     let (position, _seat) = asking.seat(&app, &[orders::NAME]).await?;
     let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
+}
+
+fn review(text: &str) -> Result<Review, &'static str> {
+    let known = REVIEWS.iter().find(|(name, _)| *name == text);
+    let known = known.map(|(_, review)| *review);
+    known.ok_or("must be one of none, held, approved, refused")
 }
 
 /// Show an order
@@ -93,32 +102,38 @@ pub(crate) async fn show(
     let link = parameters.text("token");
     let as_of = parameters.optional("as_of", str::parse::<AsOf>);
     parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
+    let audience = whose.order(&app, order_id, link).await?;
     match as_of {
-        None => show_now(&app, order_id, &asking).await,
+        None => show_now(&app, order_id, audience, &asking).await,
         // Boxed, or every query would carry the room for it along.
-        Some(as_of) => Box::pin(show_as_of(&app, order_id, as_of, &asking)).await,
+        Some(as_of) => Box::pin(show_as_of(&app, order_id, audience, as_of, &asking)).await,
     }
 }
 
-async fn show_now(app: &App, order_id: OrderId, asking: &Asking) -> Result<Response, Problem> {
+async fn show_now(
+    app: &App,
+    order_id: OrderId,
+    audience: Audience,
+    asking: &Asking,
+) -> Result<Response, Problem> {
     let position = asking.position(app, &[orders::NAME]).await?;
     let order = app.read_models.order(order_id).await?;
     let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
-    let shown = order.shown()?;
+    let shown = order.shown(audience)?;
     Ok(asking.show_text(position, shown.version, shown.json))
 }
 
 async fn show_as_of(
     app: &App,
     order_id: OrderId,
+    audience: Audience,
     as_of: AsOf,
     asking: &Asking,
 ) -> Result<Response, Problem> {
     let (position, _seat) = asking.seat(app, &[orders::NAME]).await?;
     let order = history::order_at(&app.pool, order_id, as_of).await?;
     let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
-    Ok(asking.show_mixed(position, order.version, &order))
+    Ok(asking.show_mixed(position, order.version, &order.shown_to(audience)))
 }
 
 /// Show an order's timeline
@@ -143,9 +158,15 @@ pub(crate) async fn show_timeline(
 ) -> Result<Response, Problem> {
     let link = parameters.text("token");
     parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
+    let audience = whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;
-    let items = timeline::of_order(app.read_models.reads(), order_id).await?;
+    let mut items = timeline::of_order(app.read_models.reads(), order_id).await?;
+    if audience == Audience::Customer {
+        items = items
+            .into_iter()
+            .map(Entry::for_customer)
+            .collect::<Result<_, _>>()?;
+    }
     if items.is_empty() {
         return Err(Problem::not_found("order").at(position));
     }

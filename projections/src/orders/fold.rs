@@ -3,9 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
-use domain::order;
+use domain::order::{self, Review};
 use domain::payment;
 use domain::placing::{PaymentMethod, Placing};
+use domain::screening::Screening;
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 
@@ -19,6 +20,9 @@ pub(super) struct Progress {
     pub(super) status: Status,
     pub(super) cancel_reason: Option<String>,
     pub(super) failure: Option<order::Failure>,
+    pub(super) review: Review,
+    /// What rules made of it, for staff.
+    pub(super) screenings: Vec<Screening>,
     pub(super) method: PaymentMethod,
     pub(super) gateway: String,
     pub(super) paying: Paying,
@@ -44,6 +48,8 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         status: Status::Pending,
         cancel_reason: None,
         failure: None,
+        review: Review::None,
+        screenings: Vec::new(),
         method: placing.payment.method,
         gateway: placing.payment.gateway.clone(),
         paying: Paying::default(),
@@ -71,9 +77,19 @@ impl Progress {
     }
 
     fn take_order(&mut self, event: &order::Event) {
+        self.review = self.review.after(event);
         match event {
             // Read by `placed`; an order is placed once.
             order::Event::Placed(_) => {}
+            order::Event::Screened(screening) => {
+                self.screenings.push(screening.clone());
+                // Late money revives an order, also where it waits for staff.
+                if self.review == Review::Held && self.status == Status::Failed {
+                    self.status = Status::Processing;
+                    self.failure = None;
+                }
+            }
+            order::Event::ReviewApproved { .. } | order::Event::ReviewRefused { .. } => {}
             order::Event::Processing => self.status = Status::Processing,
             order::Event::Confirmed { captured_minor } => {
                 self.status = Status::Confirmed;

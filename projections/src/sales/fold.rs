@@ -89,6 +89,9 @@ impl Batch {
             order::Event::Confirmed { .. } => self.confirm(id),
             order::Event::Refunded(refund) => self.refund(id, refund),
             order::Event::Processing
+            | order::Event::Screened(_)
+            | order::Event::ReviewApproved { .. }
+            | order::Event::ReviewRefused { .. }
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)
