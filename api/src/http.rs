@@ -11,6 +11,7 @@ mod api_keys;
 pub mod app;
 mod auth;
 mod availability;
+mod blocklist;
 pub mod bodies;
 mod catalogue;
 mod command;
@@ -22,6 +23,7 @@ mod fields;
 mod forgetting;
 mod formats;
 mod forms;
+mod fraud_rules;
 pub mod health;
 mod history;
 mod identity;
@@ -54,6 +56,7 @@ mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+mod reviewing;
 pub(crate) mod rows;
 mod said;
 mod server;
@@ -98,6 +101,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(timeline::show))
         .routes(routes!(moves::cancel))
         .routes(routes!(moves::complete))
+        .routes(routes!(reviewing::review))
         .routes(routes!(refunds::refund))
         .routes(routes!(payments::start))
         .routes(routes!(payments::show_to_pay))
@@ -127,7 +131,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund));
-    operation().nest(BASE, business.merge(accounts()))
+    operation().nest(BASE, business.merge(accounts()).merge(screening()))
 }
 
 /// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
@@ -148,6 +152,15 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(customers::list, customers::open))
         .routes(routes!(customers::show, customers::describe, customers::close))
         .routes(routes!(forgetting::forget))
+}
+
+/// What orders are screened by; the decisions are in the log.
+fn screening() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(fraud_rules::list, fraud_rules::make))
+        .routes(routes!(fraud_rules::replace, fraud_rules::delete))
+        .routes(routes!(blocklist::list, blocklist::block))
+        .routes(routes!(blocklist::unblock))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -29,6 +29,7 @@ use store::relay::{self, Standing};
 use store::stream::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 use workers::providers::{Pauses, Providers};
 
@@ -97,6 +98,8 @@ pub struct NodeSettings {
     pub accounts: accounts::Settings,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
+    /// How long an order that staff have to look at is held.
+    pub review_window: Duration,
     /// When silent payment providers are asked.
     pub poll_pauses: Pauses,
     /// Events that the checkout process may be behind before new orders have to wait.
@@ -132,6 +135,9 @@ pub enum StartError {
     /// Accounts cannot be opened.
     #[error("accounts cannot be opened: {0}")]
     Accounts(#[from] accounts::Error),
+    /// Fraud rules cannot be read.
+    #[error("fraud rules cannot be read: {0}")]
+    Fraud(#[from] workers::fraud::Error),
     /// The read models cannot be opened.
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] projections::Error),
@@ -165,6 +171,7 @@ impl Node {
         let quotes = Quotes::open(pool.clone(), settings.rate_days_max)
             .await
             .map_err(StartError::Database)?;
+        let fraud = Fraud::open(pool.clone(), settings.review_window).await?;
         let (journal, committed) = Journal::start_sealing(&pool, &Bounds::default(), sealer);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
@@ -176,6 +183,7 @@ impl Node {
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
+        listeners.spawn(fraud.clone().keep_up());
         let head = store::log::head(&pool)
             .await
             .map_err(StartError::Database)?;
@@ -187,6 +195,7 @@ impl Node {
                 settings.backlog_max,
             ));
             listeners.spawn(accounts.clone().keep_up());
+            listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
@@ -200,6 +209,7 @@ impl Node {
             let checkout = workers::checkout::run(
                 pool.clone(),
                 journal.clone(),
+                fraud.clone(),
                 feeds.clone(),
                 stopped.clone(),
             );
@@ -242,6 +252,7 @@ impl Node {
             registry,
             inbox,
             accounts,
+            fraud,
             turns: Turns::default(),
         });
         Ok(Self { app, stop, tasks, listeners })

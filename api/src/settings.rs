@@ -29,6 +29,12 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u32).range(1..=2_592_000)
     )]
     pub payment_window: u32,
+    /// Seconds that an order which fraud rules hold waits for staff before it fails: a day
+    #[arg(
+        long, env = "DAYBOOK_REVIEW_WINDOW", value_name = "SECONDS", default_value_t = 86_400,
+        value_parser = clap::value_parser!(u32).range(1..=2_592_000)
+    )]
+    pub review_window: u32,
     /// Seconds that an access token is believed: 15 minutes, at most 2 days
     #[arg(
         long, env = "DAYBOOK_ACCESS_LIFE", value_name = "SECONDS", default_value_t = 900,
@@ -212,6 +218,7 @@ impl Tuning {
                 log_mail: false,
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
+            review_window: Duration::from_secs(self.review_window.into()),
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,
             rate_days_max: self.rate_days_max,

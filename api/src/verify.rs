@@ -5,12 +5,12 @@
 //! 2. Every stream's sequences are 1..n without a hole; every event can be read.
 //! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
 //! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
-//!    confirmed without exactly its total captured by its payment.
+//!    confirmed without exactly its total captured by its payment, or while staff have to look at it.
 //! 5. Every converted price is what its frozen rates make of it, rounded half up.
 //! 6. The read model of stock, once it has reached N, equals this fold.
 //! 7. Every snapshot equals the fold of its stream, as the rules apply it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use domain::event::Event;
@@ -18,6 +18,7 @@ use domain::exchange::Quote;
 use domain::ids::{OrderId, RefundId};
 use domain::money::{Currency, Money};
 use domain::placing::Line;
+use domain::screening::Outcome;
 use domain::{inventory, order, payment};
 use sqlx::PgPool;
 use store::command::ExecuteError;
@@ -141,6 +142,7 @@ struct Fold {
     stock: HashMap<String, Stock>,
     money: HashMap<Uuid, Account>,
     totals: HashMap<OrderId, (Money, Uuid)>,
+    held: HashSet<OrderId>,
     confirmed: usize,
 }
 
@@ -263,8 +265,19 @@ impl Fold {
                     let what = format!("order {order_id} is confirmed without its total captured");
                     return Err(self.wrong(what));
                 }
+                if self.held.contains(&order_id) {
+                    let what = format!("order {order_id} is confirmed before staff looked at it");
+                    return Err(self.wrong(what));
+                }
             }
-            order::Event::Processing
+            order::Event::Screened(screening) => {
+                if screening.outcome == Outcome::Review {
+                    self.held.insert(order_id);
+                }
+            }
+            order::Event::ReviewApproved { .. } => _ = self.held.remove(&order_id),
+            order::Event::ReviewRefused { .. }
+            | order::Event::Processing
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)

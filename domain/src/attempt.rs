@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::OrderId;
 use crate::money::Money;
 use crate::placing::PaymentChoice;
+use crate::risk::Assessment;
 
 /// What is to be paid, for what, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub enum Outcome {
         received: Money,
         /// The provider's own name for it.
         provider_reference: String,
+        /// What it makes of whoever paid, if it says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assessment: Option<Assessment>,
     },
     /// Captured, as the provider says, but for somebody else: it answers under another reference
     /// than it was asked about.

@@ -4,16 +4,25 @@
 //! command is derived from the fact that caused it, so a redelivered fact cannot act twice.
 //!
 //! ```text
+//!               Held                                  HeldPaid
+//!              ▲    │ approved                        ▲    │ approved
+//!              │    ▼                                 │    ▼
 //! Idle ─▶ Reserving ─▶ Reserved ─▶ AwaitingPayment ─▶ Confirming ─▶ Confirmed ─▶ Completed
 //!             │            │              │               ▲ │           │
 //!             ▼            ▼              ▼     late money│ ▼           ▼
 //!         Abandoned ◀──────┴──────────────┴──▶ Rereserving  Abandoned ◀─┘
 //! ```
 //!
+//! Whoever is held and refused, cancelled, or not looked at in time is abandoned like anybody else.
+//!
 //! Invariants:
 //! 1. Whoever leaves for `Abandoned` lets every reservation go.
 //! 2. Money that comes in belongs to a confirmed order, or an intent gives it back.
 //! 3. A fact that no row expects changes nothing and is reported, never dropped.
+//! 4. While staff have to look at an order, nobody is asked for money and nothing is confirmed; what
+//!    it holds, it holds for a bounded time.
+
+mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +35,8 @@ use crate::money::Money;
 use crate::order::Failure;
 use crate::placing::{PaymentChoice, Placing};
 use crate::refunding::{Refund, RestockPart};
+use crate::risk::Assessment;
+use crate::screening::SetAside;
 
 /// Where a checkout stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +47,16 @@ pub enum Stage {
     Idle,
     /// Stock has been asked for; answers are counted.
     Reserving,
+    /// All stock is held; staff have to look at the order before anybody is asked for money.
+    Held,
     /// All stock is held; the order has been asked to wait for its money.
     Reserved,
     /// The money is awaited.
     AwaitingPayment,
     /// The money is there; the order has been asked to confirm.
     Confirming,
+    /// The money is there; staff have to look at the order before it is confirmed.
+    HeldPaid,
     /// Paid.
     Confirmed,
     /// Fulfilled.
@@ -58,10 +73,11 @@ impl Stage {
     /// Whether the payment has been opened, so that its provider may say anything at any time.
     fn knows_of_payment(self) -> bool {
         match self {
-            Self::Idle | Self::Reserving | Self::Reserved => false,
+            Self::Idle | Self::Reserving | Self::Held | Self::Reserved => false,
             // A checkout may be abandoned before its payment is opened, but then nobody speaks.
             Self::AwaitingPayment
             | Self::Confirming
+            | Self::HeldPaid
             | Self::Confirmed
             | Self::Completed
             | Self::Rereserving
@@ -107,6 +123,12 @@ pub struct Checkout {
     restock_later: Vec<(RefundId, RestockPart)>,
     /// Refunds of money that never belonged to the order.
     own_refunds: BTreeSet<RefundId>,
+    /// When a hold ends, until it was heard that it has.
+    #[serde(default)]
+    review_by: Option<DateTime<Utc>>,
+    /// What was said about late money, until its stock is held again.
+    #[serde(default)]
+    assessment: Option<Assessment>,
 }
 
 impl Checkout {
@@ -119,6 +141,7 @@ impl Checkout {
     pub fn deadline(&self) -> Option<DateTime<Utc>> {
         match self.stage {
             Stage::AwaitingPayment => self.brief.as_ref().map(|brief| brief.pay_by),
+            Stage::Held | Stage::HeldPaid => self.review_by,
             Stage::Idle
             | Stage::Reserving
             | Stage::Reserved
@@ -151,6 +174,10 @@ impl Checkout {
                 | F::OrderCompleted
                 | F::RefundRequested(_)),
             ) => self.hear_of_order(brief, fact),
+            (
+                Some(brief),
+                fact @ (F::OrderHeld { .. } | F::OrderApproved { .. } | F::OrderRefused),
+            ) => self.hear_of_review(brief, fact),
             (
                 Some(brief),
                 fact @ (F::PaymentCaptured { .. }
@@ -199,7 +226,7 @@ impl Checkout {
             }
 
             // There is no money yet, or the order asks for its refund itself.
-            (S::Reserving | S::Reserved | S::Confirmed, F::OrderCancelled) => {
+            (S::Reserving | S::Held | S::Reserved | S::Confirmed, F::OrderCancelled) => {
                 Ok(self.give_up(S::Abandoned, vec![]))
             }
             (S::AwaitingPayment, F::OrderCancelled) => {
@@ -207,13 +234,13 @@ impl Checkout {
             }
             // The money is there, but the order was cancelled before it could be confirmed or,
             // where stock is asked for once more, before it could fail.
-            (S::Confirming, F::OrderCancelled)
+            (S::Confirming | S::HeldPaid, F::OrderCancelled)
             | (S::Rereserving, F::OrderCancelled | F::OrderMovedOn) => {
                 let back = give_back(&brief, brief.total, "the order was cancelled");
                 Ok(self.give_up(S::Abandoned, vec![back]))
             }
-            // Cancelled a moment ago: that fact is on its way.
-            (S::Reserved | S::Confirming, F::OrderMovedOn) => Ok(vec![]),
+            // Cancelled or refused a moment ago: that fact is on its way.
+            (S::Held | S::Reserved | S::Confirming | S::HeldPaid, F::OrderMovedOn) => Ok(vec![]),
             // Late money no longer revives a cancelled order.
             (S::TimedOut | S::Abandoned, F::OrderCancelled | F::OrderMovedOn) => {
                 Ok(self.move_to(S::Abandoned, vec![]))
@@ -232,8 +259,8 @@ impl Checkout {
         use Stage as S;
 
         match (self.stage, fact) {
-            (S::AwaitingPayment, F::PaymentCaptured { received }) => {
-                Ok(self.move_to(S::Confirming, vec![Intent::ConfirmOrder { captured: received }]))
+            (S::AwaitingPayment, F::PaymentCaptured { received: captured, assessment }) => {
+                Ok(self.move_to(S::Confirming, vec![Intent::ConfirmOrder { captured, assessment }]))
             }
             (S::AwaitingPayment, F::PaymentMismatched { reference, expected, received }) => {
                 let mut intents = vec![
@@ -259,12 +286,19 @@ impl Checkout {
                 Ok(self.give_up(S::TimedOut, intents))
             }
 
+            // Invariant 4. Staff may have looked in this moment; then the order knows, and goes on.
+            (S::Held | S::HeldPaid, F::DeadlinePassed) => {
+                self.review_by = None;
+                Ok(vec![Intent::EndReview])
+            }
+
             // Invariant 2: money is never kept without goods.
-            (S::TimedOut, F::PaymentCaptured { .. }) => {
+            (S::TimedOut, F::PaymentCaptured { assessment, .. }) => {
+                self.assessment = assessment;
                 let intents = self.reserve_all(brief.pay_by);
                 Ok(self.move_to(S::Rereserving, intents))
             }
-            (S::Abandoned, F::PaymentCaptured { received }) => {
+            (S::Abandoned, F::PaymentCaptured { received, .. }) => {
                 Ok(vec![give_back(brief, received, "the order had been given up")])
             }
             (stage, F::PaymentCapturedAgain { reference, received })
@@ -343,12 +377,21 @@ impl Checkout {
             total: placing.total(),
             pay_by: placing.pay_by,
         });
+        match placing.set_aside {
+            // It has ended as soon as it was placed: nothing is held for it.
+            Some(SetAside::Refused) => return self.move_to(Stage::Abandoned, vec![]),
+            Some(SetAside::Held { review_by }) => self.review_by = Some(review_by),
+            None => {}
+        }
         self.pieces = placing
             .pieces_by_sku()
             .into_iter()
             .map(|(sku, quantity)| (sku, (quantity, Hold::Asked)))
             .collect();
-        let intents = self.reserve_all(placing.pay_by);
+        let until = self
+            .review_by
+            .map_or(placing.pay_by, |by| by.max(placing.pay_by));
+        let intents = self.reserve_all(until);
         self.move_to(Stage::Reserving, intents)
     }
 
@@ -378,7 +421,8 @@ impl Checkout {
             .collect();
         match (self.stage, short.is_empty()) {
             (Stage::Rereserving, true) => {
-                let confirm = Intent::ConfirmOrder { captured: brief.total };
+                let assessment = self.assessment.take();
+                let confirm = Intent::ConfirmOrder { captured: brief.total, assessment };
                 self.move_to(Stage::Confirming, vec![confirm])
             }
             (Stage::Rereserving, false) => {
@@ -386,6 +430,7 @@ impl Checkout {
                 intents.push(give_back(brief, brief.total, "paid too late: out of stock"));
                 self.move_to(Stage::Abandoned, intents)
             }
+            (_, true) if self.review_by.is_some() => self.move_to(Stage::Held, vec![]),
             (_, true) => self.move_to(Stage::Reserved, vec![Intent::ProcessOrder]),
             (_, false) => {
                 let mut intents = self.release_all();
@@ -452,9 +497,11 @@ impl Checkout {
                 .extend(restock.map(|(refund_id, part)| Intent::RestockStock { refund_id, part })),
             Stage::Idle
             | Stage::Reserving
+            | Stage::Held
             | Stage::Reserved
             | Stage::AwaitingPayment
             | Stage::Confirming
+            | Stage::HeldPaid
             | Stage::Rereserving
             | Stage::TimedOut
             | Stage::Abandoned => {}
@@ -516,6 +563,9 @@ fn call_about_misnamed(reference: &str, named: &str) -> Intent {
 #[cfg(test)]
 #[path = "checkout_examples.rs"]
 mod examples;
+#[cfg(test)]
+#[path = "checkout_review_tests.rs"]
+mod review_tests;
 #[cfg(test)]
 #[path = "checkout_tests.rs"]
 mod tests;

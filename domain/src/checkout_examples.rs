@@ -9,12 +9,14 @@ use super::*;
 use crate::refunding::GoodsPart;
 use crate::testing::{an_order, gbp, noon, refund_id};
 
-pub(super) const STAGES: [Stage; 10] = [
+pub(super) const STAGES: [Stage; 12] = [
     Stage::Idle,
     Stage::Reserving,
+    Stage::Held,
     Stage::Reserved,
     Stage::AwaitingPayment,
     Stage::Confirming,
+    Stage::HeldPaid,
     Stage::Confirmed,
     Stage::Completed,
     Stage::Rereserving,
@@ -31,6 +33,9 @@ pub(super) fn one_of_each_fact() -> Vec<Fact> {
         Fact::OrderConfirmed,
         Fact::OrderMovedOn,
         Fact::OrderCancelled,
+        held_paid(),
+        approved(),
+        Fact::OrderRefused,
         Fact::OrderCompleted,
         asked(1, 900, Some("cup")),
         captured(),
@@ -53,9 +58,11 @@ pub(super) fn at(stage: Stage) -> Checkout {
     let facts = match stage {
         Stage::Idle => vec![],
         Stage::Reserving => vec![placed()],
+        Stage::Held => vec![placed_to_be_reviewed(), held("cup"), held("pot")],
         Stage::Reserved => reserved,
         Stage::AwaitingPayment => awaiting,
         Stage::Confirming => and(&awaiting, captured()),
+        Stage::HeldPaid => and(&and(&awaiting, captured()), held_paid()),
         Stage::Confirmed => confirmed,
         Stage::Completed => and(&confirmed, Fact::OrderCompleted),
         Stage::Rereserving => [awaiting, vec![Fact::DeadlinePassed, captured()]].concat(),
@@ -88,6 +95,29 @@ pub(super) fn placed() -> Fact {
     Fact::OrderPlaced(Box::new(an_order()))
 }
 
+/// Staff have to look at it, within a day.
+pub(super) fn placed_to_be_reviewed() -> Fact {
+    let set_aside = Some(SetAside::Held { review_by: review_by() });
+    Fact::OrderPlaced(Box::new(Placing { set_aside, ..an_order() }))
+}
+
+pub(super) fn review_by() -> DateTime<Utc> {
+    noon() + chrono::TimeDelta::days(1)
+}
+
+/// What staff give to pay, once they have looked.
+pub(super) fn new_pay_by() -> DateTime<Utc> {
+    noon() + chrono::TimeDelta::hours(5)
+}
+
+pub(super) fn held_paid() -> Fact {
+    Fact::OrderHeld { review_by: review_by() }
+}
+
+pub(super) fn approved() -> Fact {
+    Fact::OrderApproved { pay_by: new_pay_by() }
+}
+
 pub(super) fn held(code: &str) -> Fact {
     Fact::StockReserved { sku: sku(code) }
 }
@@ -97,7 +127,7 @@ pub(super) fn short(code: &str) -> Fact {
 }
 
 pub(super) fn captured() -> Fact {
-    Fact::PaymentCaptured { received: gbp(1850) }
+    Fact::PaymentCaptured { received: gbp(1850), assessment: None }
 }
 
 pub(super) fn asked(name: u128, amount_minor: i64, back_on_the_shelf: Option<&str>) -> Fact {
@@ -144,7 +174,7 @@ pub(super) fn void() -> Intent {
 }
 
 pub(super) fn confirm() -> Intent {
-    Intent::ConfirmOrder { captured: gbp(1850) }
+    Intent::ConfirmOrder { captured: gbp(1850), assessment: None }
 }
 
 pub(super) fn fail_short(codes: &[&str]) -> Intent {

@@ -82,6 +82,8 @@ fn an_order_that_is_cancelled_lets_its_stock_go_and_asks_for_no_more_money() {
         (Stage::AwaitingPayment, money(void())),
         // Its money came in first, so that goes back.
         (Stage::Confirming, money(goes_back(1850, "the order was cancelled"))),
+        (Stage::HeldPaid, money(goes_back(1850, "the order was cancelled"))),
+        (Stage::Held, stock.clone()),
         // The order asks for its refund itself.
         (Stage::Confirmed, stock.clone()),
         // Its stock went back when it timed out.
@@ -95,7 +97,9 @@ fn an_order_that_is_cancelled_lets_its_stock_go_and_asks_for_no_more_money() {
 #[test]
 fn an_order_that_has_moved_on_leaves_the_rest_to_the_fact_that_moved_it() {
     for (from, to) in [
+        (Stage::Held, Stage::Held),
         (Stage::Reserved, Stage::Reserved),
+        (Stage::HeldPaid, Stage::HeldPaid),
         (Stage::Confirming, Stage::Confirming),
         (Stage::TimedOut, Stage::Abandoned),
         (Stage::Abandoned, Stage::Abandoned),
@@ -115,10 +119,14 @@ fn an_order_that_is_not_paid_in_time_fails_and_lets_its_stock_go() {
 }
 
 #[test]
-fn a_deadline_runs_only_while_money_is_awaited() {
+fn a_deadline_runs_only_while_money_or_staff_are_awaited() {
     for stage in STAGES {
-        let awaited = stage == Stage::AwaitingPayment;
-        assert_eq!(at(stage).deadline(), awaited.then_some(an_order().pay_by), "{stage:?}");
+        let expected = match stage {
+            Stage::AwaitingPayment => Some(an_order().pay_by),
+            Stage::Held | Stage::HeldPaid => Some(review_by()),
+            _ => None,
+        };
+        assert_eq!(at(stage).deadline(), expected, "{stage:?}");
     }
 }
 
@@ -350,8 +358,9 @@ fn a_checkout_and_what_it_hears_survive_being_written_down() {
 }
 
 /// Where more money may come in than the first capture.
-const AFTER_MONEY: [Stage; 6] = [
+const AFTER_MONEY: [Stage; 7] = [
     Stage::Confirming,
+    Stage::HeldPaid,
     Stage::Confirmed,
     Stage::Completed,
     Stage::Rereserving,
@@ -361,14 +370,22 @@ const AFTER_MONEY: [Stage; 6] = [
 
 /// What may be heard where; refunds are answered wherever their name is known.
 #[rustfmt::skip]
-const ROWS: [(Stage, &[&str]); 10] = [
+const ROWS: [(Stage, &[&str]); 12] = [
     (Stage::Idle,            &["order_placed"]),
-    (Stage::Reserving,       &["stock_reserved", "stock_short", "order_cancelled",]),
+    (Stage::Reserving,       &["stock_reserved", "stock_short", "order_cancelled",
+                               "order_approved", "order_refused",]),
+    (Stage::Held,            &["order_moved_on", "order_cancelled", "order_approved",
+                               "order_refused", "deadline_passed",]),
     (Stage::Reserved,        &["order_processing", "order_moved_on", "order_cancelled",]),
     (Stage::AwaitingPayment, &["order_cancelled", "payment_captured", "payment_captured_again",
                                "payment_mismatched", "payment_misnamed", "payment_declined",
                                "deadline_passed",]),
     (Stage::Confirming,      &["order_confirmed", "order_moved_on", "order_cancelled",
+                               "order_held", "order_refused",
+                               "payment_captured_again", "payment_mismatched", "payment_misnamed",
+                               "payment_declined", "deadline_passed",]),
+    (Stage::HeldPaid,        &["order_moved_on", "order_cancelled", "order_approved",
+                               "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
                                "payment_declined", "deadline_passed",]),
     (Stage::Confirmed,       &["order_completed", "order_cancelled", "refund_requested",
@@ -384,7 +401,7 @@ const ROWS: [(Stage, &[&str]); 10] = [
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
                                "payment_declined", "deadline_passed",]),
     (Stage::Abandoned,       &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
-                               "refund_requested", "payment_captured",
+                               "order_approved", "order_refused", "refund_requested", "payment_captured",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
                                "payment_declined", "deadline_passed",]),
 ];

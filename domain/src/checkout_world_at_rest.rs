@@ -26,6 +26,7 @@ impl Trade {
             ),
             "{stages:?} do not agree: {self:#?}"
         );
+        assert_ne!(self.order.review(), order::Review::Held, "nothing is held for ever: {self:#?}");
         let sent = stages.1 == Stage::Completed;
         for (sku, quantity) in self.placing.pieces_by_sku() {
             let held = stock[&sku].reservation(self.id).map(|held| held.quantity);

@@ -6,6 +6,32 @@
 )]
 
 use super::*;
+use crate::risk::Risk;
+use crate::screening::{Decision, Outcome as Screened, Screening};
+
+/// What rules make of an order; nothing where there are none.
+pub(super) fn outcome(number: u8) -> Option<Screened> {
+    [
+        None,
+        Some(Screened::Accept),
+        Some(Screened::Review),
+        Some(Screened::Refuse),
+    ][usize::from(number)]
+}
+
+/// The rules of this world about payments.
+pub(super) fn outcome_of(assessment: &Assessment) -> Screened {
+    match assessment.risk {
+        Some(Risk::Highest) => Screened::Refuse,
+        Some(Risk::Elevated) => Screened::Review,
+        Some(Risk::Normal) | None => Screened::Accept,
+    }
+}
+
+pub(super) fn screened(outcome: Screened) -> Screening {
+    let review_by = noon() + chrono::TimeDelta::days(1);
+    Screening::new(Decision { outcome, reasons: vec![] }, review_by)
+}
 
 impl Trade {
     fn attempt(&mut self) -> Attempt {
@@ -31,6 +57,26 @@ impl Trade {
         let refund_id = Self::some_name(how);
         let reason = "changed my mind".into();
         let _ = self.ask_order(order::Command::Cancel { reason, refund_id });
+    }
+
+    /// Again and late as they please.
+    pub(super) fn staff_review(&mut self, how: usize) {
+        let verdict = if how % 3 == 0 {
+            order::Verdict::Refuse
+        } else {
+            order::Verdict::Approve { pay_by: noon() + chrono::TimeDelta::hours(3) }
+        };
+        let reason = "they looked".into();
+        let _ = self.ask_order(order::Command::Review { verdict, reason });
+    }
+
+    /// Staff may have looked in this moment; then that fact is on its way.
+    pub(super) fn end_review(&mut self) {
+        let end = order::Command::Fail(Failure::ReviewTimedOut);
+        match self.ask_order(end) {
+            Ok(()) | Err(order::Refusal::NotHeld) => {}
+            Err(_) => self.tell(Place::Answers, Fact::OrderMovedOn),
+        }
     }
 
     pub(super) fn staff_complete(&mut self) {
@@ -89,9 +135,16 @@ impl Trade {
         let reference = reference.clone();
         let provider_reference = "p".to_owned();
         let total_minor = self.placing.total_minor();
+        let risk = [
+            None,
+            Some(Risk::Normal),
+            Some(Risk::Elevated),
+            Some(Risk::Highest),
+        ][how / 8 % 4];
         let captured = |received| Outcome::Captured {
             received,
             provider_reference: provider_reference.clone(),
+            assessment: Assessment { risk, ..Assessment::default() }.if_any(),
         };
         let outcome = match how % 8 {
             0..=2 => captured(gbp(total_minor)),

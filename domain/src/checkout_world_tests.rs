@@ -40,9 +40,10 @@ proptest! {
     fn whatever_happens_goods_and_money_end_up_where_they_belong(
         cups in 0_u64..12,
         pots in 0_u64..6,
+        screened in [0_u8..4, 0_u8..4],
         script in prop::collection::vec(any::<(u8, u8, u8)>(), 1..150),
     ) {
-        let mut world = World::open(cups, pots);
+        let mut world = World::open(cups, pots, screened);
         for (who, which, how) in script {
             world.step(who, usize::from(which), usize::from(how));
         }
@@ -94,7 +95,7 @@ struct World {
 }
 
 impl World {
-    fn open(cups: u64, pots: u64) -> Self {
+    fn open(cups: u64, pots: u64, screened: [u8; 2]) -> Self {
         let received = |quantity| {
             Inventory::replay(&[inventory::Event::Received { quantity, reference: "first".into() }])
         };
@@ -111,8 +112,8 @@ impl World {
             trades: Vec::new(),
             names: 0,
         };
-        for n in 1..=ORDERS {
-            world.trades.push(Trade::open(order_id(n)));
+        for (n, screened) in (1..=ORDERS).zip(screened) {
+            world.trades.push(Trade::open(order_id(n), screened));
         }
         world
     }
@@ -131,7 +132,8 @@ impl World {
             170..215 => self.trades[which % count].provider_says(how),
             215..228 => self.trades[which % count].shopper_tries_again(),
             228..232 => self.trades[which % count].shopper_cancels(how),
-            232..240 => self.trades[which % count].staff_complete(),
+            232..236 => self.trades[which % count].staff_review(how),
+            236..240 => self.trades[which % count].staff_complete(),
             240..250 => self.trades[which % count].staff_refund(how),
             250..=255 => self.trades[which % count].deadline_passes(),
         }
@@ -227,9 +229,16 @@ impl World {
                 *self.expected_on_hand.get_mut(&part.sku).unwrap() += quantity;
             }
             Intent::ProcessOrder => trade.ask_order_on(order::Command::Process),
-            Intent::ConfirmOrder { captured } => {
-                trade.ask_order_on(order::Command::Confirm { captured });
+            Intent::ConfirmOrder { captured, assessment } => {
+                trade.ask_order_on(match assessment {
+                    None => order::Command::Confirm { captured },
+                    Some(said) => {
+                        let screening = people::screened(people::outcome_of(&said));
+                        order::Command::ConfirmScreened { captured, screening }
+                    }
+                });
             }
+            Intent::EndReview => trade.end_review(),
             Intent::FailOrder(failure) => trade.ask_order_on(order::Command::Fail(failure)),
             Intent::SettleRefund { refund_id } => {
                 let settled = trade.ask_order(order::Command::SettleRefund { refund_id });
@@ -265,7 +274,7 @@ impl World {
 }
 
 impl Trade {
-    fn open(id: OrderId) -> Self {
+    fn open(id: OrderId, screened: u8) -> Self {
         let lines: Vec<Line> = vec![
             line("cup", 1, 450),
             line("pot", 1, 600),
@@ -286,7 +295,11 @@ impl Trade {
             refund_failures: 0,
             issued: BTreeMap::new(),
         };
-        let place = order::Command::Place(Box::new(trade.placing.clone()));
+        let placing = Box::new(trade.placing.clone());
+        let place = match people::outcome(screened) {
+            None => order::Command::Place(placing),
+            Some(outcome) => order::Command::PlaceScreened(placing, people::screened(outcome)),
+        };
         trade.ask_order(place).unwrap();
         trade
     }
@@ -317,6 +330,7 @@ impl Trade {
                 Intent::ProcessOrder
                 | Intent::ConfirmOrder { .. }
                 | Intent::FailOrder(_)
+                | Intent::EndReview
                 | Intent::SettleRefund { .. }
                 | Intent::FailRefund { .. }
                 | Intent::CallStaff { .. } => Place::Order,
@@ -326,18 +340,29 @@ impl Trade {
     }
 
     fn ask_order(&mut self, command: order::Command) -> Result<(), order::Refusal> {
+        let is_screening = matches!(command, order::Command::ConfirmScreened { .. });
+        let is_end_of_review = matches!(command, order::Command::Fail(Failure::ReviewTimedOut));
         for event in self.order.decide(command)? {
+            let was_held = self.order.review() == order::Review::Held;
             self.order.evolve(&event);
             let fact = match event {
                 order::Event::Placed(placing) => Fact::OrderPlaced(placing),
                 order::Event::Processing => Fact::OrderProcessing,
                 order::Event::Confirmed { captured_minor } => {
                     assert_eq!(captured_minor, self.placing.total_minor());
+                    assert!(!was_held, "nothing is confirmed before staff have looked");
                     Fact::OrderConfirmed
                 }
                 order::Event::Completed => Fact::OrderCompleted,
                 order::Event::Cancelled { .. } => Fact::OrderCancelled,
                 order::Event::RefundRequested(refund) => Fact::RefundRequested(refund),
+                order::Event::Screened(screening) => match screening.review_by {
+                    Some(review_by) if is_screening => Fact::OrderHeld { review_by },
+                    _ => continue,
+                },
+                order::Event::ReviewApproved { pay_by, .. } => Fact::OrderApproved { pay_by },
+                order::Event::ReviewRefused { .. } => Fact::OrderRefused,
+                order::Event::Failed(_) if is_screening || is_end_of_review => Fact::OrderRefused,
                 order::Event::Failed(_) | order::Event::Refunded(_) => continue,
                 order::Event::RefundFailed { .. } => {
                     self.refund_failures += 1;
@@ -361,9 +386,9 @@ impl Trade {
             self.payment.evolve(&event);
             assert!(0 <= self.payment.refundable_minor());
             let fact = match event {
-                payment::Event::Captured { received, .. } => {
+                payment::Event::Captured { received, assessment, .. } => {
                     self.came_in.push(received.minor);
-                    Fact::PaymentCaptured { received }
+                    Fact::PaymentCaptured { received, assessment }
                 }
                 payment::Event::CapturedAgain { reference, received, .. } => {
                     self.came_in.push(received.minor);

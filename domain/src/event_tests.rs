@@ -8,7 +8,10 @@ use crate::exchange::{Conversion, Quote};
 use crate::money::Money;
 use crate::order::Failure;
 use crate::payment::{Attempt, NextStep, Terms, Unmatched};
+use crate::placing::Placing;
 use crate::refunding::{GoodsPart, Refund, RestockPart};
+use crate::risk::{Assessment, Risk};
+use crate::screening::{Decision, Outcome, Reason, Screening, SetAside};
 use crate::testing::{an_order, by_card, gbp, noon, order_id, refund_id};
 
 #[test]
@@ -110,6 +113,47 @@ fn a_remembered_refusal_is_the_refusal_that_was_given() {
     assert_eq!(serde_json::from_str::<payment::Refusal>(&written).unwrap(), refusal);
 }
 
+/// What is in the log for ever is not to change by accident.
+#[test]
+fn what_screening_writes_has_this_form() {
+    let form = |event: order::Event| serde_json::to_value(event).unwrap();
+    assert_eq!(
+        form(order::Event::Screened(screened(Outcome::Review))),
+        serde_json::json!({
+            "type": "order.screened", "outcome": "review", "review_by": "2026-03-01T12:00:00Z",
+            "reasons": [{"rule": "many orders", "outcome": "review", "detail": "4 orders"}],
+        })
+    );
+    assert_eq!(
+        form(order::Event::ReviewApproved { reason: "known".into(), pay_by: noon() }),
+        serde_json::json!({
+            "type": "order.review_approved", "reason": "known", "pay_by": "2026-03-01T12:00:00Z",
+        })
+    );
+    assert_eq!(
+        form(order::Event::Failed(Failure::Refused)),
+        serde_json::json!({"type": "order.failed", "cause": "refused"})
+    );
+    // Without rules, an order is written as it always was.
+    let plain = form(order::Event::Placed(Box::new(an_order())));
+    assert_eq!(plain.get("set_aside"), None);
+    let held = Some(SetAside::Held { review_by: noon() });
+    let held = form(order::Event::Placed(Box::new(Placing { set_aside: held, ..an_order() })));
+    assert_eq!(
+        held["set_aside"],
+        serde_json::json!({"screening": "held", "review_by": "2026-03-01T12:00:00Z"})
+    );
+    let assessment = Some(Assessment { risk: Some(Risk::Highest), ..Assessment::default() });
+    let captured = payment::Event::Captured {
+        reference: "a".into(),
+        provider_reference: "p".into(),
+        received: gbp(1),
+        assessment,
+    };
+    let captured = serde_json::to_value(captured).unwrap();
+    assert_eq!(captured["assessment"], serde_json::json!({"risk": "highest"}));
+}
+
 fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
     let (aggregate, version, payload) = match event {
         Event::Order(event) => ("order", event.event_version(), serde_json::to_value(event)),
@@ -154,6 +198,21 @@ fn of_an_order() -> Vec<order::Event> {
     vec![
         order::Event::Placed(Box::new(an_order())),
         order::Event::Placed(Box::new(a_converted_order())),
+        order::Event::Placed(Box::new(Placing {
+            set_aside: Some(SetAside::Held { review_by: noon() }),
+            ..an_order()
+        })),
+        order::Event::Placed(Box::new(Placing {
+            set_aside: Some(SetAside::Refused),
+            ..an_order()
+        })),
+        order::Event::Screened(screened(Outcome::Accept)),
+        order::Event::Screened(screened(Outcome::Refuse)),
+        order::Event::Screened(screened(Outcome::Review)),
+        order::Event::ReviewRefused { reason: "a stolen card".into() },
+        order::Event::ReviewApproved { reason: "known to us".into(), pay_by: noon() },
+        order::Event::Failed(Failure::Refused),
+        order::Event::Failed(Failure::ReviewTimedOut),
         order::Event::Processing,
         order::Event::Failed(Failure::OutOfStock { skus: vec![sku()] }),
         order::Event::Failed(Failure::PaymentMismatched),
@@ -170,6 +229,11 @@ fn of_an_order() -> Vec<order::Event> {
         order::Event::Refunded(refund),
         order::Event::Cancelled { reason: "changed my mind".into() },
     ]
+}
+
+fn screened(outcome: Outcome) -> Screening {
+    let reason = Reason { rule: "many orders".into(), outcome, detail: "4 orders".into() };
+    Screening::new(Decision { outcome, reasons: vec![reason] }, noon())
 }
 
 fn of_a_payment() -> Vec<payment::Event> {
@@ -201,6 +265,18 @@ fn of_a_payment() -> Vec<payment::Event> {
             reference: reference(),
             provider_reference: provider_reference(),
             received: gbp(1850),
+            assessment: None,
+        },
+        E::Captured {
+            reference: reference(),
+            provider_reference: provider_reference(),
+            received: gbp(1850),
+            assessment: Some(Assessment {
+                risk: Some(Risk::Elevated),
+                card_country: Some("NG".into()),
+                fingerprint: Some("Xt5EWLLDS7FJjR1c".into()),
+                hold: true,
+            }),
         },
         E::CapturedAgain {
             reference: reference(),

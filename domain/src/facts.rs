@@ -11,6 +11,7 @@ use crate::money::Money;
 use crate::order::Failure;
 use crate::placing::Placing;
 use crate::refunding::{Refund, RestockPart};
+use crate::risk::Assessment;
 
 /// What the process hears: events of the log, answers to its own intents, and the clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,18 @@ pub enum Fact {
     OrderMovedOn,
     /// The order was withdrawn.
     OrderCancelled,
+    /// The order is paid, and waits for staff.
+    OrderHeld {
+        /// Until then.
+        review_by: DateTime<Utc>,
+    },
+    /// Staff let the order go on.
+    OrderApproved {
+        /// Until when it may be paid, if it is not paid yet.
+        pay_by: DateTime<Utc>,
+    },
+    /// The order has ended: screening, staff, or nobody in time.
+    OrderRefused,
     /// The order was fulfilled.
     OrderCompleted,
     /// The order wants money to go back.
@@ -44,6 +57,9 @@ pub enum Fact {
     PaymentCaptured {
         /// What came in.
         received: Money,
+        /// What the provider makes of whoever paid.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assessment: Option<Assessment>,
     },
     /// It came in once more.
     PaymentCapturedAgain {
@@ -122,7 +138,11 @@ pub enum Intent {
     ConfirmOrder {
         /// What came in.
         captured: Money,
+        /// What is to be screened before; nothing where staff have looked.
+        assessment: Option<Assessment>,
     },
+    /// Tell the order that nobody has looked at it in time.
+    EndReview,
     /// Tell the order that it is given up.
     FailOrder(Failure),
     /// Ask for the money.

@@ -16,6 +16,8 @@
 //! | forget | destroy the keys of somebody's personal data; orders and totals stay |
 //! | quote | what one euro costs in a currency, as somebody published it for a day |
 //! | unmatched money | money that came in and that no payment of ours asked for |
+//! | screening | rules judge whether an order goes on, waits for staff (a hold), or ends |
+//! | review | what staff say about an order that is held |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
 #![deny(
     clippy::arithmetic_side_effects,
@@ -25,10 +27,12 @@
 
 pub mod aggregate;
 pub mod attempt;
+mod calling_codes;
 pub mod checkout;
 pub mod event;
 pub mod exchange;
 pub mod facts;
+pub mod identifiers;
 pub mod ids;
 pub mod inventory;
 pub mod money;
@@ -40,6 +44,8 @@ pub mod personal;
 pub mod placing;
 pub mod product;
 pub mod refunding;
+pub mod risk;
+pub mod screening;
 pub mod upcast;
 
 #[cfg(test)]

@@ -14,9 +14,14 @@
 //! 4. An order that failed because payment came too late may still be confirmed by that payment,
 //!    once its stock has been reserved again. Every other end is final.
 //! 5. Goods do not leave once all of their money is on its way back.
+//! 6. While staff have to look at an order (see `order/review.rs`), it is not confirmed, and asks
+//!    for no money.
+
+mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
@@ -24,6 +29,9 @@ use crate::ids::{PaymentId, RefundId, Sku};
 use crate::money::{Currency, Money};
 use crate::placing::{LINES_MAX, Placing, QUANTITY_MAX};
 use crate::refunding::{Ask, Refund, Tally};
+use crate::screening::Screening;
+
+pub use self::review::{Review, Verdict};
 
 /// What the name of a refund takes in memory with its place in the set.
 const REFUND_NAME_BYTES: usize = 40;
@@ -45,7 +53,7 @@ pub enum Stage {
     Completed,
     /// Withdrawn.
     Cancelled,
-    /// Given up, because stock was short or money did not come.
+    /// Given up, because stock was short, money did not come, or it was refused.
     Failed,
     /// All of its money has gone back.
     Refunded,
@@ -64,6 +72,10 @@ pub enum Failure {
     PaymentTimedOut,
     /// The provider reported another amount or currency than the order's.
     PaymentMismatched,
+    /// Screening or staff would not have it.
+    Refused,
+    /// It was held for staff, and nobody looked at it in time.
+    ReviewTimedOut,
 }
 
 /// What rules read of an order.
@@ -78,6 +90,8 @@ pub struct Order {
     refund_names: BTreeSet<RefundId>,
     pending_refunds: BTreeMap<RefundId, Refund>,
     refunded_minor: i64,
+    #[serde(default)]
+    review: Review,
 }
 
 /// What can be asked of an order.
@@ -85,12 +99,28 @@ pub struct Order {
 pub enum Command {
     /// Accept it as submitted.
     Place(Box<Placing>),
+    /// The same, with what screening has made of it.
+    PlaceScreened(Box<Placing>, Screening),
     /// Its stock is reserved: await its money.
     Process,
     /// Its money is captured.
     Confirm {
         /// What was captured.
         captured: Money,
+    },
+    /// The same, with what screening makes of the provider's word on it.
+    ConfirmScreened {
+        /// What was captured.
+        captured: Money,
+        /// Whether the order goes on, waits or ends.
+        screening: Screening,
+    },
+    /// Staff have looked at it.
+    Review {
+        /// What they say.
+        verdict: Verdict,
+        /// Why.
+        reason: String,
     },
     /// It has been fulfilled.
     Complete,
@@ -133,6 +163,23 @@ pub enum Event {
     /// It was accepted; its total is now fixed.
     #[serde(rename = "order.placed")]
     Placed(Box<Placing>),
+    /// It was judged by staff's rules.
+    #[serde(rename = "order.screened")]
+    Screened(Screening),
+    /// Staff let it go on.
+    #[serde(rename = "order.review_approved")]
+    ReviewApproved {
+        /// Why.
+        reason: String,
+        /// Until when it may be paid, if it is not paid yet.
+        pay_by: DateTime<Utc>,
+    },
+    /// Staff would not have it.
+    #[serde(rename = "order.review_refused")]
+    ReviewRefused {
+        /// Why.
+        reason: String,
+    },
     /// Its stock is reserved and its money awaited.
     #[serde(rename = "order.processing")]
     Processing,
@@ -175,6 +222,9 @@ pub enum Event {
 stored_events!(Event {
     // Version 1 knew no shipping cost; see `upcast`.
     Self::Placed(_) => "order.placed" v 2,
+    Self::Screened(_) => "order.screened" v 1,
+    Self::ReviewApproved { .. } => "order.review_approved" v 1,
+    Self::ReviewRefused { .. } => "order.review_refused" v 1,
     Self::Processing => "order.processing" v 1,
     Self::Confirmed { .. } => "order.confirmed" v 1,
     Self::Completed => "order.completed" v 1,
@@ -224,6 +274,12 @@ pub enum Refusal {
     /// Invariant 5.
     #[error("all of the order's money is on its way back")]
     BeingRefunded,
+    /// Invariant 6.
+    #[error("the order waits for somebody to look at it")]
+    HeldForReview,
+    /// There is nothing to say about it, or somebody has said it.
+    #[error("the order does not wait for anybody to look at it")]
+    NotHeld,
     /// Bounds the event.
     #[error("an order has 1 to {LINES_MAX} lines, not {lines}")]
     LineCount {
@@ -351,14 +407,41 @@ impl Decider for Order {
                 placing.judge()?;
                 Ok(vec![Event::Placed(placing)])
             }
+            (S::Unplaced, C::PlaceScreened(placing, screening)) => {
+                Self::place_screened(placing, screening)
+            }
             (S::Unplaced, _) => Err(Refusal::NotPlaced),
-            (_, C::Place(_)) => Err(Refusal::AlreadyPlaced),
+            (_, C::Place(_) | C::PlaceScreened(..)) => Err(Refusal::AlreadyPlaced),
+
+            // Invariant 6.
+            (S::Pending, C::Process)
+            | (S::Processing, C::Confirm { .. } | C::ConfirmScreened { .. })
+                if self.review == Review::Held =>
+            {
+                Err(Refusal::HeldForReview)
+            }
+            (S::Pending | S::Processing, C::Review { verdict, reason }) => {
+                self.take_verdict(verdict, reason)
+            }
+            (S::Pending | S::Processing, C::Fail(Failure::ReviewTimedOut))
+                if self.review != Review::Held =>
+            {
+                Err(Refusal::NotHeld)
+            }
 
             (S::Pending, C::Process) => Ok(vec![Event::Processing]),
             (S::Processing, C::Confirm { captured }) => self.confirm(captured),
+            (S::Processing, C::ConfirmScreened { captured, screening }) => {
+                self.confirm_screened(captured, screening)
+            }
             // Invariant 4: late money finds its stock again.
             (S::Failed, C::Confirm { captured }) if self.failed_for_want_of_payment => {
                 self.confirm(captured)
+            }
+            (S::Failed, C::ConfirmScreened { captured, screening })
+                if self.failed_for_want_of_payment =>
+            {
+                self.confirm_screened(captured, screening)
             }
             (S::Confirmed, C::Complete) if self.tally.left_minor() == 0 => {
                 Err(Refusal::BeingRefunded)
@@ -385,7 +468,9 @@ impl Decider for Order {
                 Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
             }
 
-            (S::Pending, C::Confirm { .. } | C::Complete) => Err(Refusal::StillPending),
+            (S::Pending, C::Confirm { .. } | C::ConfirmScreened { .. } | C::Complete) => {
+                Err(Refusal::StillPending)
+            }
             (S::Pending | S::Processing, C::Refund { .. }) | (S::Processing, C::Complete) => {
                 Err(Refusal::NotPaid)
             }
@@ -407,6 +492,7 @@ impl Decider for Order {
                 self.payment_id = Some(placing.payment_id);
             }
             Event::Processing => self.stage = Stage::Processing,
+            Event::Screened(_) | Event::ReviewApproved { .. } | Event::ReviewRefused { .. } => {}
             Event::Confirmed { captured_minor } => {
                 self.stage = Stage::Confirmed;
                 self.captured_minor = *captured_minor;
@@ -437,6 +523,7 @@ impl Decider for Order {
                 }
             }
         }
+        self.evolve_review(event);
     }
 }
 

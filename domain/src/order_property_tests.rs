@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::placing::Line;
 use crate::refunding::{Pieces, Restock};
-use crate::testing::{an_order, line, random, refund_id};
+use crate::screening::{Decision, Outcome};
+use crate::testing::{an_order, line, noon, random, refund_id};
 
 proptest! {
     #![proptest_config(random())]
@@ -48,6 +49,8 @@ enum Said {
 enum Asked {
     Plain(Command),
     Confirm(Said),
+    /// Exactly what was asked for, from somebody whom the provider has looked at.
+    Screen(Outcome),
 }
 
 fn a_command() -> impl Strategy<Value = Asked> {
@@ -75,11 +78,27 @@ fn a_command() -> impl Strategy<Value = Asked> {
     ];
     let failure = prop_oneof![
         Just(Failure::PaymentTimedOut),
-        Just(Failure::PaymentMismatched)
+        Just(Failure::PaymentMismatched),
+        Just(Failure::ReviewTimedOut)
+    ];
+    let outcome = || {
+        prop_oneof![
+            Just(Outcome::Accept),
+            Just(Outcome::Review),
+            Just(Outcome::Refuse)
+        ]
+    };
+    let verdict = prop_oneof![
+        2 => Just(Verdict::Approve { pay_by: noon() }),
+        1 => Just(Verdict::Refuse),
     ];
     prop_oneof![
         4 => Just(Asked::Plain(Command::Process)),
         4 => said.prop_map(Asked::Confirm),
+        2 => outcome().prop_map(Asked::Screen),
+        2 => verdict.prop_map(|verdict| {
+            Asked::Plain(Command::Review { verdict, reason: "looked".into() })
+        }),
         1 => Just(Asked::Plain(Command::Complete)),
         1 => failure.prop_map(|failure| Asked::Plain(Command::Fail(failure))),
         1 => name().prop_map(|refund_id| {
@@ -114,6 +133,10 @@ impl Books {
         let total = self.placing.total();
         let command = match asked {
             Asked::Plain(command) => command,
+            Asked::Screen(outcome) => Command::ConfirmScreened {
+                captured: total,
+                screening: Screening::new(Decision { outcome, reasons: vec![] }, noon()),
+            },
             Asked::Confirm(said) => Command::Confirm {
                 captured: match said {
                     Said::Exactly => total,
@@ -122,12 +145,18 @@ impl Books {
                 },
             },
         };
-        let exact = matches!(&command, Command::Confirm { captured } if *captured == total);
+        let exact = matches!(
+            &command,
+            Command::Confirm { captured } | Command::ConfirmScreened { captured, .. }
+                if *captured == total
+        );
+        let was_held = self.order.review() == Review::Held;
         for event in self.order.decide(command).unwrap_or_default() {
             self.order.evolve(&event);
             match event {
                 Event::Confirmed { captured_minor } => {
                     assert!(exact, "confirmed without exactly its total");
+                    assert!(!was_held, "confirmed before anybody has looked");
                     self.captured_minor += captured_minor;
                 }
                 Event::RefundRequested(refund) => {
@@ -143,6 +172,9 @@ impl Books {
                     assert_eq!(refund.amount_minor, amount_minor);
                 }
                 Event::Placed(_)
+                | Event::Screened(_)
+                | Event::ReviewApproved { .. }
+                | Event::ReviewRefused { .. }
                 | Event::Processing
                 | Event::Completed
                 | Event::Cancelled { .. }

@@ -379,7 +379,7 @@ impl Decider for Payment {
             Event::AttemptAccepted { reference, provider_reference, .. } => {
                 self.move_attempt(reference, AttemptState::Accepted, Some(provider_reference), 0);
             }
-            Event::Captured { reference, provider_reference, received }
+            Event::Captured { reference, provider_reference, received, .. }
             | Event::CapturedAgain { reference, provider_reference, received } => {
                 let named = Some(provider_reference);
                 self.move_attempt(reference, AttemptState::Captured, named, received.minor);
@@ -472,7 +472,7 @@ impl Payment {
             // A capture after a decline is money all the same.
             (
                 S::Awaited | S::Accepted | S::Declined,
-                O::Captured { received, provider_reference },
+                O::Captured { received, provider_reference, assessment },
             ) => {
                 let expected = terms.amount;
                 vec![if received != expected {
@@ -480,7 +480,7 @@ impl Payment {
                 } else if self.is_captured() {
                     Event::CapturedAgain { reference, provider_reference, received }
                 } else {
-                    Event::Captured { reference, provider_reference, received }
+                    Event::Captured { reference, provider_reference, received, assessment }
                 }]
             }
             (

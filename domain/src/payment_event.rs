@@ -7,6 +7,7 @@ use crate::attempt::{Attempt, NextStep, Terms};
 use crate::ids::RefundId;
 use crate::money::Money;
 use crate::payment::Unmatched;
+use crate::risk::Assessment;
 
 /// What can have happened to a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub enum Event {
         provider_reference: String,
         /// What came in.
         received: Money,
+        /// What the provider makes of whoever paid, if it says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assessment: Option<Assessment>,
     },
     /// It came in a second time.
     #[serde(rename = "payment.captured_again")]

@@ -60,6 +60,7 @@ fn a_command() -> impl Strategy<Value = Command> {
         3 => received.prop_map(move |received| Outcome::Captured {
             received,
             provider_reference: p(),
+            assessment: None,
         }),
     ];
     let amount_minor = prop_oneof![8 => -10_i64..2000, 1 => Just(1850), 1 => any::<i64>()];

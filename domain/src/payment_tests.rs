@@ -444,7 +444,7 @@ fn declines() -> Outcome {
 }
 
 fn captures(received: Money) -> Outcome {
-    Outcome::Captured { received, provider_reference: "p-1".into() }
+    Outcome::Captured { received, provider_reference: "p-1".into(), assessment: None }
 }
 
 fn accepted(reference: &str) -> Event {
@@ -458,7 +458,7 @@ fn declined(reference: &str) -> Event {
 
 fn got(reference: &str) -> Event {
     let (reference, provider_reference) = (reference.into(), "p-1".into());
-    Event::Captured { reference, provider_reference, received: gbp(1850) }
+    Event::Captured { reference, provider_reference, received: gbp(1850), assessment: None }
 }
 
 fn got_again(reference: &str) -> Event {

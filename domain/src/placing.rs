@@ -7,6 +7,7 @@ use crate::exchange::Conversion;
 use crate::ids::{CustomerId, PaymentId, Sku};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
+use crate::screening::SetAside;
 
 /// Most lines of one order: bounds the largest event, which every load of the stream reads again.
 pub const LINES_MAX: usize = 2_000;
@@ -140,6 +141,9 @@ pub struct Placing {
     pub placed_at: DateTime<Utc>,
     /// Until when stock is held and money awaited.
     pub pay_by: DateTime<Utc>,
+    /// What screening has made of it, where it does not simply go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<SetAside>,
 }
 
 impl Placing {

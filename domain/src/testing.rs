@@ -115,5 +115,6 @@ pub(crate) fn an_order() -> Placing {
         payment: by_card(),
         placed_at: noon(),
         pay_by: noon() + chrono::TimeDelta::minutes(30),
+        set_aside: None,
     }
 }

@@ -272,7 +272,9 @@ impl Transaction {
             return Ok(Outcome::Misnamed { named: self.tx_ref, received, provider_reference });
         }
         match self.status {
-            Status::Successful => Ok(Outcome::Captured { received, provider_reference }),
+            Status::Successful => {
+                Ok(Outcome::Captured { received, provider_reference, assessment: None })
+            }
             Status::Pending => Ok(Outcome::Accepted { provider_reference, next_step: None }),
             Status::Failed => Ok(Reason::of_words(self.processor_response.as_deref()).declines()),
             Status::Unknown => Err(reply.unexpected()),

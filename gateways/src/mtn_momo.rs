@@ -309,7 +309,8 @@ impl MtnMomo {
         }
         Ok(Found::Said(match request.status {
             Status::Successful => {
-                Outcome::Captured { received, provider_reference: name.to_string() }
+                let provider_reference = name.to_string();
+                Outcome::Captured { received, provider_reference, assessment: None }
             }
             Status::Failed => reason(request.reason.as_ref()).declines(),
             Status::Pending => taken_on(name),

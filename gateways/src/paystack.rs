@@ -292,7 +292,7 @@ impl Transaction {
         // Without the page's address, which only the first answer has, nobody can pay.
         let nobody_can_pay = charge.provider_reference.is_none();
         match self.status {
-            S::Success => Ok(Outcome::Captured { received, provider_reference }),
+            S::Success => Ok(Outcome::Captured { received, provider_reference, assessment: None }),
             S::Failed => Ok(Reason::of_words(self.gateway_response.as_deref()).declines()),
             S::Reversed => Ok(Reason::Reversed.declines()),
             S::Abandoned if nobody_can_pay => Ok(Reason::ProviderError.declines()),

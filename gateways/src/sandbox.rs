@@ -10,6 +10,8 @@
 //! | `wrong_amount` | pays one minor unit more than asked for |
 //! | `poll_only` | pays, but says so only when asked |
 //! | `refund_fails` | pays at once, and cannot give it back |
+//! | `elevated_risk` | pays at once, and finds the risk elevated |
+//! | `highest_risk` | pays at once, and finds the risk highest |
 //!
 //! With `SANDBOX_WEBHOOK_SECRET` set it also takes webhooks, as real providers send them:
 //! `{"id": "evt_1", "reference": "01K..."}` with the header `Sandbox-Signature`, the HMAC-SHA256 of
@@ -23,6 +25,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::money::Money;
+use domain::risk::{Assessment, Risk};
 use futures::future::{FutureExt as _, ready};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -60,10 +63,11 @@ enum Behaviour {
     WrongAmount,
     PollOnly,
     RefundFails,
+    Risky(Risk),
 }
 
 /// Every token.
-const TOKENS: [(&str, Behaviour); 8] = [
+const TOKENS: [(&str, Behaviour); 10] = [
     ("ok", Behaviour::Ok),
     ("declined", Behaviour::Declined),
     ("silent", Behaviour::Silent),
@@ -72,6 +76,8 @@ const TOKENS: [(&str, Behaviour); 8] = [
     ("wrong_amount", Behaviour::WrongAmount),
     ("poll_only", Behaviour::PollOnly),
     ("refund_fails", Behaviour::RefundFails),
+    ("elevated_risk", Behaviour::Risky(Risk::Elevated)),
+    ("highest_risk", Behaviour::Risky(Risk::Highest)),
 ];
 
 impl Behaviour {
@@ -111,12 +117,18 @@ impl Sandbox {
         let captured = |received: Money| Outcome::Captured {
             received,
             provider_reference: provider_reference(charge),
+            assessment: None,
         };
         // The token was looked at before the order was accepted; an unknown one is never paid.
         match Behaviour::of(charge.token.as_deref())? {
             Behaviour::Ok | Behaviour::Twice | Behaviour::PollOnly | Behaviour::RefundFails => {
                 Some(captured(charge.amount))
             }
+            Behaviour::Risky(risk) => Some(Outcome::Captured {
+                received: charge.amount,
+                provider_reference: provider_reference(charge),
+                assessment: Some(Assessment { risk: Some(risk), ..Assessment::default() }),
+            }),
             Behaviour::Declined => {
                 Some(Outcome::Declined { reason: "the sandbox was told to decline".to_owned() })
             }

@@ -3,8 +3,8 @@
 //! 1. Credentials go along as parameters, in addresses too: see [`crate::http`].
 //! 2. Its notifications (IPN) are signed with MD5 and carry no time, so they are worth no more than
 //!    any webhook: a reason to ask.
-//! 3. A payment that `SSLCommerz` finds risky (`risk_level` 1) is held: it counts once the risk is
-//!    cleared there, and staff are told.
+//! 3. A payment that `SSLCommerz` finds risky (`risk_level` 1) is captured, and `SSLCommerz` asks that
+//!    nothing is delivered before somebody has looked; it goes along as [`Assessment::hold`].
 //! 4. To accept a refund is not to pay it out: that is asked for by its own reference.
 //!
 //! Sources: the vendor's `SSLCommerz-PHP`, the tables of developer.sslcommerz.com/doc/v4.
@@ -16,6 +16,7 @@ use domain::attempt::{NextStep, Outcome};
 use domain::ids::attempt_reference;
 use domain::money::{Currency, Money};
 use domain::placing::PaymentMethod;
+use domain::risk::{Assessment, Risk};
 use futures::future::FutureExt as _;
 use md5::{Digest as _, Md5};
 use reqwest::header::CONTENT_TYPE;
@@ -126,6 +127,8 @@ struct Transaction {
     currency_amount: Option<String>,
     bank_tran_id: Option<String>,
     risk_level: Option<String>,
+    #[serde(rename = "card_issuer_country_code")]
+    card_country: Option<String>,
     error: Option<String>,
 }
 
@@ -322,6 +325,18 @@ impl Transaction {
         amount::from_decimal(text.as_deref()?, currency)
     }
 
+    /// 0 is safe and 1 risky; there is nothing in between, and nothing else is documented.
+    fn assessment(&self) -> Option<Assessment> {
+        let risk = match self.risk_level.as_deref()? {
+            "0" => Risk::Normal,
+            "1" => Risk::Highest,
+            _ => return None,
+        };
+        let hold = risk == Risk::Highest;
+        let card_country = self.card_country.clone().filter(|code| code.len() == 2);
+        Some(Assessment { risk: Some(risk), card_country, hold, fingerprint: None })
+    }
+
     fn outcome(&self, charge: &Charge, reply: &Reply) -> Result<Outcome, CallError> {
         use Status as S;
         let provider_reference = || {
@@ -335,14 +350,10 @@ impl Transaction {
             return Ok(Outcome::Misnamed { named, received, provider_reference });
         }
         match self.status {
-            S::Valid | S::Validated if self.risk_level.as_deref() == Some("1") => {
-                let provider_reference = provider_reference();
-                Ok(Outcome::Accepted { provider_reference, next_step: None })
-            }
             S::Valid | S::Validated => {
                 let received = self.received().ok_or_else(|| reply.unexpected())?;
-                let provider_reference = provider_reference();
-                Ok(Outcome::Captured { received, provider_reference })
+                let (provider_reference, assessment) = (provider_reference(), self.assessment());
+                Ok(Outcome::Captured { received, provider_reference, assessment })
             }
             S::Pending | S::Unattempted => {
                 let provider_reference = provider_reference();
@@ -450,14 +461,7 @@ impl Gateway for SslCommerz {
         };
         let val_id = text("val_id").unwrap_or_default();
         let key = format!("{reference} {val_id} {status}");
-        let about = match text("risk_level").as_deref() {
-            Some("1") => About::Staff {
-                reference: Some(reference),
-                what: format!("SSLCommerz finds payment {val_id} risky and holds it"),
-            },
-            _ => About::Attempt { reference, provider_reference: None },
-        };
-        Ok(Notice { key, about })
+        Ok(Notice { key, about: About::Attempt { reference, provider_reference: None } })
     }
 }
 

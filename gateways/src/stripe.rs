@@ -147,6 +147,8 @@ impl Stripe {
             ("return_url", back_to(&self.return_url, charge.order_id).into()),
             ("metadata[reference]", charge.reference.clone()),
             ("metadata[payment_id]", charge.payment_id.to_string()),
+            // What Radar makes of it comes with the charge.
+            ("expand[]", "latest_charge".to_owned()),
         ];
         let request = self.post("/v1/payment_intents", &charge.reference, &fields);
         let reply = self.http.send("initialize", request).await?;
@@ -197,9 +199,10 @@ impl Stripe {
         let is_session = name.starts_with("cs_");
         let request = if is_session {
             self.get(&format!("/v1/checkout/sessions/{name}"))
-                .query(&[("expand[]", "payment_intent")])
+                .query(&[("expand[]", "payment_intent.latest_charge")])
         } else {
             self.get(&format!("/v1/payment_intents/{name}"))
+                .query(&[("expand[]", "latest_charge")])
         };
         let reply = self.http.send("verify", request).await?;
         match reply.status {
@@ -214,9 +217,10 @@ impl Stripe {
     /// session whose address nobody was told cannot have been paid; a confirmed intent can.
     async fn search(&self, charge: &Charge) -> Result<Found<Outcome>, CallError> {
         let query = format!("metadata['reference']:'{}'", charge.reference);
-        let request = self
-            .get("/v1/payment_intents/search")
-            .query(&[("query", query)]);
+        let request = self.get("/v1/payment_intents/search").query(&[
+            ("query", query.as_str()),
+            ("expand[]", "data.latest_charge"),
+        ]);
         let reply = self.http.send("verify", request).await?.successful()?;
         match reply.json::<List<Intent>>()?.data.into_iter().next() {
             Some(intent) => Ok(Found::Said(intent.outcome(charge, &reply)?)),

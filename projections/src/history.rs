@@ -21,7 +21,7 @@ use self::changes::Changes;
 pub use self::changes::{ChangeView, ChangesView};
 use crate::as_of::AsOf;
 use crate::error::Error;
-use crate::orders::{self, OrderView};
+use crate::orders::{self, Audience, OrderView};
 use crate::payments::{self, PaymentView};
 use crate::stock::{self, StockView};
 
@@ -81,11 +81,12 @@ pub(crate) trait Fold: Default {
     fn view(&self) -> Result<Option<Self::View>, Error>;
 }
 
-/// An order; `None` if it was not placed by then.
+/// An order, as this audience is shown it; `None` if it was not placed by then.
 pub async fn of_order(
     pool: &PgPool,
     id: OrderId,
     asked: Asked,
+    audience: Audience,
 ) -> Result<Option<Was<OrderView>>, Error> {
     let mut events = log::of_aggregate(pool, "order", &id.to_string()).await?;
     let payment_id = events.first().and_then(|first| match &first.event {
@@ -96,7 +97,7 @@ pub async fn of_order(
         events.extend(log::of_aggregate(pool, "payment", &payment_id.to_string()).await?);
     }
     events.sort_unstable_by_key(|event| event.position);
-    let mut telling = Telling::<orders::Folded>::of(asked);
+    let mut telling = Telling { fold: orders::Folded::to(audience), ..Telling::of(asked) };
     for event in &events {
         telling.take(event)?;
     }

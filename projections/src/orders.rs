@@ -16,6 +16,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, Sku};
+use domain::order::Review;
 use domain::personal::Hidden;
 use domain::placing::Placing;
 use futures::future::BoxFuture;
@@ -29,7 +30,8 @@ use self::fold::Progress;
 pub use self::lookup::LookupError;
 pub use self::stored::{Shown, Stored};
 pub use self::view::{
-    AddressView, CustomerView, ItemView, OrderSummary, OrderView, Status, UnknownStatus,
+    AddressView, Audience, CustomerView, ItemView, OrderSummary, OrderView, REVIEWS, ReasonView,
+    ScreeningView, Status, UnknownStatus,
 };
 use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
@@ -46,6 +48,8 @@ pub const NAME: &str = "orders";
 pub struct Filter {
     /// How far they have come.
     pub status: Option<Status>,
+    /// Whether staff have to look at them.
+    pub review: Option<Review>,
     /// The customer's address, however it is written.
     pub customer_email: Option<String>,
     /// Holding this article.
@@ -81,11 +85,15 @@ pub async fn list(
         Filter { sku: Some(_), .. } => "order_skus",
         // A customer's orders are few, a country's may be most of them.
         Filter { status: Some(_), customer_email: None, .. } => "order_progress",
+        // Those that staff have to look at, or have looked at, are few.
+        Filter { review: Some(Review::Held | Review::Approved | Review::Refused), .. } => {
+            "order_progress"
+        }
         _ => "orders",
     };
     let (by, id) = (format!("{leading}.placed_at"), format!("{leading}.order_id"));
     let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
-        "select orders.order_id, status, payment_status, customer_name, customer_email, country, \
+        "select orders.order_id, status, payment_status, review, customer_name, customer_email, country, \
          currency, total_minor, refunded_minor, version, orders.placed_at, updated_at \
          from orders join order_progress using (order_id)",
     );
@@ -97,6 +105,10 @@ pub async fn list(
     };
     if let Some(status) = filter.status {
         sql.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(review) = filter.review {
+        // In words, so that the index of those that are not `none` is seen to serve.
+        sql.push(format_args!(" and review = '{}'", view::review_name(review)));
     }
     if let Some(email) = &filter.customer_email {
         sql.push(" and email_key = ")
@@ -200,6 +212,7 @@ struct SummaryRow {
     order_id: Uuid,
     status: String,
     payment_status: String,
+    review: String,
     customer_name: String,
     customer_email: String,
     country: String,
@@ -295,6 +308,7 @@ impl SummaryRow {
             id: OrderId(self.order_id),
             status: storable::named(&self.status)?,
             payment_status: storable::named(&self.payment_status)?,
+            review: storable::named(&self.review)?,
             customer: CustomerView {
                 name: self.customer_name,
                 email: self.customer_email,

@@ -12,6 +12,7 @@ use domain::event::Event;
 use domain::ids::{OrderId, PaymentId};
 use domain::payment::{AttemptState, NextStep};
 use domain::placing::PaymentMethod;
+use domain::risk::Risk;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
@@ -53,6 +54,16 @@ pub struct AttemptView {
     /// Why it was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How risky the provider finds it: `normal`, `elevated` or `highest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "normal")]
+    pub risk: Option<Risk>,
+    /// Where the card was issued, as the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card_country: Option<String>,
+    /// The provider's name for the card or account, the same for every payment by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
 }
@@ -168,7 +179,7 @@ impl Projection for Payments {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

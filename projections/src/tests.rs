@@ -6,6 +6,7 @@ mod queries;
 mod rebuilding;
 mod replay;
 mod reports;
+mod reviews;
 mod running;
 mod shop;
 mod stories;

@@ -69,6 +69,47 @@ pub struct Entry {
     pub data: Box<RawValue>,
 }
 
+/// Whether an event tells how, by what or in whose words somebody was judged: that is for staff.
+pub fn judges(event: &str, payload: &str) -> bool {
+    match event {
+        "order.screened" | "order.review_approved" | "order.review_refused" => true,
+        "payment.captured" => payload.contains("\"assessment\""),
+        _ => false,
+    }
+}
+
+impl Entry {
+    /// The same for whose order it is: that it was judged, but not how, by what and in whose words.
+    pub fn for_customer(self) -> Result<Self, Error> {
+        let summary = match self.event.as_str() {
+            "order.screened" => "screened",
+            "order.review_approved" => "approved after a review",
+            "order.review_refused" => "refused after a review",
+            "payment.captured" => return self.without_assessment(),
+            _ => return Ok(self),
+        };
+        let data = serde_json::value::to_raw_value(&serde_json::json!({"type": self.event}))?;
+        Ok(Self { summary: summary.to_owned(), reason: None, data, ..self })
+    }
+
+    fn without_assessment(self) -> Result<Self, Error> {
+        let mut payload: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(self.data.get())?;
+        if payload.remove("assessment").is_none() {
+            return Ok(self);
+        }
+        // How risky somebody seemed is the last part of the sentence.
+        let summary = self
+            .summary
+            .split(", risk ")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let data = serde_json::value::to_raw_value(&payload)?;
+        Ok(Self { summary, data, ..self })
+    }
+}
+
 /// The timeline of an order, in log order; empty if there is no such order.
 pub async fn of_order(pool: &PgPool, id: OrderId) -> Result<Vec<Entry>, Error> {
     tell(&events_of(pool, id).await?)

@@ -66,7 +66,7 @@ pub trait Kept:
 }
 
 impl Kept for Order {
-    const STATE_SCHEMA: &'static str = "1-05b3f6be";
+    const STATE_SCHEMA: &'static str = "2-40265b05";
     /// Three articles.
     const USUAL_HEAP_BYTES: usize = 240;
 
@@ -86,7 +86,7 @@ impl Kept for Order {
     }
 
     fn begins(command: &order::Command) -> bool {
-        matches!(command, order::Command::Place(_))
+        matches!(command, order::Command::Place(_) | order::Command::PlaceScreened(..))
     }
 
     fn is_settled(&self) -> bool {

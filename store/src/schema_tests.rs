@@ -9,7 +9,7 @@ use super::*;
 
 /// Streams as stored, old versions of events among them: each event once, and the ways on which
 /// the same event leads elsewhere.
-const ORDERS: [&[(&str, &str, &str)]; 3] = [
+const ORDERS: [&[(&str, &str, &str)]; 6] = [
     &[
         ("order.placed", "2", PLACED),
         ("order.processing", "1", ""),
@@ -36,7 +36,35 @@ const ORDERS: [&[(&str, &str, &str)]; 3] = [
         ("order.placed", "2", PLACED),
         ("order.failed", "1", r#""cause": "out_of_stock", "skus": ["cup"]"#),
     ],
+    &[
+        ("order.placed", "2", PLACED),
+        ("order.screened", "1", HELD),
+        (
+            "order.review_approved",
+            "1",
+            r#""reason": "known to us", "pay_by": "2026-03-01T14:30:00Z""#,
+        ),
+        ("order.processing", "1", ""),
+        ("order.screened", "1", HELD),
+        ("order.review_refused", "1", r#""reason": "a stolen card""#),
+        ("order.failed", "1", r#""cause": "refused""#),
+    ],
+    &[
+        ("order.placed", "2", PLACED),
+        ("order.processing", "1", ""),
+        ("order.failed", "1", r#""cause": "payment_timed_out""#),
+        ("order.screened", "1", HELD),
+        ("order.failed", "1", r#""cause": "review_timed_out""#),
+    ],
+    &[
+        ("order.placed", "2", PLACED),
+        ("order.screened", "1", r#""outcome": "refuse", "reasons": []"#),
+        ("order.failed", "1", r#""cause": "refused""#),
+    ],
 ];
+
+const HELD: &str = r#""outcome": "review", "review_by": "2026-03-02T12:00:00Z", "reasons":
+    [{"rule": "many orders", "outcome": "review", "detail": "4 orders by the same account"}]"#;
 
 const PLACED: &str = r#""shipping_minor": 350,
     "customer": {"name": "Ada Byron", "email": "ada@example.com"},

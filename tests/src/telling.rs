@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::RequestBuilder;
-use serde_json::Value;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::World;
-use crate::world::Answer;
+use crate::world::{Answer, send};
 
 /// A Daybook that sells cups at 4.50 and has a thousand of them.
 pub async fn a_world_with_cups() -> World {
@@ -19,6 +19,13 @@ pub async fn a_world_with_cups() -> World {
 /// The request under a key of its own.
 pub fn keyed(request: RequestBuilder) -> RequestBuilder {
     request.header("idempotency-key", Uuid::now_v7().to_string())
+}
+
+/// Makes a fraud rule; its id.
+pub async fn fraud_rule(world: &World, name: &str, outcome: &str, condition: Value) -> String {
+    let rule = json!({"name": name, "outcome": outcome, "condition": condition});
+    let made = send(world.staff(Method::POST, "/api/v1/fraud-rules").json(&rule)).await;
+    id_in(&made.expect(201))
 }
 
 /// The names of an object's members, in order.

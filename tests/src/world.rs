@@ -137,6 +137,7 @@ impl World {
             staff_token: STAFF.to_owned(),
             accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
+            review_window: Duration::from_hours(24),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             rate_days_max: 5,
@@ -165,6 +166,15 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(api::http::serve(listener, node.app.clone(), stopped));
         self.running = Some(Running { node, stop, server });
+    }
+
+    /// Another process on the same data.
+    pub async fn beside(&self) -> Self {
+        let (pool, settings) = (self.pool.clone(), self.settings.clone());
+        let url = String::new();
+        let mut other = Self { url, pool, settings, http: Client::new(), running: None };
+        other.start().await;
+        other
     }
 
     /// Stops it in order.

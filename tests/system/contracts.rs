@@ -78,7 +78,9 @@ impl Pair {
 
     async fn captured(&self, charge: &Charge) -> (Money, String) {
         match self.said(charge).await {
-            Outcome::Captured { received, provider_reference } => (received, provider_reference),
+            Outcome::Captured { received, provider_reference, .. } => {
+                (received, provider_reference)
+            }
             other => panic!("{other:?}"),
         }
     }

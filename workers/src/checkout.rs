@@ -44,6 +44,7 @@ use self::intents::Executor;
 use self::orders::{Orders, Rested};
 use crate::bells::{every, told_to_stop};
 use crate::derived::{self, Cause};
+use crate::fraud::Fraud;
 use crate::{marks, reading};
 
 /// Its name among the workers.
@@ -83,8 +84,14 @@ pub(crate) struct Heard {
 }
 
 /// Runs until told to stop. Failures are logged and tried again for ever.
-pub async fn run(pool: PgPool, journal: Journal, feeds: Feeds, mut stop: watch::Receiver<bool>) {
-    let executor = Arc::new(Executor::new(journal));
+pub async fn run(
+    pool: PgPool,
+    journal: Journal,
+    fraud: Fraud,
+    feeds: Feeds,
+    mut stop: watch::Receiver<bool>,
+) {
+    let executor = Arc::new(Executor::new(pool.clone(), journal, fraud));
     loop {
         let lead = tokio::select! {
             lead = leader::lead(&pool, Office::Checkout) => lead.map_err(Error::from),

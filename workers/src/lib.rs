@@ -7,6 +7,7 @@
 pub mod backlog;
 pub mod checkout;
 pub mod forgetting;
+pub mod fraud;
 pub mod inbox;
 pub mod parked;
 pub mod providers;

@@ -112,7 +112,7 @@ pub async fn look_into(
     let not_captured = |what: String| Kept::NotCaptured { gateway: name(), what };
     let (received, provider_reference) = match found {
         Found::NeverHeard => return Err(Kept::NotFound { gateway: name() }),
-        Found::Said(Outcome::Captured { received, provider_reference }) => {
+        Found::Said(Outcome::Captured { received, provider_reference, .. }) => {
             (received, provider_reference)
         }
         Found::Said(Outcome::Accepted { .. }) => return Err(not_captured("undecided".to_owned())),

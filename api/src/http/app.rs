@@ -12,6 +12,7 @@ use projections::availability::Availability;
 use sqlx::PgPool;
 use store::feed::Feeds;
 use store::journal::Journal;
+use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 
 use super::health::Readiness;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub inbox: Inbox,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
+    /// What orders are screened by.
+    pub fraud: Fraud,
     /// Which commands are running.
     pub turns: Turns,
 }

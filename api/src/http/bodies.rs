@@ -86,9 +86,16 @@ pub struct PlaceOrder {
     /// Payment provider; `sandbox` if not given
     pub gateway: Option<String>,
     /// What the provider gave the customer's browser; the sandbox obeys it: `ok`, `declined`,
-    /// `silent`, `late`, `twice`, `wrong_amount`, `poll_only`, `refund_fails`
+    /// `silent`, `late`, `twice`, `wrong_amount`, `poll_only`, `refund_fails`, `elevated_risk`,
+    /// `highest_risk`
     #[schema(min_length = 1, max_length = 255)]
     pub payment_token: Option<String>,
+    /// Where the customer says to pay from, ISO 3166-1 alpha-2; looked at by fraud rules and not kept
+    #[schema(min_length = 2, max_length = 2)]
+    pub payer_country: Option<String>,
+    /// The customer's IP address, as the shop sees it; looked at by fraud rules and not kept
+    #[schema(min_length = 2, max_length = 45)]
+    pub client_ip: Option<String>,
     /// Staff only: when the customer ordered, for past orders
     pub placed_at: Option<DateTime<Utc>>,
     #[schema(min_items = 1, max_items = 2000)]
@@ -151,6 +158,90 @@ pub struct CancelOrder {
 pub struct ForgetPerson {
     #[schema(min_length = 1, max_length = 500)]
     pub reason: String,
+}
+
+/// What staff say about an order that is held.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"decision": "approve", "reason": "called back, it is them"}))]
+pub struct ReviewOrder {
+    /// `approve` or `refuse`
+    pub decision: String,
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+/// When a rule holds; which of the other fields it has depends on its kind.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleCondition {
+    /// `velocity` (`by`, `orders` or `amount` or both, `window_seconds`), `amount` (`above`),
+    /// `country_mismatch` (`with`), `blocked` (`what?`), `is` (`what`, `value`), `provider_risk`
+    /// (`at_least`)
+    pub kind: String,
+    /// Whose earlier orders count: `email`, `phone`, `address`, `account`
+    pub by: Option<String>,
+    /// So many orders are fine, this one included
+    #[schema(maximum = 1000)]
+    pub orders: Option<u32>,
+    /// So much is fine, this order included; orders of its currency count
+    pub amount: Option<Money>,
+    /// How far back earlier orders count
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub window_seconds: Option<u32>,
+    /// The total may be so much
+    pub above: Option<Money>,
+    /// What the shipping country is compared with: `phone`, `payer`, `card`
+    pub with: Option<String>,
+    /// `email`, `email_domain`, `phone`, `country`, `postcode`, `ip`, `account`, `fingerprint`
+    pub what: Option<String>,
+    /// The one that is meant
+    pub value: Option<String>,
+    /// `normal`, `elevated`, `highest`
+    pub at_least: Option<String>,
+}
+
+/// A fraud rule.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "many orders", "outcome": "review",
+    "condition": {"kind": "velocity", "by": "email", "orders": 3, "window_seconds": 3600}
+}))]
+pub struct WriteFraudRule {
+    /// What reasons call it; no two rules have the same
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    /// What follows: `accept` (ends the search), `review`, `refuse`
+    pub outcome: String,
+    pub condition: RuleCondition,
+    /// Rules are asked in this order, the smallest first; 100 if not given
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub priority: Option<i32>,
+    /// What it is for
+    #[schema(min_length = 1, max_length = 500)]
+    pub note: Option<String>,
+    /// Whether it is asked at all; true if not given
+    pub active: Option<bool>,
+}
+
+/// Something that is to be blocked.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "kind": "email_domain", "value": "mailinator.example", "note": "throwaway addresses"
+}))]
+pub struct Block {
+    /// `email`, `email_domain`, `phone`, `country`, `postcode`, `ip`, `account`, `fingerprint`
+    pub kind: String,
+    /// Telephone numbers in international form; an IP address may be a network
+    #[schema(min_length = 1, max_length = 320)]
+    pub value: String,
+    /// Why
+    #[schema(min_length = 1, max_length = 500)]
+    pub note: String,
+    /// When it ends by itself
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// A body without fields; it may also be left out.

@@ -184,6 +184,42 @@ impl<'v> Fields<'v> {
         })
     }
 
+    /// A whole number, or nothing.
+    pub(crate) fn optional_integer(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        self.optional(name)?;
+        self.integer(name, range)
+    }
+
+    /// A text that `parse` understands, or nothing.
+    pub(crate) fn optional_of<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.optional(name)?;
+        self.of(name, parse)
+    }
+
+    /// One of a few words, or nothing.
+    pub(crate) fn optional_one_of<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        self.optional(name)?;
+        self.one_of(name, words)
+    }
+
+    /// `true`, `false`, or nothing.
+    pub(crate) fn optional_flag(&mut self, name: &'static str) -> Option<bool> {
+        self.optional(name)?;
+        self.flag(name)
+    }
+
     /// A number of pieces, which is never negative.
     pub(crate) fn pieces(&mut self, name: &'static str, pieces_max: u32) -> Option<u32> {
         let pieces = self.integer(name, 1..=i64::from(pieces_max))?;

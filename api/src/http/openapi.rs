@@ -13,12 +13,14 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 5] = [
+const OUTSIDE_THE_LOG: [&str; 7] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
     "/profile",
     "/exchange-rates",
+    "/fraud-rules",
+    "/blocklist",
 ];
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
@@ -81,6 +83,7 @@ fn tags() -> Value {
     json!([
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
         {"name": "payments", "description": "The money side of orders"},
+        {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
         {"name": "inventory", "description": "Stock: on hand, reserved, available"},
         {"name": "accounts", "description": "Signing in, and what machines show"},

@@ -8,7 +8,8 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
-    api_keys, auth, inventory, moves, payments, products, rates, refunds, routes, unmatched,
+    api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates, refunds,
+    reviewing, routes, unmatched,
 };
 
 fn document() -> Value {
@@ -76,6 +77,14 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/webhooks/{name}",
         "post /api/v1/webhooks/{id}/refund",
         "get /api/v1/webhooks",
+        "post /api/v1/orders/{id}/review",
+        "get /api/v1/fraud-rules",
+        "post /api/v1/fraud-rules",
+        "put /api/v1/fraud-rules/{id}",
+        "delete /api/v1/fraud-rules/{id}",
+        "get /api/v1/blocklist",
+        "post /api/v1/blocklist",
+        "delete /api/v1/blocklist/{id}",
         "post /api/v1/auth/register",
         "post /api/v1/auth/login",
         "post /api/v1/auth/refresh",
@@ -188,4 +197,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<auth::Reset>(&document, "ResetPassword");
     agrees::<auth::MailedToken>(&document, "Proof");
     agrees::<api_keys::Making>(&document, "MakeApiKey");
+    agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
+    agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
+    agrees::<blocklist::Blocking>(&document, "Block");
 }

@@ -1,5 +1,7 @@
 //! The body that places an order, read field by field.
 
+use std::net::IpAddr;
+
 use accounts::Role;
 use chrono::{DateTime, Utc};
 use domain::ids::Sku;
@@ -26,6 +28,10 @@ pub(crate) struct OrderBody {
     pub(crate) shipping_cost: Option<Money>,
     pub(crate) payment: PaymentChoice,
     pub(crate) placed_at: Option<DateTime<Utc>>,
+    /// Where the customer says to pay from; for screening only.
+    pub(crate) payer_country: Option<String>,
+    /// Where the order came from, as the shop says; for screening only.
+    pub(crate) client_ip: Option<IpAddr>,
     pub(crate) items: Vec<Item>,
     staff_only: Vec<String>,
 }
@@ -65,6 +71,11 @@ impl Body for OrderBody {
         let shipping_cost = fields.optional_money("shipping_cost", currency);
         let payment = paying::read(fields, currency);
         let placed_at = fields.optional_instant("placed_at");
+        let payer_country = fields.optional_of("payer_country", countries::parse);
+        let client_ip = fields.optional_of("client_ip", |text| {
+            text.parse::<IpAddr>()
+                .map_err(|_| "must be an IP address such as 203.0.113.7")
+        });
         let items = fields.list("items", LINES_MAX, |item| item_in(item, currency));
         let staff_only = given(fields, &["placed_at"]);
         Some(Self {
@@ -74,6 +85,8 @@ impl Body for OrderBody {
             shipping_cost,
             payment: payment?,
             placed_at,
+            payer_country,
+            client_ip,
             items: items?,
             staff_only,
         })

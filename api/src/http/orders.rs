@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::OrderId;
+use domain::order::Review;
 use projections::history::{self, Was};
-use projections::orders::{self, Filter, OrderSummary, OrderView, Status};
+use projections::orders::{self, Audience, Filter, OrderSummary, OrderView, REVIEWS, Status};
 
 use super::history::Moments;
 use super::identity::Shopper;
@@ -23,6 +24,7 @@ use super::{App, countries};
     extensions(("x-own" = json!(["customer", "vendor"]))),
     params(
         ("status" = Option<Status>, Query, description = "How far they have come"),
+        ("review" = Option<String>, Query, description = "`none`, `held`, `approved` or `refused`"),
         ("customer_email" = Option<String>, Query, description = "In upper or lower case"),
         ("sku" = Option<String>, Query, description = "Holding this article"),
         ("country" = Option<String>, Query, description = "Sent there"),
@@ -41,6 +43,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let mut filter = Filter {
         status: parameters.optional("status", str::parse),
+        review: parameters.optional("review", review),
         customer_email: parameters.text("customer_email"),
         sku: parameters.optional("sku", str::parse),
         country: parameters.optional("country", countries::parse),
@@ -56,6 +59,12 @@ pub(crate) async fn list(
     let (position, _seat) = asking.seat(&app, &[orders::NAME]).await?;
     let page = orders::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
+}
+
+fn review(text: &str) -> Result<Review, &'static str> {
+    let known = REVIEWS.iter().find(|(name, _)| *name == text);
+    let known = known.map(|(_, review)| *review);
+    known.ok_or("must be one of none, held, approved, refused")
 }
 
 /// Show an order
@@ -84,31 +93,38 @@ pub(crate) async fn show(
     let link = parameters.text("token");
     let moments = Moments::of(&mut parameters);
     parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
+    let audience = whose.order(&app, order_id, link).await?;
     if moments.are_given() {
         // Boxed, or every query would carry the room for it along.
-        Box::pin(show_past(&app, order_id, moments, &asking)).await
+        Box::pin(show_past(&app, order_id, audience, moments, &asking)).await
     } else {
-        show_now(&app, order_id, &asking).await
+        show_now(&app, order_id, audience, &asking).await
     }
 }
 
-async fn show_now(app: &App, order_id: OrderId, asking: &Asking) -> Result<Response, Problem> {
+async fn show_now(
+    app: &App,
+    order_id: OrderId,
+    audience: Audience,
+    asking: &Asking,
+) -> Result<Response, Problem> {
     let position = asking.position(app, &[orders::NAME]).await?;
     let order = app.read_models.order(order_id).await?;
     let order = order.ok_or_else(|| Problem::not_found("order").at(position))?;
-    let shown = order.shown()?;
+    let shown = order.shown(audience)?;
     Ok(asking.show_text(position, shown.version, shown.json))
 }
 
 async fn show_past(
     app: &App,
     order_id: OrderId,
+    audience: Audience,
     moments: Moments,
     asking: &Asking,
 ) -> Result<Response, Problem> {
     let (position, _seat) = asking.seat(app, &[orders::NAME]).await?;
-    let was = history::of_order(&app.pool, order_id, moments.asked(position)).await?;
+    let asked = moments.asked(position);
+    let was = history::of_order(&app.pool, order_id, asked, audience).await?;
     match was.ok_or_else(|| Problem::not_found("order").at(position))? {
         Was::View(order) => Ok(asking.show_mixed(position, order.version, &order)),
         Was::Changes(changes) => Ok(queries::show(position, &changes)),

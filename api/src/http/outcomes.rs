@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ids::OrderId;
+use domain::order::Review;
 use projections::orders::{OrderView, Status};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -95,7 +96,7 @@ impl Drop for Waiting {
 }
 
 impl Waiting {
-    /// The order once it is neither pending nor processing, or as it is when the time is over.
+    /// The order once it is held for staff or neither pending nor processing, or as it is when the time is over.
     /// `None` if the read model has not even heard of it by then.
     pub(crate) async fn outcome(
         &self,
@@ -106,8 +107,11 @@ impl Waiting {
         loop {
             let stored = app.read_models.order(OrderId(self.order_id)).await?;
             let order = stored.map(|stored| stored.view()).transpose()?;
-            let undecided =
-                |order: &OrderView| matches!(order.status, Status::Pending | Status::Processing);
+            // Whoever waits for staff waits longer than anybody does for an answer.
+            let undecided = |order: &OrderView| {
+                order.review != Review::Held
+                    && matches!(order.status, Status::Pending | Status::Processing)
+            };
             let decided = order.as_ref().is_some_and(|order| !undecided(order));
             if decided || until <= Instant::now() || *closing.borrow() {
                 return Ok(order);

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use domain::event::Event;
 use domain::ids::{CustomerId, OrderId};
 use domain::order;
-use projections::orders::Owner;
+use projections::orders::{Audience, Owner};
 use uuid::Uuid;
 
 use super::App;
@@ -59,15 +59,21 @@ impl FromRequestParts<App> for ToAct {
 }
 
 impl ToSee {
-    /// Lets pass whose order it is; `link` is the token of a link, if there is one.
+    /// Lets pass whose order it is, and says what they may see of it; `link` is the token of a link,
+    /// if there is one.
     pub(crate) async fn order(
         mut self,
         app: &App,
         order_id: OrderId,
         link: Option<String>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Audience, Problem> {
         self.0.token = link.or(self.0.token);
-        self.0.must_cover(app, order_id, SEE_ALL).await
+        self.0.must_cover(app, order_id, SEE_ALL).await?;
+        Ok(if self.0.caller.is_any_of(SEE_ALL) {
+            Audience::Staff
+        } else {
+            Audience::Customer
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use gateways::{registry, sandbox};
 use super::fields::Fields;
 
 /// What the sandbox can be told to do.
-pub(crate) const SANDBOX_TOKENS: [&str; 8] = [
+pub(crate) const SANDBOX_TOKENS: [&str; 10] = [
     "ok",
     "declined",
     "silent",
@@ -18,6 +18,8 @@ pub(crate) const SANDBOX_TOKENS: [&str; 8] = [
     "wrong_amount",
     "poll_only",
     "refund_fails",
+    "elevated_risk",
+    "highest_risk",
 ];
 /// Longest token of a provider.
 const TOKEN_CHARS_MAX: usize = 255;

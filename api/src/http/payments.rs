@@ -156,7 +156,7 @@ pub(crate) async fn show_to_pay(
 ) -> Result<Response, Problem> {
     let link = parameters.text("token");
     parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
+    let _audience = whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
     let (order, _) = app.journal.load::<Order>(&order_id.to_string()).await?;
     let payment = match order.payment_id() {

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
-use domain::order::{self, Order};
+use domain::order::{self, Order, Review};
 use domain::placing::{Line, Placing};
 use projections::MoneyView;
 use projections::orders::{OrderView, Status};
@@ -16,6 +16,7 @@ use store::command::{Receipt, Verdict};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use workers::fraud::{Counted, Screened};
 
 use super::App;
 use super::bodies::PlaceOrder;
@@ -40,6 +41,13 @@ pub(crate) struct PlacedView {
     total: MoneyView,
     /// The payment that carries its money
     payment_id: Uuid,
+    /// `held` if somebody has to look at it before it goes on, `refused` if it does not
+    #[serde(skip_serializing_if = "is_none")]
+    #[schema(value_type = Option<String>, example = "held")]
+    review: Review,
+    /// What to tell the customer about that
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
     /// For guests: opens this order without an account, as `?token=` or `Daybook-Order-Token`
     #[serde(skip_serializing_if = "Option::is_none")]
     order_token: Option<String>,
@@ -64,7 +72,7 @@ impl FromRequestParts<App> for Room {
 ///
 /// Prices and names come from the catalogue and are frozen into the order. Staff may give
 /// `unit_price`, `name` and `placed_at`. With `Prefer: wait=<seconds>` the answer comes when the
-/// order is neither `pending` nor `processing` any more, or when the time is over. Whoever has
+/// order is neither `pending` nor `processing` any more or is held, or when the time is over. Whoever has
 /// signed in finds the order under `GET /orders`; a guest is given a token that opens it.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", request_body = PlaceOrder,
@@ -92,7 +100,11 @@ pub(crate) async fn place(
     let order_token = token_for(&app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
-    let command = order::Command::Place(Box::new(placing));
+    let OrderBody { payer_country, client_ip, .. } = &asked.body;
+    let screened = app
+        .fraud
+        .screen(order_id, &placing, payer_country.as_deref(), *client_ip);
+    let (command, counted) = command(placing, screened);
     let wording = asked.wording(StatusCode::CREATED, |accepted| PlacedView {
         order_token: order_token.clone(),
         ..placed(order_id, &accepted)
@@ -102,11 +114,26 @@ pub(crate) async fn place(
         .journal
         .execute::<Order>(&order_id.to_string(), command, envelope, wording)
         .await?;
+    let is_new = receipt.verdict == Verdict::Accepted && !receipt.replayed;
+    if let Some(counted) = counted.filter(|_| is_new) {
+        counted.keep();
+    }
     match waiting {
-        Some((waiting, until)) if receipt.verdict == Verdict::Accepted && !receipt.replayed => {
+        Some((waiting, until)) if is_new => {
             with_outcome(&app, &asked, receipt, &waiting, until).await
         }
         Some(_) | None => Ok(respond(receipt)),
+    }
+}
+
+/// With what screening has made of it; and its place among the orders that are counted.
+fn command(placing: Placing, screened: Option<Screened>) -> (order::Command, Option<Counted>) {
+    let placing = Box::new(placing);
+    match screened {
+        None => (order::Command::Place(placing), None),
+        Some(Screened { screening, counted }) => {
+            (order::Command::PlaceScreened(placing, screening), counted)
+        }
     }
 }
 
@@ -158,6 +185,7 @@ fn placing(
         payment: order.payment.clone(),
         placed_at: order.placed_at.unwrap_or(now),
         pay_by,
+        set_aside: None,
     }
 }
 
@@ -165,7 +193,13 @@ fn placed(order_id: OrderId, accepted: &Accepted<'_, Order>) -> PlacedView {
     let order = accepted.state;
     PlacedView {
         id: order_id.0,
-        status: Status::Pending,
+        status: if order.review() == Review::Refused {
+            Status::Failed
+        } else {
+            Status::Pending
+        },
+        review: order.review(),
+        notice: notice(order.review()),
         version: accepted.version,
         total: order.total().expect("a placed order has a total").into(),
         payment_id: order.payment_id().expect("a placed order has a payment").0,
@@ -181,7 +215,22 @@ impl From<OrderView> for PlacedView {
             version: order.version,
             total: order.total,
             payment_id: order.payment_id.0,
+            review: order.review,
+            notice: notice(order.review),
             order_token: None,
         }
+    }
+}
+
+fn is_none(review: &Review) -> bool {
+    *review == Review::None
+}
+
+/// Neutral: whoever tries what gets through must not learn it here.
+fn notice(review: Review) -> Option<&'static str> {
+    match review {
+        Review::None | Review::Approved => None,
+        Review::Held => Some("we are checking this order, and will get back to you"),
+        Review::Refused => Some("we cannot take this order; please get in touch with us"),
     }
 }

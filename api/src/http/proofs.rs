@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::OrderId;
+use projections::timeline;
 use sealing::head::SignedHead;
 use sealing::proofs::{self, ProofError};
 use sealing::{Hash, tables};
@@ -212,10 +213,13 @@ async fn event_at(app: &App, position: i64) -> Result<Option<StoredEvent>, Probl
     Ok(stored::page(&app.pool, &slice, 1).await?.pop())
 }
 
-/// An order's id is as good as a ticket to it; so it is to its events.
+/// An order's id is as good as a ticket to it; so it is to its events, but for what judges whose
+/// order it is. A line cannot be shown in part: it would not be what the leaf is the hash of.
 fn belongs(event: &StoredEvent, order_id: Option<OrderId>) -> bool {
     let metadata = serde_json::from_str::<Metadata>(&event.metadata);
-    metadata.is_ok_and(|metadata| order_id == Some(OrderId(metadata.correlation_id)))
+    let is_theirs =
+        metadata.is_ok_and(|metadata| order_id == Some(OrderId(metadata.correlation_id)));
+    is_theirs && !timeline::judges(&event.event_type, &event.payload)
 }
 
 pub(crate) fn told(path: &[Hash]) -> Vec<String> {

@@ -25,6 +25,8 @@ impl From<&order::Refusal> for Problem {
             R::AlreadyCancelled => (STATE, "order_already_cancelled"),
             R::AlreadyFailed => (STATE, "order_already_failed"),
             R::BeingRefunded => (STATE, "order_being_refunded"),
+            R::HeldForReview => (STATE, "order_held"),
+            R::NotHeld => (STATE, "order_not_held"),
             R::AlreadyRefunded => (STATE, "order_already_refunded"),
             R::LineCount { .. } => (REFUSED, "line_count_out_of_bounds"),
             R::Quantity { .. } => (REFUSED, "quantity_out_of_bounds"),
@@ -119,6 +121,21 @@ impl From<accounts::Error> for Problem {
                 tracing::error!(error = &error as &dyn std::error::Error, "accounts are broken");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<workers::fraud::Error> for Problem {
+    fn from(error: workers::fraud::Error) -> Self {
+        use workers::fraud::Error as E;
+
+        match &error {
+            E::NameTaken => Self::new(STATE, "rule_name_taken", sentence(&error)),
+            E::TooManyRules => Self::new(STATE, "too_many_rules", sentence(&error)),
+            E::AlreadyBlocked => Self::new(STATE, "already_blocked", sentence(&error)),
+            E::TooManyEntries => Self::new(STATE, "too_many_blocked", sentence(&error)),
+            E::Database(cause) => Self::accident("ask for fraud rules", cause),
+            E::Unreadable(cause) => Self::accident("read fraud rules", cause),
         }
     }
 }

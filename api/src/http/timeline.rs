@@ -10,6 +10,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::OrderId;
+use projections::orders::Audience;
 use projections::timeline::{self, Entry};
 use sealing::head::SignedHead;
 use sealing::{proofs, tables};
@@ -144,11 +145,15 @@ pub(crate) async fn show(
         .is_some_and(|it| it == "true");
     let format = Format::wanted(&headers, &mut parameters);
     parameters.finish()?;
-    whose.order(&app, order_id, link).await?;
+    let audience = whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;
     let mut entries = timeline::of_order(app.read_models.reads(), order_id).await?;
     if entries.is_empty() {
         return Err(Problem::not_found("order").at(position));
+    }
+    if audience == Audience::Customer {
+        let told = entries.into_iter().map(Entry::for_customer);
+        entries = told.collect::<Result<_, _>>()?;
     }
     entries.retain(|entry| filter.lets_pass(entry));
     let (head, items) = if with_proofs {

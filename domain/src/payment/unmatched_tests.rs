@@ -76,7 +76,11 @@ fn no_order_is_paid_by_it_and_no_orders_money_is_taken_for_it() {
     given::<Payment>(&history)
         .when(open)
         .then_refused(&Refusal::AlreadyOpen);
-    let captured = Outcome::Captured { received: gbp(1850), provider_reference: "p-1".into() };
+    let captured = Outcome::Captured {
+        received: gbp(1850),
+        provider_reference: "p-1".into(),
+        assessment: None,
+    };
     for command in [
         Command::StartAttempt { attempt: attempt() },
         Command::RecordOutcome { reference: "theirs".into(), outcome: captured },

@@ -3,6 +3,7 @@
 use domain::attempt::{NextStep, Outcome};
 use domain::ids::RefundId;
 use domain::money::{Currency, Money};
+use domain::risk::{Assessment, Risk};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -36,6 +37,30 @@ pub(super) struct Intent {
     metadata: Metadata,
     last_payment_error: Option<Failure>,
     next_action: Option<NextAction>,
+    latest_charge: Option<Expanded<Settled>>,
+}
+
+/// A charge, as far as it tells of risk.
+#[derive(Deserialize)]
+struct Settled {
+    outcome: Option<Judged>,
+    payment_method_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Judged {
+    risk_level: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    card: Option<Card>,
+}
+
+#[derive(Deserialize)]
+struct Card {
+    country: Option<String>,
+    fingerprint: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -70,7 +95,7 @@ pub(super) struct Session {
     status: SessionStatus,
     url: Option<String>,
     client_reference_id: Option<String>,
-    payment_intent: Option<Expanded>,
+    payment_intent: Option<Expanded<Intent>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -86,8 +111,8 @@ enum SessionStatus {
 /// An object, or just its name.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Expanded {
-    Whole(Box<Intent>),
+enum Expanded<T> {
+    Whole(Box<T>),
     Name(IgnoredAny),
 }
 
@@ -138,7 +163,8 @@ impl Intent {
         match self.status {
             IntentStatus::Succeeded => {
                 let received = self.received().ok_or_else(|| reply.unexpected())?;
-                Ok(Outcome::Captured { received, provider_reference: self.id })
+                let assessment = self.assessment();
+                Ok(Outcome::Captured { received, provider_reference: self.id, assessment })
             }
             IntentStatus::RequiresPaymentMethod => {
                 // It was confirmed with the only payment method there was.
@@ -154,6 +180,27 @@ impl Intent {
             | IntentStatus::RequiresCapture => Ok(self.accepted()),
             IntentStatus::Unknown => Err(reply.unexpected()),
         }
+    }
+
+    /// What Radar makes of it (docs.stripe.com/radar/risk-evaluation).
+    fn assessment(&self) -> Option<Assessment> {
+        let Some(Expanded::Whole(charge)) = &self.latest_charge else {
+            return None;
+        };
+        let judged = charge.outcome.as_ref();
+        let level = judged.and_then(|judged| judged.risk_level.as_deref());
+        let risk = match level {
+            Some("normal") => Some(Risk::Normal),
+            Some("elevated") => Some(Risk::Elevated),
+            Some("highest") => Some(Risk::Highest),
+            // `not_assessed`, `unknown`, and what there may be one day.
+            _ => None,
+        };
+        let details = charge.payment_method_details.as_ref();
+        let card = details.and_then(|details| details.card.as_ref());
+        let card_country = card.and_then(|card| card.country.clone());
+        let fingerprint = card.and_then(|card| card.fingerprint.clone());
+        Assessment { risk, card_country, fingerprint, hold: false }.if_any()
     }
 
     fn accepted(self) -> Outcome {

@@ -4,13 +4,14 @@
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::OrderId;
-use domain::order;
+use domain::order::{self, Review};
 use domain::payment;
 use domain::placing::{PaymentMethod, Placing};
+use domain::screening::Screening;
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 
-use super::view::{OrderView, Status};
+use super::view::{Audience, OrderView, Status};
 use crate::error::Error;
 use crate::history::Fold;
 use crate::paying::{Paying, Refunds};
@@ -22,6 +23,9 @@ pub(super) struct Progress {
     pub(super) status: Status,
     pub(super) cancel_reason: Option<String>,
     pub(super) failure: Option<order::Failure>,
+    pub(super) review: Review,
+    /// What rules made of it, for staff.
+    pub(super) screenings: Vec<Screening>,
     pub(super) method: PaymentMethod,
     pub(super) gateway: String,
     pub(super) paying: Paying,
@@ -47,6 +51,8 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         status: Status::Pending,
         cancel_reason: None,
         failure: None,
+        review: Review::None,
+        screenings: Vec::new(),
         method: placing.payment.method,
         gateway: placing.payment.gateway.clone(),
         paying: Paying::default(),
@@ -61,17 +67,20 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
 
 /// One order's events, and its payment's, in log order.
 #[derive(Debug, Default)]
-pub(crate) struct Folded(Option<(OrderId, Placing, Progress)>);
+pub(crate) struct Folded {
+    audience: Audience,
+    order: Option<(OrderId, Placing, Progress)>,
+}
 
 impl Fold for Folded {
     type View = OrderView;
 
     fn take(&mut self, recorded: &RecordedEvent) {
-        if let Some((_, _, progress)) = &mut self.0 {
+        if let Some((_, _, progress)) = &mut self.order {
             progress.take(recorded);
         } else if let Some((placing, progress)) = placed(recorded) {
             let id = recorded.aggregate_id.parse().ok();
-            self.0 = id.map(|id| (id, placing, progress));
+            self.order = id.map(|id| (id, placing, progress));
         }
     }
 
@@ -81,9 +90,14 @@ impl Fold for Folded {
 }
 
 impl Folded {
+    /// Nothing yet, to be shown to these.
+    pub(crate) fn to(audience: Audience) -> Self {
+        Self { audience, order: None }
+    }
+
     pub(super) fn shown(&self) -> Option<OrderView> {
-        let (id, placing, progress) = self.0.clone()?;
-        Some(OrderView::of(id, placing, progress))
+        let (id, placing, progress) = self.order.clone()?;
+        Some(OrderView::of(id, placing, progress).shown_to(self.audience))
     }
 }
 
@@ -102,9 +116,19 @@ impl Progress {
     }
 
     fn take_order(&mut self, event: &order::Event) {
+        self.review = self.review.after(event);
         match event {
             // Read by `placed`; an order is placed once.
             order::Event::Placed(_) => {}
+            order::Event::Screened(screening) => {
+                self.screenings.push(screening.clone());
+                // Late money revives an order, also where it waits for staff.
+                if self.review == Review::Held && self.status == Status::Failed {
+                    self.status = Status::Processing;
+                    self.failure = None;
+                }
+            }
+            order::Event::ReviewApproved { .. } | order::Event::ReviewRefused { .. } => {}
             order::Event::Processing => self.status = Status::Processing,
             order::Event::Confirmed { captured_minor } => {
                 self.status = Status::Confirmed;

@@ -10,9 +10,10 @@ with placed as (
         unnest($9::text[])::json, unnest($16::uuid[])
 )
 insert into order_progress (
-    order_id, placed_at, status, payment_status, refunded_minor, version, updated_at, progress
+    order_id, placed_at, status, payment_status, refunded_minor, version, updated_at, progress,
+    review
 )
 select
     unnest($1::uuid[]), unnest($8::timestamptz[]), unnest($10::text[]), unnest($11::text[]),
     unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::timestamptz[]),
-    unnest($15::text[])::json
+    unnest($15::text[])::json, unnest($17::text[])

@@ -11,6 +11,7 @@ use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
 use super::fold::Progress;
+use super::view;
 use crate::error::Error;
 use crate::storable;
 
@@ -120,6 +121,12 @@ pub(super) async fn update(
                 .collect::<Vec<_>>(),
         )
         .bind(progress)
+        .bind(
+            moved
+                .values()
+                .map(|order| view::review_name(order.review))
+                .collect::<Vec<_>>(),
+        )
         .execute(connection)
         .await?;
     Ok(())
@@ -182,6 +189,7 @@ struct Columns {
     updated_at: Vec<DateTime<Utc>>,
     progresses: Vec<String>,
     customers: Vec<Option<Uuid>>,
+    reviews: Vec<&'static str>,
 }
 
 impl Columns {
@@ -207,6 +215,7 @@ impl Columns {
         self.progresses.push(serde_json::to_string(progress)?);
         self.customers
             .push(placing.customer_id.map(|customer| customer.0));
+        self.reviews.push(view::review_name(progress.review));
         Ok(())
     }
 
@@ -228,6 +237,7 @@ impl Columns {
             .bind(self.updated_at)
             .bind(self.progresses)
             .bind(self.customers)
+            .bind(self.reviews)
             .execute(connection)
             .await?;
         Ok(())

@@ -15,7 +15,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::converted::ConversionView;
-use super::view::OrderView;
+use super::view::{Audience, OrderView};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paying::{Paying, PaymentStatus, RefundView, Refunds};
@@ -47,8 +47,8 @@ impl Stored {
         Ok(OrderView::of(self.id, placing, progress))
     }
 
-    /// For whoever passes it on.
-    pub fn shown(&self) -> Result<Shown, Error> {
+    /// For whoever passes it on to them.
+    pub fn shown(&self, audience: Audience) -> Result<Shown, Error> {
         let (placed, progress) = (self.text("placed")?, self.text("progress")?);
         let order = Order {
             id: self.id,
@@ -58,7 +58,7 @@ impl Stored {
         let amounts = 5 + 2 * order.placed.lines.len();
         let bytes = placed.len() + progress.len() + amounts * AMOUNT_BYTES;
         let mut json = Vec::with_capacity(bytes);
-        serde_json::to_writer(&mut json, &order.spliced())?;
+        serde_json::to_writer(&mut json, &order.spliced(audience))?;
         Ok(Shown { version: order.progress.version, json })
     }
 
@@ -117,6 +117,10 @@ struct Progress<'row> {
     #[serde(borrow)]
     failure: Option<&'row RawValue>,
     #[serde(borrow)]
+    review: &'row RawValue,
+    #[serde(borrow)]
+    screenings: Vec<&'row RawValue>,
+    #[serde(borrow)]
     method: &'row RawValue,
     #[serde(borrow)]
     gateway: &'row RawValue,
@@ -133,6 +137,7 @@ struct Spliced<'row> {
     id: OrderId,
     status: &'row RawValue,
     payment_status: PaymentStatus,
+    review: &'row RawValue,
     customer: &'row RawValue,
     shipping_address: &'row RawValue,
     items: Vec<Item<'row>>,
@@ -148,6 +153,8 @@ struct Spliced<'row> {
     cancel_reason: Option<&'row RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'row RawValue>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    screenings: Vec<&'row RawValue>,
     refunds: Vec<RefundView>,
     version: i64,
     placed_at: &'row RawValue,
@@ -167,7 +174,7 @@ struct Item<'row> {
 }
 
 impl<'row> Order<'row> {
-    fn spliced(&self) -> Spliced<'row> {
+    fn spliced(&self, audience: Audience) -> Spliced<'row> {
         let (placed, progress) = (&self.placed, &self.progress);
         let money = |minor| MoneyView::of(minor, placed.currency);
         let item = |line: &Line<'row>| Item {
@@ -179,10 +186,15 @@ impl<'row> Order<'row> {
             converted_from: ConversionView::of(line.converted_from.as_deref(), placed.currency),
         };
         let subtotal_minor = placed.subtotal_minor();
+        let screenings = match audience {
+            Audience::Staff => progress.screenings.clone(),
+            Audience::Customer => Vec::new(),
+        };
         Spliced {
             id: self.id,
             status: progress.status,
             payment_status: progress.paying.status(),
+            review: progress.review,
             customer: placed.customer,
             shipping_address: placed.shipping_address,
             items: placed.lines.iter().map(item).collect(),
@@ -196,6 +208,7 @@ impl<'row> Order<'row> {
             gateway: progress.gateway,
             cancel_reason: progress.cancel_reason,
             failure: progress.failure,
+            screenings,
             refunds: progress.refunds.view(placed.currency),
             version: progress.version,
             placed_at: placed.placed_at,

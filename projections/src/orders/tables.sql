@@ -29,6 +29,7 @@ create table order_progress (
     placed_at timestamptz not null,
     status text collate "C" not null,
     payment_status text collate "C" not null,
+    review text collate "C" not null,
     refunded_minor bigint not null,
     version bigint not null,
     updated_at timestamptz not null,
@@ -36,6 +37,8 @@ create table order_progress (
 ) with (fillfactor = 70);
 
 create index orders_by_status on order_progress (status, placed_at, order_id);
+-- Of most orders nobody has to look at any.
+create index orders_by_review on order_progress (review, placed_at, order_id) where review <> 'none';
 
 -- Which orders hold a SKU, newest first.
 create table order_skus (

@@ -5,7 +5,8 @@ set
     refunded_minor = moved.refunded_minor,
     version = moved.version,
     updated_at = moved.updated_at,
-    progress = moved.progress::json
+    progress = moved.progress::json,
+    review = moved.review
 from (
     select
         unnest($1::uuid[]) as order_id,
@@ -14,6 +15,7 @@ from (
         unnest($4::bigint[]) as refunded_minor,
         unnest($5::bigint[]) as version,
         unnest($6::timestamptz[]) as updated_at,
-        unnest($7::text[]) as progress
+        unnest($7::text[]) as progress,
+        unnest($8::text[]) as review
 ) as moved
 where order_progress.order_id = moved.order_id

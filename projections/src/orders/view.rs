@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId, Sku};
-use domain::order::Failure;
+use domain::order::{Failure, Review};
 use domain::placing::{Line, PaymentMethod, Placing};
+use domain::screening::{Outcome, Reason, Screening};
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
@@ -31,7 +32,7 @@ pub enum Status {
     Completed,
     /// Withdrawn.
     Cancelled,
-    /// Given up, because stock was short or money did not come.
+    /// Given up, because stock was short, money did not come, or it was refused.
     Failed,
     /// All of its money has gone back.
     Refunded,
@@ -78,6 +79,71 @@ impl FromStr for Status {
             .find(named)
             .map(|(_, status)| *status)
             .ok_or(UnknownStatus)
+    }
+}
+
+/// Every state of a review with its name in answers and rows.
+pub const REVIEWS: [(&str, Review); 4] = [
+    ("none", Review::None),
+    ("held", Review::Held),
+    ("approved", Review::Approved),
+    ("refused", Review::Refused),
+];
+
+pub(super) fn review_name(review: Review) -> &'static str {
+    match review {
+        Review::None => "none",
+        Review::Held => "held",
+        Review::Approved => "approved",
+        Review::Refused => "refused",
+    }
+}
+
+/// Whom an order is shown to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever sees every order.
+    Staff,
+    /// Whose order it is; they are not told by which rule it was judged.
+    #[default]
+    Customer,
+}
+
+/// Why a rule held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReasonView {
+    /// The rule's name when it held.
+    pub rule: String,
+    /// `accept`, `review` or `refuse`.
+    #[schema(value_type = String, example = "review")]
+    pub outcome: Outcome,
+    /// What it found.
+    #[schema(example = "4 orders by the same e-mail address within 3600 s")]
+    pub detail: String,
+}
+
+/// What the fraud rules made of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ScreeningView {
+    /// `accept`, `review` or `refuse`.
+    #[schema(value_type = String, example = "review")]
+    pub outcome: Outcome,
+    /// Every rule that held, in order.
+    pub reasons: Vec<ReasonView>,
+    /// When the hold ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review_by: Option<DateTime<Utc>>,
+}
+
+impl From<Screening> for ScreeningView {
+    fn from(screening: Screening) -> Self {
+        let reason =
+            |Reason { rule, outcome, detail }: Reason| ReasonView { rule, outcome, detail };
+        Self {
+            outcome: screening.outcome,
+            reasons: screening.reasons.into_iter().map(reason).collect(),
+            review_by: screening.review_by,
+        }
     }
 }
 
@@ -140,6 +206,9 @@ pub struct OrderView {
     pub status: Status,
     /// Where its money stands.
     pub payment_status: PaymentStatus,
+    /// Whether staff have to look at it: `none`, `held`, `approved` or `refused`.
+    #[schema(value_type = String, example = "none")]
+    pub review: Review,
     /// Who ordered.
     pub customer: CustomerView,
     /// Where the goods go.
@@ -171,6 +240,9 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub failure: Option<Failure>,
+    /// What the fraud rules made of it, where there are any; for staff, analysts and auditors only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub screenings: Vec<ScreeningView>,
     /// Its refunds, in the order in which they were asked for.
     pub refunds: Vec<RefundView>,
     /// The order's version, for `If-Match`.
@@ -191,6 +263,9 @@ pub struct OrderSummary {
     pub status: Status,
     /// Where its money stands.
     pub payment_status: PaymentStatus,
+    /// Whether staff have to look at it: `none`, `held`, `approved` or `refused`.
+    #[schema(value_type = String, example = "none")]
+    pub review: Review,
     /// Who ordered; without the telephone number.
     pub customer: CustomerView,
     /// Where the goods go.
@@ -211,11 +286,21 @@ impl OrderView {
     /// What one order's events, and its payment's, make of it; in log order, others do no harm.
     /// `None` if it was not placed yet.
     pub fn at(events: &[Arc<RecordedEvent>]) -> Option<Self> {
-        let mut folded = Folded::default();
+        let mut folded = Folded::to(Audience::Staff);
         for event in events {
             folded.take(event);
         }
         folded.shown()
+    }
+
+    /// The same for them.
+    #[must_use]
+    pub fn shown_to(mut self, audience: Audience) -> Self {
+        match audience {
+            Audience::Staff => {}
+            Audience::Customer => self.screenings.clear(),
+        }
+        self
     }
 
     pub(super) fn of(id: OrderId, placing: Placing, progress: Progress) -> Self {
@@ -232,6 +317,7 @@ impl OrderView {
             id,
             status: progress.status,
             payment_status: progress.paying.status(),
+            review: progress.review,
             items: placing.lines.iter().map(item).collect(),
             subtotal: money(placing.subtotal_minor()),
             shipping_cost: money(placing.shipping_minor),
@@ -243,6 +329,7 @@ impl OrderView {
             gateway: progress.gateway,
             cancel_reason: progress.cancel_reason,
             failure: progress.failure,
+            screenings: progress.screenings.into_iter().map(Into::into).collect(),
             refunds: progress.refunds.view(placing.currency),
             version: progress.version,
             placed_at: placing.placed_at,

@@ -6,6 +6,7 @@ use domain::ids::{OrderId, PaymentId};
 use domain::money::Money;
 use domain::payment::{self, Attempt, AttemptState, NextStep};
 use domain::placing::PaymentMethod;
+use domain::risk::Assessment;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -30,6 +31,9 @@ struct Tried {
     #[serde(default)]
     next_step: Option<NextStep>,
     reason: Option<String>,
+    // Rows of older builds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assessment: Option<Assessment>,
     started_at: DateTime<Utc>,
 }
 
@@ -110,8 +114,13 @@ impl Payment {
                     tried.next_step.clone_from(next_step);
                 });
             }
-            E::Captured { reference, provider_reference, .. }
-            | E::CapturedAgain { reference, provider_reference, .. } => {
+            E::Captured { reference, provider_reference, assessment, .. } => {
+                self.answer(reference, AttemptState::Captured, |tried| {
+                    tried.provider_reference = Some(provider_reference.clone());
+                    tried.assessment.clone_from(assessment);
+                });
+            }
+            E::CapturedAgain { reference, provider_reference, .. } => {
                 self.answer(reference, AttemptState::Captured, |tried| {
                     tried.provider_reference = Some(provider_reference.clone());
                 });
@@ -191,12 +200,18 @@ impl Tried {
             provider_reference: None,
             next_step: None,
             reason: None,
+            assessment: None,
             started_at: attempt.started_at,
         }
     }
 
     fn view(self) -> AttemptView {
+        let Assessment { risk, card_country, fingerprint, .. } =
+            self.assessment.unwrap_or_default();
         AttemptView {
+            risk,
+            card_country,
+            fingerprint,
             reference: self.reference,
             method: self.method,
             gateway: self.gateway,

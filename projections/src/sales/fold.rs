@@ -124,6 +124,9 @@ impl Batch {
             order::Event::Confirmed { .. } => self.confirm(id, recorded.into()),
             order::Event::Refunded(refund) => self.refund(id, refund, recorded.into()),
             order::Event::Processing
+            | order::Event::Screened(_)
+            | order::Event::ReviewApproved { .. }
+            | order::Event::ReviewRefused { .. }
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)

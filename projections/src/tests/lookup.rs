@@ -11,11 +11,11 @@ use super::shop::Shop;
 use super::stories::{Tale, busy};
 use super::world::{PATIENCE, World};
 use crate::orders::lookup::{LANES, WAITING_MAX};
-use crate::orders::{LookupError, OrderView};
+use crate::orders::{Audience, LookupError, OrderView};
 
 async fn shown(world: &World, id: OrderId) -> Option<String> {
     let stored = world.models.order(id).await.unwrap()?;
-    Some(String::from_utf8(stored.shown().unwrap().json).unwrap())
+    Some(String::from_utf8(stored.shown(Audience::Staff).unwrap().json).unwrap())
 }
 
 fn expected(shop: &Shop, id: OrderId) -> String {
@@ -47,9 +47,12 @@ async fn what_is_spliced_is_what_the_view_says() {
     let world = World::projected(&shop.log, 50).await;
     for id in shop.orders.keys() {
         let stored = world.models.order(*id).await.unwrap().unwrap();
-        let (shown, view) = (stored.shown().unwrap(), stored.view().unwrap());
-        assert_eq!(shown.json, serde_json::to_vec(&view).unwrap(), "{view:?}");
-        assert_eq!(shown.version, view.version);
+        for audience in [Audience::Staff, Audience::Customer] {
+            let shown = stored.shown(audience).unwrap();
+            let view = stored.view().unwrap().shown_to(audience);
+            assert_eq!(shown.json, serde_json::to_vec(&view).unwrap(), "{view:?}");
+            assert_eq!(shown.version, view.version);
+        }
     }
 }
 

@@ -149,6 +149,7 @@ impl Tale {
             payment: by(PaymentMethod::CreditCard),
             placed_at: placed_at(n),
             pay_by: opening() + TimeDelta::days(2),
+            set_aside: None,
         };
         Self { n, order, payment, placing }
     }
@@ -293,7 +294,7 @@ impl Steps {
 
     fn capture(&mut self, attempt: u32, received: Money) {
         let provider_reference = format!("px-{}-{attempt}", self.tale.n);
-        self.answer(attempt, Outcome::Captured { received, provider_reference });
+        self.answer(attempt, Outcome::Captured { received, provider_reference, assessment: None });
     }
 
     fn get_paid(&mut self) {

@@ -11,6 +11,8 @@ use domain::ids::Sku;
 use domain::money::{Currency, Money};
 use domain::order::{self, Failure};
 use domain::placing::Placing;
+use domain::risk::Risk;
+use domain::screening::Screening;
 use domain::{inventory, payment, person, product};
 use store::recorded::RecordedEvent;
 
@@ -58,6 +60,11 @@ impl Teller {
                 let total = placing.total();
                 format!("{lines} {noun} ordered for {total}{}", conversions(placing))
             }
+            order::Event::Screened(screening) => screened(screening),
+            order::Event::ReviewApproved { reason, .. } => {
+                format!("approved after a review: {reason}")
+            }
+            order::Event::ReviewRefused { reason } => format!("refused after a review: {reason}"),
             order::Event::Processing => "all stock reserved, money awaited".to_owned(),
             order::Event::Confirmed { captured_minor } => {
                 format!("confirmed: {} paid", self.amount(*captured_minor))
@@ -71,6 +78,10 @@ impl Teller {
             order::Event::Failed(Failure::PaymentTimedOut) => "failed: not paid in time".to_owned(),
             order::Event::Failed(Failure::PaymentMismatched) => {
                 "failed: another amount came in than was asked for".to_owned()
+            }
+            order::Event::Failed(Failure::Refused) => "failed: refused".to_owned(),
+            order::Event::Failed(Failure::ReviewTimedOut) => {
+                "failed: not reviewed in time".to_owned()
             }
             order::Event::RefundRequested(refund) => {
                 format!(
@@ -104,8 +115,11 @@ impl Teller {
             E::AttemptAccepted { reference, .. } => {
                 format!("attempt {reference} taken on by {}", self.gateway(reference))
             }
-            E::Captured { reference, received, .. } => {
-                format!("{received} captured by {}", self.gateway(reference))
+            E::Captured { reference, received, assessment, .. } => {
+                let risk = assessment.as_ref().and_then(|said| said.risk);
+                let risk = risk.filter(|risk| *risk != Risk::Normal);
+                let risk = risk.map_or_else(String::new, |risk| format!(", risk {}", risk.name()));
+                format!("{received} captured by {}{risk}", self.gateway(reference))
             }
             E::CapturedAgain { reference, received, .. } => {
                 format!("{received} captured once more by {}", self.gateway(reference))
@@ -153,6 +167,18 @@ impl Teller {
         self.gateways
             .get(reference)
             .map_or("the provider", String::as_str)
+    }
+}
+
+fn screened(screening: &Screening) -> String {
+    let Screening { outcome, reasons, .. } = screening;
+    let reasons: Vec<String> = reasons
+        .iter()
+        .map(|reason| format!("{} ({})", reason.rule, reason.detail))
+        .collect();
+    match reasons.as_slice() {
+        [] => format!("screened: {}", outcome.name()),
+        _ => format!("screened: {} by {}", outcome.name(), reasons.join(", ")),
     }
 }
 

@@ -64,6 +64,7 @@ struct Pages {
     /// By our name.
     refunds: BTreeMap<String, Value>,
     refunds_fail: bool,
+    finds_risk: bool,
     names: usize,
 }
 
@@ -80,6 +81,11 @@ impl SslCommerz {
         Arc::new(Self { server, faults, books })
     }
 
+    /// Whatever is paid from now on is risky.
+    pub fn finds_risk(&self) {
+        self.books.lock().finds_risk = true;
+    }
+
     fn pay(&self, reference: &str, status: &str, amount: Option<Money>) {
         let mut pages = self.books.lock();
         pages.names += 1;
@@ -90,7 +96,9 @@ impl SslCommerz {
         let transaction = json!({
             "status": status, "tran_id": reference, "val_id": format!("val{n}"),
             "amount": amount, "currency_type": currency, "currency_amount": amount,
-            "bank_tran_id": format!("bank{n}"), "risk_level": "0",
+            "bank_tran_id": format!("bank{n}"),
+            "risk_level": if pages.finds_risk { "1" } else { "0" },
+            "card_issuer_country_code": "BD",
             "error": if status == "FAILED" { "Insufficient funds" } else { "" },
         });
         pages.transactions.push(transaction);

@@ -38,7 +38,7 @@ const SESSION_PARAMETERS: [&str; 16] = [
     "payment_intent_data[capture_method]",
     "locale",
 ];
-const INTENT_PARAMETERS: [&str; 9] = [
+const INTENT_PARAMETERS: [&str; 10] = [
     "amount",
     "currency",
     "payment_method",
@@ -48,6 +48,7 @@ const INTENT_PARAMETERS: [&str; 9] = [
     "capture_method",
     "metadata[reference]",
     "metadata[payment_id]",
+    "expand[]",
 ];
 const REFUND_PARAMETERS: [&str; 5] = [
     "payment_intent",
@@ -75,6 +76,8 @@ struct Pages {
     intents: BTreeMap<String, Value>,
     refunds: BTreeMap<String, Value>,
     refunds_fail: bool,
+    /// What Radar makes of whatever is paid; `normal` if nobody says.
+    risk: Option<String>,
     names: usize,
 }
 
@@ -93,6 +96,11 @@ impl Stripe {
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
+    }
+
+    /// What Radar makes of whatever is paid from now on.
+    pub fn finds_risk(&self, level: &str) {
+        self.books.lock().risk = Some(level.to_owned());
     }
 
     fn signed(secret: &str, event: &Value) -> Sent {
@@ -148,6 +156,18 @@ impl Pages {
         format!("{prefix}_test_{}", self.names)
     }
 
+    /// A charge by a card of Britain.
+    fn charge(&mut self) -> Value {
+        let id = self.name("ch");
+        let risk = self.risk.clone().unwrap_or_else(|| "normal".to_owned());
+        json!({
+            "id": id, "object": "charge", "outcome": {"risk_level": risk, "type": "authorized"},
+            "payment_method_details": {
+                "type": "card", "card": {"country": "GB", "fingerprint": "Xt5EWLLDS7FJjR1c"},
+            },
+        })
+    }
+
     fn session(&mut self, reference: &str) -> Option<&mut Value> {
         let mut sessions = self.sessions.values_mut();
         sessions.find(|session| session["client_reference_id"] == reference)
@@ -173,7 +193,7 @@ impl Pages {
     }
 
     fn pay(&mut self, reference: &str, amount: Option<Money>) {
-        let intent_id = self.name("pi");
+        let (intent_id, charge) = (self.name("pi"), self.charge());
         let session = self.session(reference).expect("there is such a session");
         let units = amount.map_or(session["amount_total"].clone(), |money| money.minor.into());
         let currency = amount.map_or(session["currency"].clone(), |money| {
@@ -186,9 +206,22 @@ impl Pages {
             "id": intent_id, "object": "payment_intent", "status": "succeeded",
             "amount": units, "amount_received": units, "currency": currency,
             "metadata": session["metadata"], "last_payment_error": null, "next_action": null,
+            "latest_charge": charge,
         });
         self.intents.insert(intent_id, intent);
     }
+}
+
+/// An intent as it is shown: its charge in full for whoever asks for that, else by name.
+fn shown(mut intent: Value, is_expanded: bool) -> Value {
+    if !is_expanded {
+        intent["latest_charge"] = intent["latest_charge"]["id"].take();
+    }
+    intent
+}
+
+fn asks_for(query: &Form, what: &str) -> bool {
+    query.get("expand[]").is_some_and(|asked| asked == what)
 }
 
 fn problem(status: StatusCode, kind: &str, code: Option<&str>, message: &str) -> Reply {
@@ -277,10 +310,11 @@ async fn show_session(
     };
     let intent = session["payment_intent"].as_str();
     let intent = intent.and_then(|intent| pages.intents.get(intent));
-    if query.get("expand[]").map(String::as_str) == Some("payment_intent")
+    let with_charge = asks_for(&query, "payment_intent.latest_charge");
+    if (with_charge || asks_for(&query, "payment_intent"))
         && let Some(intent) = intent
     {
-        session["payment_intent"] = intent.clone();
+        session["payment_intent"] = shown(intent.clone(), with_charge);
     }
     (StatusCode::OK, Json(session))
 }
@@ -293,7 +327,7 @@ async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: St
     };
     books.lock().once(&key, form, |pages, form| {
         let text = |name: &str| form.get(name).cloned().unwrap_or_default();
-        let id = pages.name("pi");
+        let (id, mut charge) = (pages.name("pi"), pages.charge());
         let amount: i64 = text("amount").parse().unwrap_or(0);
         let mut intent = json!({
             "id": id, "object": "payment_intent", "status": "succeeded", "amount": amount,
@@ -306,6 +340,10 @@ async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: St
         });
         let decline_code = match text("payment_method").as_str() {
             "pm_card_visa" => None,
+            "pm_card_riskLevelElevated" => {
+                charge["outcome"]["risk_level"] = "elevated".into();
+                None
+            }
             "pm_card_authenticationRequired" => {
                 intent["status"] = "requires_action".into();
                 intent["amount_received"] = 0.into();
@@ -331,18 +369,29 @@ async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: St
             error["payment_intent"] = intent;
             return (StatusCode::PAYMENT_REQUIRED, Json(json!({"error": error})));
         }
+        if intent["status"] == "succeeded" {
+            intent["latest_charge"] = charge;
+        }
         pages.intents.insert(id, intent.clone());
-        (StatusCode::OK, Json(intent))
+        (StatusCode::OK, Json(shown(intent, asks_for(form, "latest_charge"))))
     })
 }
 
-async fn show_intent(State(books): State<Books>, Path(id): Path<String>) -> Reply {
+async fn show_intent(
+    State(books): State<Books>,
+    Path(id): Path<String>,
+    Query(query): Query<Form>,
+) -> Reply {
     let found = books.lock().intents.get(&id).cloned();
-    found.map_or_else(|| missing("payment_intent"), |intent| (StatusCode::OK, Json(intent)))
+    let Some(intent) = found else {
+        return missing("payment_intent");
+    };
+    (StatusCode::OK, Json(shown(intent, asks_for(&query, "latest_charge"))))
 }
 
 /// Only the one query that is used, in the search query language.
 async fn search_intents(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
+    let is_expanded = asks_for(&query, "data.latest_charge");
     let query = query.get("query").cloned().unwrap_or_default();
     let reference = query
         .strip_prefix("metadata['reference']:'")
@@ -353,8 +402,9 @@ async fn search_intents(State(books): State<Books>, Query(query): Query<Form>) -
     };
     let pages = books.lock();
     let found = pages.intents.values();
-    let found: Vec<&Value> = found
+    let found: Vec<Value> = found
         .filter(|intent| intent["metadata"]["reference"] == reference)
+        .map(|intent| shown(intent.clone(), is_expanded))
         .collect();
     (StatusCode::OK, Json(json!({"object": "search_result", "data": found})))
 }

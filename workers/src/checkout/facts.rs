@@ -37,7 +37,10 @@ fn of_order(event: &order::Event) -> Option<Fact> {
         E::Completed => Some(Fact::OrderCompleted),
         E::Cancelled { .. } => Some(Fact::OrderCancelled),
         E::RefundRequested(refund) => Some(Fact::RefundRequested(refund.clone())),
-        E::Processing
+        E::ReviewApproved { pay_by, .. } => Some(Fact::OrderApproved { pay_by: *pay_by }),
+        E::ReviewRefused { .. } => Some(Fact::OrderRefused),
+        E::Screened(_)
+        | E::Processing
         | E::Confirmed { .. }
         | E::Failed(_)
         | E::Refunded(_)
@@ -48,7 +51,9 @@ fn of_order(event: &order::Event) -> Option<Fact> {
 fn of_payment(event: &payment::Event) -> Option<Fact> {
     use payment::Event as E;
     match event {
-        E::Captured { received, .. } => Some(Fact::PaymentCaptured { received: *received }),
+        E::Captured { received, assessment, .. } => {
+            Some(Fact::PaymentCaptured { received: *received, assessment: assessment.clone() })
+        }
         E::CapturedAgain { reference, received, .. } => {
             Some(Fact::PaymentCapturedAgain { reference: reference.clone(), received: *received })
         }

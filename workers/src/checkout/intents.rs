@@ -2,15 +2,21 @@
 
 use chrono::Utc;
 use domain::checkout::{Brief, Fact, Intent};
+use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId, Sku, attempt_reference};
 use domain::inventory::{self, Inventory};
-use domain::order::{self, Order};
+use domain::money::Money;
+use domain::order::{self, Failure, Order};
 use domain::payment::{self, Attempt, Payment, Terms};
-use store::command::{ExecuteError, Verdict};
+use domain::risk::Assessment;
+use sqlx::PgPool;
+use store::command::{ExecuteError, Receipt, Verdict};
 use store::journal::Journal;
+use store::log::{self, Slice};
 use store::states::Kept;
 
 use crate::derived::{self, Cause};
+use crate::fraud::Fraud;
 
 /// Who acts.
 const ACTOR: &str = "checkout";
@@ -34,7 +40,9 @@ pub(super) enum Answer {
 
 /// Turns intents into commands.
 pub(super) struct Executor {
+    pool: PgPool,
     journal: Journal,
+    fraud: Fraud,
 }
 
 /// What one command of the process is about.
@@ -46,8 +54,8 @@ struct Step<'a> {
 }
 
 impl Executor {
-    pub(super) fn new(journal: Journal) -> Self {
-        Self { journal }
+    pub(super) fn new(pool: PgPool, journal: Journal, fraud: Fraud) -> Self {
+        Self { pool, journal, fraud }
     }
 
     /// Carries one intent out. Its command id follows from cause and step.
@@ -86,11 +94,16 @@ impl Executor {
                 self.order(step, order::Command::Process, Some(Fact::OrderProcessing))
                     .await
             }
-            Intent::ConfirmOrder { captured } => {
+            Intent::ConfirmOrder { captured, assessment: None } => {
                 let command = order::Command::Confirm { captured };
                 self.order(step("confirm".to_owned()), command, Some(Fact::OrderConfirmed))
                     .await
             }
+            Intent::ConfirmOrder { captured, assessment: Some(assessment) } => {
+                self.confirm_screened(step("confirm".to_owned()), captured, &assessment)
+                    .await
+            }
+            Intent::EndReview => self.end_review(step("end review".to_owned())).await,
             Intent::FailOrder(failure) => {
                 let command = order::Command::Fail(failure);
                 self.order(step("fail".to_owned()), command, None).await
@@ -130,14 +143,21 @@ impl Executor {
         step: &Step<'_>,
         command: A::Command,
     ) -> Result<Verdict<A::Error>, ExecuteError> {
+        Ok(self.ask::<A>(aggregate_id, step, command).await?.verdict)
+    }
+
+    async fn ask<A: Kept>(
+        &self,
+        aggregate_id: &str,
+        step: &Step<'_>,
+        command: A::Command,
+    ) -> Result<Receipt<A::Error>, ExecuteError> {
         let Step { order_id, cause, name, reason } = step;
         let reason = reason.map(ToOwned::to_owned);
         let envelope = derived::envelope(ACTOR, *order_id, cause, name, reason);
-        let receipt = self
-            .journal
+        self.journal
             .execute_derived::<A>(aggregate_id, command, envelope)
-            .await?;
-        Ok(receipt.verdict)
+            .await
     }
 
     /// A command that only a mistake of ours can have refused.
@@ -179,15 +199,79 @@ impl Executor {
         command: order::Command,
         done: Option<Fact>,
     ) -> Result<Answer, ExecuteError> {
-        use order::Refusal as R;
         let order_id = step.order_id.to_string();
         Ok(match self.send::<Order>(&order_id, &step, command).await? {
-            Verdict::Refused(R::AlreadyCancelled | R::AlreadyFailed) => {
-                Answer::Fact(Fact::OrderMovedOn)
-            }
-            Verdict::Refused(refusal) => unexpected(step, &refusal),
+            Verdict::Refused(refusal) => or_moved_on(step, &refusal),
             Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
                 done.map_or(Answer::Done, Answer::Fact)
+            }
+        })
+    }
+
+    /// Confirms an order unless screening would have it otherwise. A repetition may find other rules;
+    /// what counts is what was written down the first time.
+    async fn confirm_screened(
+        &self,
+        step: Step<'_>,
+        captured: Money,
+        assessment: &Assessment,
+    ) -> Result<Answer, ExecuteError> {
+        let screening = self.fraud.screen_payment(step.order_id, assessment).await?;
+        let is_plain = screening.is_none();
+        let command = match screening {
+            None => order::Command::Confirm { captured },
+            Some(screening) => order::Command::ConfirmScreened { captured, screening },
+        };
+        let order_id = step.order_id.to_string();
+        let receipt = self.ask::<Order>(&order_id, &step, command).await?;
+        match receipt.verdict {
+            Verdict::Refused(refusal) => Ok(or_moved_on(step, &refusal)),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway
+                if is_plain && !receipt.replayed =>
+            {
+                Ok(Answer::Fact(Fact::OrderConfirmed))
+            }
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                self.what_was_decided(receipt.first_position, receipt.last_position)
+                    .await
+            }
+        }
+    }
+
+    async fn what_was_decided(&self, from: i64, to: i64) -> Result<Answer, ExecuteError> {
+        let slice = Slice { from: Some(from), to: Some(to), ..Slice::default() };
+        let page = log::page(&self.pool, &slice, log::PAGE_MAX).await;
+        let page = page.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+        let found = page.events.iter().rev().find_map(|recorded| {
+            let Event::Order(event) = &recorded.event else {
+                return None;
+            };
+            match event {
+                order::Event::Confirmed { .. } => Some(Fact::OrderConfirmed),
+                order::Event::Failed(_) => Some(Fact::OrderRefused),
+                order::Event::Screened(screening) => {
+                    let review_by = screening.review_by?;
+                    Some(Fact::OrderHeld { review_by })
+                }
+                _ => None,
+            }
+        });
+        let unreadable = || {
+            let why = format!("nothing at {from} to {to} says what became of a paid order");
+            ExecuteError::Corrupt(why)
+        };
+        Ok(Answer::Fact(found.ok_or_else(unreadable)?))
+    }
+
+    /// Ends a hold, unless staff have looked in this moment: then that fact is on its way.
+    async fn end_review(&self, step: Step<'_>) -> Result<Answer, ExecuteError> {
+        let command = order::Command::Fail(Failure::ReviewTimedOut);
+        let order_id = step.order_id.to_string();
+        Ok(match self.send::<Order>(&order_id, &step, command).await? {
+            Verdict::Refused(order::Refusal::NotHeld) => Answer::Done,
+            Verdict::Refused(refusal) => or_moved_on(step, &refusal),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                Answer::Fact(Fact::OrderRefused)
             }
         })
     }
@@ -244,6 +328,16 @@ impl Executor {
                 other => other,
             },
         )
+    }
+}
+
+/// A refusal of an order that has come to another end meanwhile, or one that nobody expects.
+fn or_moved_on(step: Step<'_>, refusal: &order::Refusal) -> Answer {
+    match refusal {
+        order::Refusal::AlreadyCancelled | order::Refusal::AlreadyFailed => {
+            Answer::Fact(Fact::OrderMovedOn)
+        }
+        refusal => unexpected(step, refusal),
     }
 }
 

@@ -92,6 +92,7 @@ fn placed() -> Fact {
         },
         placed_at: now,
         pay_by: now + TimeDelta::hours(1),
+        set_aside: None,
     };
     Fact::OrderPlaced(Box::new(placing))
 }

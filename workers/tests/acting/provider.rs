@@ -113,7 +113,8 @@ impl Provider {
 }
 
 fn paid(reference: &str) -> Outcome {
-    Outcome::Captured { received: pounds(900), provider_reference: format!("their {reference}") }
+    let provider_reference = format!("their {reference}");
+    Outcome::Captured { received: pounds(900), provider_reference, assessment: None }
 }
 
 fn taken_on(reference: &str) -> Outcome {

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use workers::checkout;
+use workers::fraud::Fraud;
 use workers::providers::{self, Pauses, Providers};
 
 use crate::provider::Provider;
@@ -96,6 +97,9 @@ impl World {
         tasks.spawn(checkout::run(
             self.pool.clone(),
             journal.clone(),
+            Fraud::open(self.pool.clone(), Duration::from_hours(24))
+                .await
+                .unwrap(),
             feeds.clone(),
             stopped.clone(),
         ));
@@ -263,6 +267,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
         payment: choice(gateway),
         placed_at: now,
         pay_by: now + TimeDelta::hours(1),
+        set_aside: None,
     }
 }
 
