@@ -49,6 +49,15 @@ pub struct Tuning {
         value_parser = clap::value_parser!(i64).range(1..)
     )]
     pub backlog_max: i64,
+    /// How long a silent payment provider is waited for until it is asked what became of a payment,
+    /// one pause after another, the last for ever; s, m, h or d
+    #[arg(
+        long,
+        env = "DAYBOOK_POLL_PAUSES",
+        value_name = "PAUSES",
+        default_value = "5m,1h,1d"
+    )]
+    pub poll_pauses: Pauses,
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
@@ -136,7 +145,7 @@ impl Tuning {
                 log_mail: false,
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
-            poll_pauses: Pauses::default(),
+            poll_pauses: self.poll_pauses.clone(),
             backlog_max: self.backlog_max,
             sealing: None,
             environment: Environment::of_process(),

@@ -45,7 +45,7 @@ use crate::bells::{every, told_to_stop};
 use crate::derived::Cause;
 use crate::marks::{self, Mark};
 use crate::polls::{self, Full, Note, Poll, Subject};
-pub use crate::polls::{Pauses, ask_soon};
+pub use crate::polls::{BadPauses, Pauses, ask_soon};
 use crate::reading;
 
 /// Its name among the workers.
