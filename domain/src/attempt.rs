@@ -12,6 +12,9 @@ use crate::ids::OrderId;
 use crate::money::Money;
 use crate::placing::PaymentChoice;
 
+/// Why an attempt is over whose provider did nothing; another stands in for it.
+pub const NOT_REACHED: &str = "not_reached";
+
 /// What is to be paid, for what, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
