@@ -42,11 +42,13 @@ mod preferring;
 mod problem;
 mod products;
 mod proofs;
+mod providers;
 mod queries;
 mod read_models;
 mod refunds;
 mod refusals;
 mod reports;
+mod routing_rules;
 mod said;
 mod server;
 pub mod turns;
@@ -90,6 +92,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payments::show_to_pay))
         .routes(routes!(payments::list))
         .routes(routes!(payments::show))
+        .routes(routes!(providers::list))
+        .routes(routes!(routing_rules::create, routing_rules::list))
+        .routes(routes!(routing_rules::replace, routing_rules::delete))
+        .routes(routes!(routing_rules::choice))
+        .routes(routes!(routing_rules::list_changes))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
         .routes(routes!(availability::show))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use gateways::health::Thresholds;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
@@ -146,6 +147,7 @@ impl Tuning {
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: self.poll_pauses.clone(),
+            breakers: Thresholds::default(),
             backlog_max: self.backlog_max,
             sealing: None,
             environment: Environment::of_process(),

@@ -36,6 +36,9 @@ pub struct Attempt {
     pub choice: PaymentChoice,
     /// When it was started.
     pub started_at: DateTime<Utc>,
+    /// The attempt that it stands in for, whose provider was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// What became of an attempt.

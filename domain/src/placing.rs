@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ids::{CustomerId, PaymentId, Sku};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
@@ -110,6 +111,10 @@ pub struct PaymentChoice {
     /// What the provider gave the customer's browser; never a card number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The rule of routing by which the provider was chosen; `None` if the customer named it, or
+    /// there were no rules. Only what a rule chose may be exchanged for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed_by: Option<Uuid>,
 }
 
 /// An order as submitted, with prices and names already looked up.
@@ -155,6 +160,20 @@ impl Placing {
     /// Goods and shipping.
     pub fn total(&self) -> Money {
         Money { minor: self.total_minor(), currency: self.currency }
+    }
+
+    /// The same of lines that nobody has judged yet; `None` if it cannot be represented.
+    pub fn total_if_any(&self) -> Option<Money> {
+        let minor = self
+            .lines
+            .iter()
+            .try_fold(self.shipping_minor, |total_minor, line| {
+                let line_minor = line
+                    .unit_price_minor
+                    .checked_mul(i64::from(line.quantity))?;
+                total_minor.checked_add(line_minor)
+            })?;
+        (minor <= AMOUNT_MINOR_MAX).then_some(Money { minor, currency: self.currency })
     }
 
     /// Pieces per SKU, equal SKUs summed, in order of first appearance.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use api::node::{Node, NodeSettings, Role};
+use gateways::health::Thresholds;
 use gateways::settings::Environment;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -137,6 +138,7 @@ impl World {
             accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
+            breakers: Thresholds::default(),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             sealing: None,
             environment: Environment::default(),
@@ -147,6 +149,14 @@ impl World {
             .connect_lazy(&settings.database_url)
             .expect("a database URL");
         let url = String::new();
+        let mut world = Self { url, pool, settings, http: Client::new(), running: None };
+        world.start().await;
+        world
+    }
+
+    /// Another process on the same data, with settings of its own.
+    pub async fn beside(other: &Self, settings: NodeSettings) -> Self {
+        let (url, pool) = (String::new(), other.pool.clone());
         let mut world = Self { url, pool, settings, http: Client::new(), running: None };
         world.start().await;
         world

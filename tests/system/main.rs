@@ -23,6 +23,7 @@ mod queries;
 mod rebuilding;
 mod refunding;
 mod roles;
+mod routing;
 mod sealing_up;
 mod stock;
 mod surroundings;

@@ -12,6 +12,7 @@ use projections::availability::Availability;
 use sqlx::PgPool;
 use store::journal::Journal;
 use workers::inbox::Inbox;
+use workers::routing::Routing;
 
 use super::health::Readiness;
 use super::offers::Offers;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub offers: Offers,
     /// The payment providers.
     pub registry: Registry,
+    /// Which of them is asked where nobody is named.
+    pub routing: Routing,
     /// Where what they say is stored.
     pub inbox: Inbox,
     /// Who may sign in, and who shows a token.

@@ -13,7 +13,13 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 3] = ["/auth/", "/api-keys", "/webhooks"];
+const OUTSIDE_THE_LOG: [&str; 5] = [
+    "/auth/",
+    "/api-keys",
+    "/webhooks",
+    "/routing-rules",
+    "/gateways",
+];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
@@ -317,7 +323,8 @@ fn responses() -> Value {
         "415": problem("`unsupported_media_type`: not JSON", &[]),
         "422": problem(
             "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `refund_too_large` and others",
+             `idempotency_key_reused`, `unknown_product`, `no_gateway`, `refund_too_large` and \
+             others",
             &["Idempotent-Replayed"]
         ),
         "429": problem(
@@ -326,7 +333,7 @@ fn responses() -> Value {
         "500": problem("`internal`: our fault", &[]),
         "503": problem(
             "Try again: `unavailable`, `overloaded`, `timeout`, `still_running`, \
-             `read_model_behind`", &["Retry-After"]
+             `read_model_behind`, `gateways_away`", &["Retry-After"]
         ),
     })
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
+use crate::http::routing_rules;
 use crate::http::{api_keys, auth, inventory, moves, payments, products, refunds, routes};
 
 fn document() -> Value {
@@ -75,6 +76,13 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/auth/password/reset",
         "post /api/v1/auth/verify-email",
         "post /api/v1/auth/verify-email/mail",
+        "get /api/v1/gateways",
+        "get /api/v1/routing-rules",
+        "post /api/v1/routing-rules",
+        "put /api/v1/routing-rules/{id}",
+        "delete /api/v1/routing-rules/{id}",
+        "get /api/v1/routing-rules/choice",
+        "get /api/v1/routing-rules/changes",
         "get /api/v1/api-keys",
         "post /api/v1/api-keys",
         "delete /api/v1/api-keys/{id}",
@@ -176,4 +184,5 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<auth::Reset>(&document, "ResetPassword");
     agrees::<auth::MailedToken>(&document, "Proof");
     agrees::<api_keys::Making>(&document, "MakeApiKey");
+    agrees::<routing_rules::Ruling>(&document, "WriteRoutingRule");
 }
