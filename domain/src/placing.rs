@@ -206,16 +206,8 @@ impl Placing {
         if self.shipping_minor < 0 || prices_minor.any(|price_minor| price_minor < 0) {
             return Err(Refusal::NegativeAmount);
         }
-        let mut total_minor = self.shipping_minor;
-        for line in &self.lines {
-            total_minor = line
-                .unit_price_minor
-                .checked_mul(i64::from(line.quantity))
-                .and_then(|amount| total_minor.checked_add(amount))
-                .filter(|total| *total <= AMOUNT_MINOR_MAX)
-                .ok_or(Refusal::TotalTooLarge)?;
-        }
-        if total_minor == 0 {
+        let total = self.total_if_any().ok_or(Refusal::TotalTooLarge)?;
+        if total.minor == 0 {
             return Err(Refusal::NothingToPay);
         }
         Ok(())

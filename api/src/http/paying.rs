@@ -124,14 +124,13 @@ pub(crate) fn choose(
     let name = names
         .find(|(_, of)| *of == method)
         .map_or("", |(name, _)| *name);
-    let and_token = if token.is_some() {
-        " with this payment_token"
+    let advice = if token.is_some() {
+        "name the gateway whose payment_token it is, or choose another payment_method"
     } else {
-        ""
+        "choose another payment_method"
     };
     let detail = format!(
-        "no payment provider takes {amount} by {name}{and_token} for goods that go to {country}; choose \
-         another payment_method"
+        "no payment provider takes {amount} by {name} for goods that go to {country}; {advice}"
     );
     Err(Nobody::Never(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,

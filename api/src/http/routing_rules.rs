@@ -169,8 +169,9 @@ impl Body for Ruling {
             amount_from,
             amount_to,
         };
-        let (gateways, priority) = (gateways?, i32::try_from(priority?).ok()?);
+        let gateways = gateways?;
         let all_can = all_can(fields, &gateways, &conditions);
+        let priority = i32::try_from(priority?).ok()?;
         let active = active.unwrap_or(true);
         let rule = NewRule { priority, conditions, gateways, active, note };
         (amounts_agree && all_can).then_some(Self(rule))
