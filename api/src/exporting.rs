@@ -25,6 +25,7 @@ use exports::table::Column;
 use exports::work::{self, Work};
 use projections::rows::{TABLES, Table};
 use serde::{Deserialize, Serialize};
+use store::masters::BadMasterKey;
 use tokio::sync::mpsc;
 
 use self::plan::Plan;
@@ -34,6 +35,7 @@ use crate::auditing::SEALS_ENDING;
 use crate::database;
 use crate::http::problem::Problem;
 use crate::http::rows;
+use crate::settings::Personal;
 
 /// Pieces between whoever reads and whoever writes: a few megabytes at most.
 const PIECES_MAX: usize = 4;
@@ -83,6 +85,9 @@ pub struct Args {
     /// Postgres, to be read directly, with no server; --url comes first
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// What personal data is sealed with, where the database is read directly.
+    #[command(flatten)]
+    pub personal: Personal,
 }
 
 /// Which events, as `GET /events` has it. What is not given does not restrict.
@@ -142,6 +147,9 @@ pub enum Error {
     /// The database could not be had.
     #[error(transparent)]
     Database(#[from] database::Error),
+    /// What personal data is sealed with cannot be read.
+    #[error(transparent)]
+    MasterKey(#[from] BadMasterKey),
     /// The server could not be had, or refuses.
     #[error(transparent)]
     Server(#[from] client::Error),

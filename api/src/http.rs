@@ -49,6 +49,7 @@ pub(crate) mod problem;
 mod products;
 mod profile;
 mod proofs;
+mod providers;
 mod queries;
 pub mod quotes;
 mod rates;
@@ -57,6 +58,7 @@ mod refunds;
 mod refusals;
 mod reports;
 mod reviewing;
+mod routing_rules;
 pub(crate) mod rows;
 mod said;
 mod server;
@@ -107,6 +109,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payments::show_to_pay))
         .routes(routes!(payments::list))
         .routes(routes!(payments::show))
+        .routes(routes!(providers::list))
+        .routes(routes!(routing_rules::create, routing_rules::list))
+        .routes(routes!(routing_rules::replace, routing_rules::delete))
+        .routes(routes!(routing_rules::choice))
+        .routes(routes!(routing_rules::list_changes))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
         .routes(routes!(rates::load))

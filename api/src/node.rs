@@ -13,6 +13,7 @@ use std::time::Duration;
 use accounts::Accounts;
 use clap::ValueEnum;
 use domain::event::Event;
+use gateways::health::{Health, Thresholds};
 use gateways::registry::Registry;
 use gateways::settings::{BadSetting, Environment};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,6 +33,7 @@ use tokio::task::JoinSet;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 use workers::providers::{Pauses, Providers};
+use workers::routing::Routing;
 
 use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
@@ -102,6 +104,8 @@ pub struct NodeSettings {
     pub review_window: Duration,
     /// When silent payment providers are asked.
     pub poll_pauses: Pauses,
+    /// When nobody is routed to a payment provider any more.
+    pub breakers: Thresholds,
     /// Events that the checkout process may be behind before new orders have to wait.
     pub backlog_max: i64,
     /// Days that an exchange rate may be old and still count.
@@ -175,6 +179,9 @@ impl Node {
         let (journal, committed) = Journal::start_sealing(&pool, &Bounds::default(), sealer);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
 
+        let health = Health::new(settings.breakers);
+        let routing = Routing::open(pool.clone(), registry.clone(), health).await;
+        let routing = routing.map_err(StartError::Database)?;
         let inbox = Inbox::new(pool.clone());
         let (stop, stopped) = watch::channel(false);
         let feeds =
@@ -201,6 +208,9 @@ impl Node {
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
+        if plays(Role::Api) || plays(Role::Worker) {
+            listeners.spawn(routing.clone().keep_up());
+        }
         if plays(Role::Projector) {
             let mut projectors = read_models.spawn(&feeds, &stopped);
             tasks.spawn(async move { while projectors.join_next().await.is_some() {} });
@@ -219,6 +229,7 @@ impl Node {
                 journal: journal.clone(),
                 registry: registry.clone(),
                 pauses: settings.poll_pauses.clone(),
+                routing: routing.clone(),
             };
             listeners.spawn(providers.clone().take_callbacks(callbacks));
             listeners.spawn(inbox.clone().work(providers.clone(), stopped.clone()));
@@ -250,6 +261,7 @@ impl Node {
             outcomes,
             quotes,
             registry,
+            routing,
             inbox,
             accounts,
             fraud,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use gateways::health::Thresholds;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
@@ -65,6 +66,15 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u16).range(0..=366)
     )]
     pub rate_days_max: u16,
+    /// How long a silent payment provider is waited for until it is asked what became of a payment,
+    /// one pause after another, the last for ever; s, m, h or d
+    #[arg(
+        long,
+        env = "DAYBOOK_POLL_PAUSES",
+        value_name = "PAUSES",
+        default_value = "5m,1h,1d"
+    )]
+    pub poll_pauses: Pauses,
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
@@ -219,7 +229,8 @@ impl Tuning {
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
             review_window: Duration::from_secs(self.review_window.into()),
-            poll_pauses: Pauses::default(),
+            poll_pauses: self.poll_pauses.clone(),
+            breakers: Thresholds::default(),
             backlog_max: self.backlog_max,
             rate_days_max: self.rate_days_max,
             sealing: None,

@@ -13,6 +13,9 @@ use crate::money::Money;
 use crate::placing::PaymentChoice;
 use crate::risk::Assessment;
 
+/// Why an attempt is over whose provider did nothing; another stands in for it.
+pub const NOT_REACHED: &str = "not_reached";
+
 /// What is to be paid, for what, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -34,6 +37,9 @@ pub struct Attempt {
     pub choice: PaymentChoice,
     /// When it was started.
     pub started_at: DateTime<Utc>,
+    /// The attempt that it stands in for, whose provider was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// What became of an attempt.

@@ -37,7 +37,7 @@ impl Trade {
     fn attempt(&mut self) -> Attempt {
         let reference = format!("attempt-{}", self.references.len());
         self.references.push(reference.clone());
-        Attempt { reference, choice: by_card(), started_at: noon() }
+        Attempt { reference, choice: by_card(), started_at: noon(), instead_of: None }
     }
 
     pub(super) fn open_payment(&mut self, brief: &Brief) {
@@ -127,6 +127,13 @@ impl Trade {
         }
     }
 
+    /// Another is asked instead, if there is still something to ask for.
+    fn provider_is_not_reached(&mut self, reference: String) {
+        let attempt = Attempt { instead_of: Some(reference.clone()), ..self.attempt() };
+        let reason = "not_reached".into();
+        let _ = self.ask_payment(payment::Command::FallBack { reference, reason, attempt });
+    }
+
     /// Any word about any attempt, again and late as it pleases.
     pub(super) fn provider_says(&mut self, how: usize) {
         let Some(reference) = self.references.get(how / 8 % self.references.len().max(1)) else {
@@ -157,7 +164,8 @@ impl Trade {
                 received: gbp(total_minor),
                 provider_reference,
             },
-            5 => Outcome::Accepted { provider_reference, next_step: None },
+            5 if how < 128 => Outcome::Accepted { provider_reference, next_step: None },
+            5 => return self.provider_is_not_reached(reference),
             _ => Outcome::Declined { reason: "insufficient_funds".into() },
         };
         // An attempt that was refused before it began is unknown, and stays so.

@@ -87,6 +87,24 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     }
 }
 
+/// What was added for routing is not there where there was none, so that old bytes still compare.
+#[test]
+fn a_routed_attempt_says_by_which_rule_and_instead_of_which_and_others_say_nothing() {
+    let plain =
+        Attempt { reference: "b".into(), choice: by_card(), started_at: noon(), instead_of: None };
+    let mut written = serde_json::json!({
+        "reference": "b", "method": "credit_card", "gateway": "sandbox",
+        "started_at": "2026-03-01T12:00:00Z",
+    });
+    assert_eq!(serde_json::to_value(&plain).unwrap(), written);
+    let mut routed = Attempt { instead_of: Some("a".into()), ..plain };
+    routed.choice.routed_by = Some(uuid::Uuid::from_u128(7));
+    written["instead_of"] = "a".into();
+    written["routed_by"] = "00000000-0000-0000-0000-000000000007".into();
+    assert_eq!(serde_json::to_value(&routed).unwrap(), written);
+    assert_eq!(serde_json::from_value::<Attempt>(written).unwrap(), routed);
+}
+
 #[test]
 fn a_remembered_refusal_is_the_refusal_that_was_given() {
     let sku = || "cup".parse().unwrap();
@@ -248,6 +266,7 @@ fn of_a_payment() -> Vec<payment::Event> {
             reference: reference(),
             choice: by_card(),
             started_at: noon(),
+            instead_of: None,
         }),
         E::AttemptAccepted {
             reference: reference(),

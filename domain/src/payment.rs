@@ -16,7 +16,11 @@
 //! 5. An attempt's reference is its own: no attempt before it had it.
 //! 6. Money that nobody asked for has a payment of its own, without terms or attempts: no order is
 //!    paid by it, and all of it goes back.
+//! 7. An attempt whose provider was certainly not reached ends in the same decision that starts the
+//!    one that stands in for it: there is never neither of them, and never both.
 
+#[path = "payment_starting.rs"]
+mod starting;
 mod unmatched;
 
 use std::collections::BTreeMap;
@@ -33,7 +37,7 @@ pub use crate::payment_event::Event;
 pub const ATTEMPTS_MAX: usize = 20;
 
 /// What an attempt takes in memory with its texts, and a refund with its place in the map.
-const ATTEMPT_BYTES: usize = 330;
+const ATTEMPT_BYTES: usize = 380;
 const REFUND_BYTES: usize = 190;
 
 /// Whether a refund has been paid out.
@@ -92,6 +96,15 @@ pub enum Command {
     /// Try again.
     StartAttempt {
         /// The try.
+        attempt: Attempt,
+    },
+    /// End an attempt whose provider did nothing, and try another in its place.
+    FallBack {
+        /// Which attempt ends.
+        reference: String,
+        /// Normalised reason.
+        reason: String,
+        /// The try that stands in for it.
         attempt: Attempt,
     },
     /// Take down what the provider says.
@@ -179,6 +192,9 @@ pub enum Refusal {
     /// Bounds probing.
     #[error("a payment has at most {ATTEMPTS_MAX} attempts")]
     TooManyAttempts,
+    /// The checkout has given the order up, or is about to.
+    #[error("the time to pay is over")]
+    TooLate,
     /// No attempt has this reference.
     #[error("no attempt has the reference {reference}")]
     UnknownAttempt {
@@ -334,6 +350,9 @@ impl Decider for Payment {
             }
             (None, _) if self.unmatched.is_none() => Err(Refusal::NotOpen),
             (Some(_), C::StartAttempt { attempt }) => self.start(attempt),
+            (Some(terms), C::FallBack { reference, reason, attempt }) => {
+                self.fall_back(&terms, reference, reason, attempt)
+            }
             (Some(terms), C::RecordOutcome { reference, outcome }) => {
                 self.record(&terms, reference, outcome)
             }
@@ -362,7 +381,11 @@ impl Decider for Payment {
             // Nobody is asked for money that has come in of its own accord.
             (
                 None,
-                C::StartAttempt { .. } | C::RecordOutcome { .. } | C::Void | C::Refund { .. },
+                C::StartAttempt { .. }
+                | C::FallBack { .. }
+                | C::RecordOutcome { .. }
+                | C::Void
+                | C::Refund { .. },
             ) => Err(Refusal::NotOpen),
         }
     }
@@ -429,26 +452,6 @@ impl Decider for Payment {
 }
 
 impl Payment {
-    fn start(&self, attempt: Attempt) -> Result<Vec<Event>, Refusal> {
-        if self.is_captured() {
-            return Err(Refusal::AlreadyCaptured);
-        }
-        if self.voided {
-            return Err(Refusal::AlreadyVoided);
-        }
-        let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
-        if let Some(other) = self.attempts.iter().find(|tried| awaited(tried.state)) {
-            return Err(Refusal::AttemptAwaited { reference: other.attempt.reference.clone() });
-        }
-        if self.attempt(&attempt.reference).is_some() {
-            return Err(Refusal::ReferenceUsed { reference: attempt.reference });
-        }
-        if ATTEMPTS_MAX <= self.attempts.len() {
-            return Err(Refusal::TooManyAttempts);
-        }
-        Ok(vec![Event::AttemptStarted(attempt)])
-    }
-
     /// One row per state of the attempt and word of the provider. What was said before is no news.
     fn record(
         &self,

@@ -38,6 +38,7 @@ fn a_command() -> impl Strategy<Value = Command> {
             reference,
             choice: by_card(),
             started_at: noon(),
+            instead_of: None,
         })
     };
     let name = || (0_u128..8).prop_map(refund_id);
@@ -72,6 +73,11 @@ fn a_command() -> impl Strategy<Value = Command> {
         6 => attempt().prop_map(|attempt| Command::StartAttempt { attempt }),
         9 => (reference(), outcome)
             .prop_map(|(reference, outcome)| Command::RecordOutcome { reference, outcome }),
+        3 => (reference(), attempt()).prop_map(|(reference, attempt)| Command::FallBack {
+            attempt: Attempt { instead_of: Some(reference.clone()), ..attempt },
+            reference,
+            reason: "not_reached".into(),
+        }),
         1 => Just(Command::Void),
         9 => (name(), amount_minor, prop::option::of(reference())).prop_map(
             |(refund_id, amount_minor, reference)| {

@@ -1,5 +1,8 @@
 //! What a payment answers, whatever its providers say and however late.
 
+#[path = "payment_falling_back_tests.rs"]
+mod falling_back;
+
 use super::*;
 use crate::money::Money;
 use crate::testing::{by_card, gbp, given, noon, order_id, refund_id};
@@ -412,7 +415,12 @@ fn terms() -> Terms {
 }
 
 fn attempt(reference: &str) -> Attempt {
-    Attempt { reference: reference.into(), choice: by_card(), started_at: noon() }
+    Attempt {
+        reference: reference.into(),
+        choice: by_card(),
+        started_at: noon(),
+        instead_of: None,
+    }
 }
 
 fn started(reference: &str) -> Event {

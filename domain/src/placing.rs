@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::exchange::Conversion;
 use crate::ids::{CustomerId, PaymentId, Sku};
@@ -115,6 +116,10 @@ pub struct PaymentChoice {
     /// What the provider gave the customer's browser; never a card number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The rule of routing by which the provider was chosen; `None` if the customer named it, or
+    /// there were no rules. Only what a rule chose may be exchanged for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed_by: Option<Uuid>,
 }
 
 /// An order as submitted, with prices and names already looked up.
@@ -165,6 +170,20 @@ impl Placing {
         Money { minor: self.total_minor(), currency: self.currency }
     }
 
+    /// The same of lines that nobody has judged yet; `None` if it cannot be represented.
+    pub fn total_if_any(&self) -> Option<Money> {
+        let minor = self
+            .lines
+            .iter()
+            .try_fold(self.shipping_minor, |total_minor, line| {
+                let line_minor = line
+                    .unit_price_minor
+                    .checked_mul(i64::from(line.quantity))?;
+                total_minor.checked_add(line_minor)
+            })?;
+        (minor <= AMOUNT_MINOR_MAX).then_some(Money { minor, currency: self.currency })
+    }
+
     /// Pieces per SKU, equal SKUs summed, in order of first appearance.
     pub fn pieces_by_sku(&self) -> Vec<(Sku, u64)> {
         let mut index_of = std::collections::HashMap::with_capacity(self.lines.len());
@@ -195,16 +214,8 @@ impl Placing {
         if self.shipping_minor < 0 || prices_minor.any(|price_minor| price_minor < 0) {
             return Err(Refusal::NegativeAmount);
         }
-        let mut total_minor = self.shipping_minor;
-        for line in &self.lines {
-            total_minor = line
-                .unit_price_minor
-                .checked_mul(i64::from(line.quantity))
-                .and_then(|amount| total_minor.checked_add(amount))
-                .filter(|total| *total <= AMOUNT_MINOR_MAX)
-                .ok_or(Refusal::TotalTooLarge)?;
-        }
-        if total_minor == 0 {
+        let total = self.total_if_any().ok_or(Refusal::TotalTooLarge)?;
+        if total.minor == 0 {
             return Err(Refusal::NothingToPay);
         }
         Ok(())

@@ -89,7 +89,12 @@ pub(crate) fn line(sku: &str, quantity: u32, unit_price_minor: i64) -> Line {
 }
 
 pub(crate) fn by_card() -> PaymentChoice {
-    PaymentChoice { method: PaymentMethod::CreditCard, gateway: "sandbox".into(), token: None }
+    PaymentChoice {
+        method: PaymentMethod::CreditCard,
+        gateway: "sandbox".into(),
+        token: None,
+        routed_by: None,
+    }
 }
 
 /// Two cups and a pot for GBP 15.00, sent for GBP 3.50.

@@ -64,6 +64,17 @@ impl Codes {
 }
 
 impl Capabilities {
+    /// Whether it serves customers of this country; the reason if not, likewise.
+    pub fn serves(&self, country: &str) -> Result<(), String> {
+        if self.countries.contain(country) {
+            return Ok(());
+        }
+        Err(match self.countries {
+            Codes::Only(codes) => format!("serves {}, not {country}", codes.join(", ")),
+            Codes::All | Codes::AllBut(_) => format!("does not serve {country}"),
+        })
+    }
+
     /// Whether money of this currency can be paid in this way; the reason if not, as the rest of a
     /// sentence about the provider.
     pub fn takes(&self, currency: Option<Currency>, method: PaymentMethod) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Why money did not come, in the same words for every provider.
 
-use domain::attempt::Outcome;
+use domain::attempt::{NOT_REACHED, Outcome};
 
 /// Why an attempt did not bring its money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Reason {
     NotSupported,
     /// The provider had trouble of its own.
     ProviderError,
+    /// The provider was not reached and did nothing; another was asked instead.
+    NotReached,
     /// It was paid, and has been taken back.
     Reversed,
     /// The provider said no more.
@@ -54,6 +56,7 @@ impl Reason {
             Self::NotPermitted => "not_permitted",
             Self::NotSupported => "not_supported",
             Self::ProviderError => "provider_error",
+            Self::NotReached => NOT_REACHED,
             Self::Reversed => "reversed",
             Self::Unspecified => "unspecified",
         }

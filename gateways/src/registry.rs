@@ -7,14 +7,18 @@ use tokio::sync::mpsc;
 
 use crate::capabilities::Capabilities;
 use crate::gateway::{Callback, Gateway};
+use crate::routing::Candidate;
 use crate::sandbox::Sandbox;
 use crate::settings::{BadSetting, Environment};
-use crate::{flutterwave, mtn_momo, paystack, sslcommerz, stripe};
+use crate::{flutterwave, mtn_momo, paystack, sandbox, sslcommerz, stripe};
 
 /// The provider that is asked when none is named.
 pub const DEFAULT: &str = crate::sandbox::NAME;
 /// Callbacks that may wait to be taken down; a provider then waits as well.
 const CALLBACKS_MAX: usize = 10_000;
+
+/// Whether a provider takes a token; the reason if not.
+pub type AcceptsToken = fn(Option<&str>) -> Result<(), String>;
 
 type SwitchedOn = fn(&Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting>;
 
@@ -25,7 +29,7 @@ pub struct Provider {
     /// What it can do.
     pub capabilities: &'static Capabilities,
     /// Whether it takes this token; the reason if not. Asked before an order is accepted.
-    pub accepts_token: fn(Option<&str>) -> Result<(), String>,
+    pub accepts_token: AcceptsToken,
     /// Makes it of its settings; nothing if it has no credentials.
     pub(crate) switched_on: SwitchedOn,
 }
@@ -47,11 +51,16 @@ const PROVIDERS: [Provider; 5] = [
     sslcommerz::PROVIDER,
 ];
 
-/// The provider of this name, on or off; the sandbox is none of them.
+/// Every provider there is, on or off.
+pub fn providers() -> impl Iterator<Item = &'static Provider> {
+    [const { &sandbox::PROVIDER }]
+        .into_iter()
+        .chain(const { &PROVIDERS })
+}
+
+/// The provider of this name, on or off.
 pub fn provider(name: &str) -> Option<&'static Provider> {
-    const { &PROVIDERS }
-        .iter()
-        .find(|provider| provider.name == name)
+    providers().find(|provider| provider.name == name)
 }
 
 /// Every provider that is switched on; clones share them.
@@ -90,6 +99,27 @@ impl Registry {
     /// The provider of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Gateway>> {
         self.gateways.get(name)
+    }
+
+    /// Everybody who might be chosen, and whether they may be at all: those that are switched on,
+    /// and those that could be. `is_away` says of whom it is known that they are not reached.
+    pub fn candidates(&self, is_away: impl Fn(&str) -> bool) -> Vec<Candidate> {
+        let on = self.gateways.values().map(|gateway| Candidate {
+            gateway: gateway.name(),
+            capabilities: gateway.capabilities(),
+            accepts_token: provider(gateway.name()).map(|provider| provider.accepts_token),
+            is_on: true,
+            is_away: is_away(gateway.name()),
+        });
+        let off = providers().filter(|provider| !self.gateways.contains_key(provider.name));
+        let off = off.map(|provider| Candidate {
+            gateway: provider.name,
+            capabilities: provider.capabilities,
+            accepts_token: Some(provider.accepts_token),
+            is_on: false,
+            is_away: false,
+        });
+        on.chain(off).collect()
     }
 
     /// The names there are.

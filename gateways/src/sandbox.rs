@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 
 use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{Callback, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
+use crate::registry::Provider;
 use crate::secret::Secret;
 use crate::settings::Environment;
 use crate::signature::{from_hex, is_hmac_sha256, must};
@@ -41,6 +42,14 @@ use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 pub const NAME: &str = "sandbox";
 /// How long after the deadline a `late` payment comes.
 const LATE_BY: TimeDelta = TimeDelta::milliseconds(500);
+
+/// It has no credentials and is made by the registry, so nothing switches it on.
+pub(crate) const PROVIDER: Provider = Provider {
+    name: NAME,
+    capabilities: &CAPABILITIES,
+    accepts_token,
+    switched_on: |_| Ok(None),
+};
 
 const CAPABILITIES: Capabilities = Capabilities {
     currencies: Codes::All,
@@ -79,6 +88,18 @@ const TOKENS: [(&str, Behaviour); 10] = [
     ("elevated_risk", Behaviour::Risky(Risk::Elevated)),
     ("highest_risk", Behaviour::Risky(Risk::Highest)),
 ];
+
+/// What it can be told to do.
+pub fn tokens() -> [&'static str; TOKENS.len()] {
+    TOKENS.map(|(name, _)| name)
+}
+
+fn accepts_token(token: Option<&str>) -> Result<(), String> {
+    match Behaviour::of(token) {
+        Some(_) => Ok(()),
+        None => Err(format!("the sandbox knows {}", tokens().join(", "))),
+    }
+}
 
 impl Behaviour {
     fn of(token: Option<&str>) -> Option<Self> {

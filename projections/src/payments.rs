@@ -66,6 +66,12 @@ pub struct AttemptView {
     pub fingerprint: Option<String>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
+    /// The rule of routing that chose the provider; absent if the customer named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routed_by: Option<Uuid>,
+    /// The attempt that it stands in for, whose provider was not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// What the customer has to do before the provider can go on.

@@ -45,6 +45,8 @@ pub enum Fault {
     TurnsAway,
     /// Does not know the key.
     KnowsNoKey,
+    /// Does what it was asked for, and says that it does not know the key.
+    ActsThenKnowsNoKey,
 }
 
 /// What the next requests meet, in this order.
@@ -213,6 +215,10 @@ async fn with_faults(State(faults): State<Faults>, request: Request, next: Next)
         }
         Fault::Babbles => "<html>We will be back soon</html>".into_response(),
         Fault::TurnsAway => StatusCode::TOO_MANY_REQUESTS.into_response(),
+        Fault::ActsThenKnowsNoKey => {
+            next.run(request).await;
+            StatusCode::UNAUTHORIZED.into_response()
+        }
         // It repeats what it was sent, as some do.
         Fault::KnowsNoKey => {
             let said = format!("{:?} {}", request.headers(), request.uri());

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use api::node::{Node, NodeSettings, Role};
+use gateways::health::Thresholds;
 use gateways::settings::Environment;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -139,6 +140,7 @@ impl World {
             payment_window: Duration::from_hours(1),
             review_window: Duration::from_hours(24),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
+            breakers: Thresholds::default(),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             rate_days_max: 5,
             sealing: None,
@@ -156,6 +158,19 @@ impl World {
         world
     }
 
+    /// Another process on the same data.
+    pub async fn beside(&self) -> Self {
+        self.beside_with(self.settings.clone()).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn beside_with(&self, settings: NodeSettings) -> Self {
+        let (url, pool) = (String::new(), self.pool.clone());
+        let mut world = Self { url, pool, settings, http: Client::new(), running: None };
+        world.start().await;
+        world
+    }
+
     /// Starts it (again) on the same data.
     pub async fn start(&mut self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -166,15 +181,6 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(api::http::serve(listener, node.app.clone(), stopped));
         self.running = Some(Running { node, stop, server });
-    }
-
-    /// Another process on the same data.
-    pub async fn beside(&self) -> Self {
-        let (pool, settings) = (self.pool.clone(), self.settings.clone());
-        let url = String::new();
-        let mut other = Self { url, pool, settings, http: Client::new(), running: None };
-        other.start().await;
-        other
     }
 
     /// Stops it in order.

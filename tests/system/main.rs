@@ -32,6 +32,7 @@ mod rebuilding;
 mod refunding;
 mod reviewing;
 mod roles;
+mod routing;
 mod screening;
 mod sealing_up;
 mod stock;

@@ -2,6 +2,7 @@
 //! without an answer for longer than answers usually take. See [`crate::providers`].
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,13 @@ const DUE_MAX: usize = 1_000;
 
 /// How long somebody who looks at a payment may have to wait until its provider is asked.
 const SOON_SECONDS: f64 = 2.0;
+
+/// Shortest and longest pause: some providers allow ten questions a second in all, and what nobody
+/// asks about for a month is forgotten by people, too.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_hours(24 * 30);
+/// Most pauses: the last one repeats, so that more say nothing new.
+const PAUSES_MAX: usize = 20;
 
 /// When a provider that has said nothing is asked: after these pauses, the last one for ever.
 #[derive(Debug, Clone)]
@@ -54,6 +62,61 @@ impl Pauses {
 
     pub(crate) fn due_at(&self, asked: i32) -> DateTime<Utc> {
         Utc::now() + self.after(asked)
+    }
+}
+
+/// Why a text is no list of pauses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPauses {
+    /// A part that is no duration.
+    #[error(
+        "{0:?} is no pause: write a whole number and s, m, h or d, and a comma between two, \
+         such as 5m,1h,1d"
+    )]
+    NotAPause(String),
+    /// A duration that nobody can mean.
+    #[error("a pause lasts 1s to 30d, and not {0}")]
+    OutOfBounds(String),
+    /// A list without end.
+    #[error("{PAUSES_MAX} pauses are enough: the last one repeats")]
+    TooMany,
+}
+
+impl FromStr for Pauses {
+    type Err = BadPauses;
+
+    /// Such as `5m,1h,1d`.
+    fn from_str(text: &str) -> Result<Self, BadPauses> {
+        let pauses: Vec<Duration> = text.split(',').map(pause).collect::<Result<_, _>>()?;
+        if PAUSES_MAX < pauses.len() {
+            return Err(BadPauses::TooMany);
+        }
+        Ok(Self(pauses))
+    }
+}
+
+fn pause(text: &str) -> Result<Duration, BadPauses> {
+    let text = text.trim();
+    let none = || BadPauses::NotAPause(text.to_owned());
+    let (unit_at, unit) = text.char_indices().next_back().ok_or_else(none)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(none()),
+    };
+    let digits = text.get(..unit_at).unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(none());
+    }
+    // A number that does not fit is out of bounds in every unit.
+    let number = digits.parse().unwrap_or(u64::MAX);
+    let pause = Duration::from_secs(seconds.saturating_mul(number));
+    if (PAUSE_MIN..=PAUSE_MAX).contains(&pause) {
+        Ok(pause)
+    } else {
+        Err(BadPauses::OutOfBounds(text.to_owned()))
     }
 }
 
@@ -239,4 +302,44 @@ pub(crate) async fn due(
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(Poll::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_read_as_people_write_them_and_the_last_repeats() {
+        let pauses: Pauses = "5m, 1h,1d".parse().unwrap();
+        assert_eq!(pauses.0, Pauses::default().0);
+        let asked = [0, 1, 2, 3, 99].map(|asked| pauses.after(asked).as_secs());
+        assert_eq!(asked, [300, 3_600, 86_400, 86_400, 86_400]);
+        assert_eq!("30s".parse::<Pauses>().unwrap().after(7), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_is_no_list_of_pauses_is_refused_by_its_part() {
+        for (text, part) in [
+            ("", ""),
+            ("5", "5"),
+            ("5m,", ""),
+            ("m", "m"),
+            ("5m,1.5h", "1.5h"),
+            ("5 m", "5 m"),
+            ("-5m", "-5m"),
+            ("+5m", "+5m"),
+            ("5é", "5é"),
+            ("5w", "5w"),
+        ] {
+            let bad = text.parse::<Pauses>().unwrap_err();
+            assert_eq!(bad, BadPauses::NotAPause(part.to_owned()), "{text:?}");
+        }
+        for text in ["0s", "31d", "99999999999999999999d"] {
+            let bad = text.parse::<Pauses>().unwrap_err();
+            assert_eq!(bad, BadPauses::OutOfBounds(text.to_owned()));
+            assert!(bad.to_string().contains("1s to 30d"), "{bad}");
+        }
+        let endless = vec!["1h"; PAUSES_MAX + 1].join(",");
+        assert_eq!(endless.parse::<Pauses>().unwrap_err(), BadPauses::TooMany);
+    }
 }

@@ -14,6 +14,7 @@
 //! * if its question was planned already, it keeps it. A question whose answer has been heard
 //!   without a look into Postgres is forgotten when it comes due.
 
+mod beginning;
 mod calls;
 mod lanes;
 #[cfg(test)]
@@ -45,8 +46,9 @@ use crate::bells::{every, told_to_stop};
 use crate::derived::Cause;
 use crate::marks::{self, Mark};
 use crate::polls::{self, Full, Note, Poll, Subject};
-pub use crate::polls::{Pauses, ask_soon};
+pub use crate::polls::{BadPauses, Pauses, ask_soon};
 use crate::reading;
+use crate::routing::Routing;
 
 /// Its name among the workers.
 pub const NAME: &str = "providers";
@@ -83,6 +85,8 @@ pub struct Providers {
     pub registry: Registry,
     /// When silent ones are asked.
     pub pauses: Pauses,
+    /// Who is asked instead of one that is not reached.
+    pub routing: Routing,
 }
 
 impl Providers {
@@ -90,6 +94,8 @@ impl Providers {
     pub async fn run(self, feeds: Feeds, mut stop: watch::Receiver<bool>) {
         let providers = Arc::new(self);
         loop {
+            // Whoever leads knows how it stands with providers.
+            providers.routing.health().forget();
             let lead = tokio::select! {
                 lead = leader::lead(&providers.pool, Office::Providers) => lead,
                 () = told_to_stop(&mut stop) => return,
@@ -122,6 +128,7 @@ async fn act(
     mut lead: Lead,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), Error> {
+    providers.routing.takes_over().await?;
     let mark = marks::of(&providers.pool, NAME).await?;
     let mut desk = Desk::new(Arc::clone(providers), &mark);
     let mut batches = pin!(reading::batches(feeds.subscribe(), mark.position));

@@ -7,6 +7,7 @@ use client::Connection;
 use client::lines::{Asking, Waiting};
 use futures::{Stream, StreamExt as _};
 use projections::rows::{Snapshot, Table};
+use store::masters;
 use tokio::sync::mpsc;
 
 use super::{Args, Error, Filters, Lines};
@@ -30,6 +31,10 @@ impl Source {
         let (url, database_url) = (given(args.url.as_ref()), given(args.database_url.as_ref()));
         if let (None, Some(_)) = (&url, &database_url) {
             let data_dir = args.data_dir.clone();
+            // Without them, stored lines can be exported, and whatever holds no personal data.
+            if let Some(masters) = args.personal.read_or_kept_in(&data_dir)?.masters() {
+                masters::know(&masters);
+            }
             let database = Database::open(&database::Args { database_url, data_dir }).await?;
             return Ok(Self::Database(Box::new(database)));
         }

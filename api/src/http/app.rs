@@ -14,6 +14,7 @@ use store::feed::Feeds;
 use store::journal::Journal;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
+use workers::routing::Routing;
 
 use super::health::Readiness;
 use super::offers::Offers;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub quotes: Quotes,
     /// The payment providers.
     pub registry: Registry,
+    /// Which of them is asked where nobody is named.
+    pub routing: Routing,
     /// Where what they say is stored.
     pub inbox: Inbox,
     /// Who may sign in, and who shows a token.

@@ -83,7 +83,8 @@ pub struct PlaceOrder {
     pub currency: String,
     pub shipping_cost: Option<Money>,
     pub payment_method: PaymentMethod,
-    /// Payment provider; `sandbox` if not given
+    /// Payment provider; chosen by the rules of routing if not given, and `sandbox` while there are
+    /// none
     pub gateway: Option<String>,
     /// What the provider gave the customer's browser; the sandbox obeys it: `ok`, `declined`,
     /// `silent`, `late`, `twice`, `wrong_amount`, `poll_only`, `refund_fails`, `elevated_risk`,
@@ -256,7 +257,8 @@ pub struct Nothing {}
 #[schema(example = json!({"payment_method": "debit_card", "payment_token": "ok"}))]
 pub struct StartPayment {
     pub payment_method: PaymentMethod,
-    /// Payment provider; `sandbox` if not given
+    /// Payment provider; chosen by the rules of routing if not given, and `sandbox` while there are
+    /// none
     pub gateway: Option<String>,
     /// As when placing an order
     #[schema(min_length = 1, max_length = 255)]
@@ -481,4 +483,40 @@ pub struct DescribeCustomer {
     pub phone: Option<String>,
     /// As it is, if not given
     pub role: Option<String>,
+}
+
+/// Which payment providers are asked for what. Conditions that are left out hold for everything.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "priority": 10,
+    "currencies": ["NGN"],
+    "methods": ["credit_card", "debit_card"],
+    "gateways": ["paystack", "flutterwave"],
+    "note": "cheaper than Stripe"
+}))]
+pub struct WriteRoutingRule {
+    /// Rules are tried by it, the lowest first; no two have the same
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    pub priority: u32,
+    /// ISO 4217 codes
+    #[schema(max_items = 300)]
+    pub currencies: Option<Vec<String>>,
+    /// Where the goods go: ISO 3166-1 alpha-2 codes
+    #[schema(max_items = 300)]
+    pub countries: Option<Vec<String>>,
+    /// How the customer pays
+    pub methods: Option<Vec<PaymentMethod>>,
+    /// At least so much, in this currency only
+    pub amount_from: Option<Money>,
+    /// At most so much, in this currency only
+    pub amount_to: Option<Money>,
+    /// Who is asked, the first first
+    #[schema(min_items = 1, max_items = 10)]
+    pub gateways: Vec<String>,
+    /// Whether it counts; `true` if not given
+    pub active: Option<bool>,
+    /// What it is there for, for people
+    #[schema(min_length = 1, max_length = 500)]
+    pub note: Option<String>,
 }

@@ -92,6 +92,12 @@ impl<'v> Fields<'v> {
             .add(&format!("{}/{index}/{name}", self.pointer(list)), detail);
     }
 
+    /// The same of an item of a list.
+    pub(crate) fn flaw_at(&self, name: &str, index: usize, detail: impl Into<String>) {
+        self.notes
+            .add(&format!("{}/{index}", self.pointer(name)), detail);
+    }
+
     /// The payment providers that the body may name.
     pub(crate) fn gateways(&self) -> &'v [String] {
         self.notes.gateways
@@ -230,6 +236,38 @@ impl<'v> Fields<'v> {
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         let value = self.required(name);
         self.parsed(name, value, |value| value.as_bool().ok_or("must be true or false".into()))
+    }
+
+    /// A list of up to `max` different words that `parse` understands; empty if there is none.
+    pub(crate) fn words<T: PartialEq, E: Display>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let Some(value) = self.optional(name) else {
+            return Some(Vec::new());
+        };
+        let Some(items) = value.as_list().filter(|items| items.len() <= max) else {
+            self.flaw(name, format!("must be a list of {max} at most"));
+            return None;
+        };
+        let (mut words, mut all_read) = (Vec::with_capacity(items.len()), true);
+        for (index, item) in items.iter().enumerate() {
+            let read = string(item).and_then(|text| parse(text).map_err(|error| error.to_string()));
+            match read {
+                Ok(word) if !words.contains(&word) => words.push(word),
+                Ok(_) => {
+                    self.flaw_at(name, index, "is named twice");
+                    all_read = false;
+                }
+                Err(detail) => {
+                    self.flaw_at(name, index, detail);
+                    all_read = false;
+                }
+            }
+        }
+        all_read.then_some(words)
     }
 
     /// An instant (RFC 3339), or nothing.

@@ -13,7 +13,7 @@ use super::BASE;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 7] = [
+const OUTSIDE_THE_LOG: [&str; 9] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -21,6 +21,8 @@ const OUTSIDE_THE_LOG: [&str; 7] = [
     "/exchange-rates",
     "/fraud-rules",
     "/blocklist",
+    "/routing-rules",
+    "/gateways",
 ];
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
@@ -333,7 +335,7 @@ fn responses() -> Value {
         "415": problem("`unsupported_media_type`: not JSON", &[]),
         "422": problem(
             "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `no_exchange_rate`, \
+             `idempotency_key_reused`, `unknown_product`, `no_exchange_rate`, `no_gateway`, \
              `refund_too_large` and others",
             &["Idempotent-Replayed"]
         ),
@@ -343,7 +345,7 @@ fn responses() -> Value {
         "500": problem("`internal`: our fault", &[]),
         "503": problem(
             "Try again: `unavailable`, `overloaded`, `timeout`, `still_running`, \
-             `read_model_behind`", &["Retry-After"]
+             `read_model_behind`, `gateways_away`", &["Retry-After"]
         ),
     })
 }

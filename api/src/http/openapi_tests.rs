@@ -9,7 +9,7 @@ use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
     api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates, refunds,
-    reviewing, routes, unmatched,
+    reviewing, routes, routing_rules, unmatched,
 };
 
 fn document() -> Value {
@@ -94,6 +94,13 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/auth/password/reset",
         "post /api/v1/auth/verify-email",
         "post /api/v1/auth/verify-email/mail",
+        "get /api/v1/gateways",
+        "get /api/v1/routing-rules",
+        "post /api/v1/routing-rules",
+        "put /api/v1/routing-rules/{id}",
+        "delete /api/v1/routing-rules/{id}",
+        "get /api/v1/routing-rules/choice",
+        "get /api/v1/routing-rules/changes",
         "get /api/v1/api-keys",
         "post /api/v1/api-keys",
         "delete /api/v1/api-keys/{id}",
@@ -200,4 +207,5 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
     agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
     agrees::<blocklist::Blocking>(&document, "Block");
+    agrees::<routing_rules::Ruling>(&document, "WriteRoutingRule");
 }

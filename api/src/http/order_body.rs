@@ -6,12 +6,13 @@ use accounts::Role;
 use chrono::{DateTime, Utc};
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
-use domain::placing::{Address, Customer, LINES_MAX, PaymentChoice, QUANTITY_MAX};
+use domain::placing::{Address, Customer, LINES_MAX, QUANTITY_MAX};
 
 use super::fields::{Body, Fields};
 use super::identity::Caller;
+use super::paying::{self, Wanted};
 use super::problem::Problem;
-use super::{countries, email, paying};
+use super::{countries, email};
 
 pub(crate) const NAME_CHARS_MAX: usize = 200;
 pub(crate) const PHONE_CHARS_MAX: usize = 40;
@@ -26,7 +27,7 @@ pub(crate) struct OrderBody {
     pub(crate) shipping_address: Address,
     pub(crate) currency: Currency,
     pub(crate) shipping_cost: Option<Money>,
-    pub(crate) payment: PaymentChoice,
+    pub(crate) payment: Wanted,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     /// Where the customer says to pay from; for screening only.
     pub(crate) payer_country: Option<String>,
@@ -155,7 +156,7 @@ mod tests {
     fn the_least_that_an_order_needs() {
         let order = with(|_| {}).unwrap();
 
-        assert_eq!((order.payment.gateway.as_str(), order.payment.token), ("sandbox", None));
+        assert_eq!((order.payment.gateway, order.payment.token), (None, None));
         assert_eq!((order.items.len(), order.shipping_cost), (1, None));
     }
 
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_sandbox_and_its_tokens_are_known() {
-        for token in paying::SANDBOX_TOKENS {
+        for token in gateways::sandbox::tokens() {
             assert!(with(|body| body["payment_token"] = token.into()).is_ok(), "{token}");
         }
         assert!(with(|body| body["payment_token"] = "4242424242424242".into()).is_err());

@@ -23,7 +23,7 @@ use super::history::Moments;
 use super::identity::Readers;
 use super::ownership::{ToAct, ToSee};
 use super::parameters::{OfOrder, OfPayment, Parameters};
-use super::paying;
+use super::paying::{self, Wanted};
 use super::problem::Problem;
 use super::queries::{self, Asking};
 
@@ -45,7 +45,7 @@ pub(crate) struct StartedView {
 
 /// The body of [`start`].
 #[derive(Debug)]
-pub(crate) struct Starting(PaymentChoice);
+pub(crate) struct Starting(Wanted);
 
 impl Body for Starting {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -55,7 +55,9 @@ impl Body for Starting {
 
 /// Try to pay again
 ///
-/// Starts another attempt after one that failed, at any provider.
+/// Starts another attempt after one that failed, at the provider that is named, or at one that the
+/// rules of routing lead to: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
+/// does is not reached at the moment.
 #[utoipa::path(
     post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
     security((), ("bearer" = ["customer", "vendor", "admin"])),
@@ -77,7 +79,19 @@ pub(crate) async fn start(
             .turn_away(&app, envelope, &Problem::not_found("order"))
             .await;
     };
-    let attempt = attempt(asked.body.0.clone());
+    let wanted = &asked.body.0;
+    let total = order.total().ok_or_else(|| Problem::not_found("order"))?;
+    // Only to choose by, and a second try is rare: so the log is asked.
+    let country = match wanted.gateway {
+        Some(_) => None,
+        None => app.routing.country_of(order_id).await?,
+    };
+    let chosen = paying::choose(&app, wanted, total, country.as_deref().unwrap_or_default());
+    let choice = match chosen {
+        Ok(choice) => choice,
+        Err(nobody) => return nobody.answer(&app, &asked, envelope).await,
+    };
+    let attempt = attempt(choice);
     let command = payment::Command::StartAttempt { attempt: attempt.clone() };
     let wording = asked.wording(StatusCode::CREATED, |accepted| StartedView {
         id: payment_id.0,
@@ -95,7 +109,12 @@ pub(crate) async fn start(
 }
 
 fn attempt(choice: PaymentChoice) -> Attempt {
-    Attempt { reference: reference(Uuid::now_v7()), choice, started_at: Utc::now() }
+    Attempt {
+        reference: reference(Uuid::now_v7()),
+        choice,
+        started_at: Utc::now(),
+        instead_of: None,
+    }
 }
 
 /// A name that every payment provider accepts: 26 digits and capital letters, as a ULID has them.

@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
+use domain::money::{AMOUNT_MINOR_MAX, Money};
 use domain::order::{self, Order, Review};
-use domain::placing::{Line, Placing};
+use domain::placing::{Line, PaymentChoice, Placing};
 use projections::MoneyView;
 use projections::orders::{OrderView, Status};
 use serde::Serialize;
@@ -25,6 +26,7 @@ use super::command::{Accepted, Asked, answer, respond};
 use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
 use super::outcomes::Waiting;
+use super::paying;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
 
@@ -74,6 +76,9 @@ impl FromRequestParts<App> for Room {
 /// `unit_price`, `name` and `placed_at`. With `Prefer: wait=<seconds>` the answer comes when the
 /// order is neither `pending` nor `processing` any more or is held, or when the time is over. Whoever has
 /// signed in finds the order under `GET /orders`; a guest is given a token that opens it.
+///
+/// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
+/// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
 #[utoipa::path(
     post, path = "/orders", tag = "orders", request_body = PlaceOrder,
     security((), ("bearer" = ["customer", "vendor", "admin", "importer"])),
@@ -96,7 +101,12 @@ pub(crate) async fn place(
     };
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
-    let placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };
+    let mut placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };
+    let country = &asked.body.shipping_address.country;
+    match paying::choose(&app, &asked.body.payment, to_pay(&placing), country) {
+        Ok(choice) => placing.payment = choice,
+        Err(nobody) => return nobody.answer(&app, &asked, asked.alone()).await,
+    }
     let order_token = token_for(&app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
@@ -182,11 +192,23 @@ fn placing(
         lines,
         shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),
         payment_id: PaymentId(Uuid::now_v7()),
-        payment: order.payment.clone(),
+        // Nobody, until somebody is chosen for the amount.
+        payment: PaymentChoice {
+            method: order.payment.method,
+            gateway: String::new(),
+            token: None,
+            routed_by: None,
+        },
         placed_at: order.placed_at.unwrap_or(now),
         pay_by,
         set_aside: None,
     }
+}
+
+/// What a provider would be asked for. What cannot even be added up is refused by the order itself.
+fn to_pay(placing: &Placing) -> Money {
+    let most = Money { minor: AMOUNT_MINOR_MAX, currency: placing.currency };
+    placing.total_if_any().unwrap_or(most)
 }
 
 fn placed(order_id: OrderId, accepted: &Accepted<'_, Order>) -> PlacedView {

@@ -16,6 +16,10 @@ use store::command::{Answer, ExecuteError};
 use super::command::DAYBOOK_POSITION;
 use super::occurrence::Occurrence;
 
+/// When it is worth another try where no payment provider is reached: half of the pause after which
+/// one is tried again.
+const GATEWAYS_AWAY_FOR: Duration = Duration::from_secs(15);
+
 /// Media type of every body written here.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -253,6 +257,13 @@ impl Problem {
     /// More orders are placed than carried through.
     pub(crate) fn orders_wait() -> Self {
         Self::overloaded("too many orders wait to be carried through; place this one again later")
+    }
+
+    /// No payment provider that could be asked is reached.
+    pub(crate) fn gateways_away() -> Self {
+        let detail = "no payment provider that takes this is reached at the moment; try again, or \
+            choose another payment_method";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateways_away", detail).after(GATEWAYS_AWAY_FOR)
     }
 
     pub(crate) fn unavailable() -> Self {

@@ -3,6 +3,7 @@
 
 use axum::http::StatusCode;
 use domain::{inventory, order, payment, product};
+use workers::routing::RuleError;
 
 use super::problem::Problem;
 
@@ -59,6 +60,7 @@ impl From<&payment::Refusal> for Problem {
             R::AttemptAwaited { .. } => (STATE, "payment_attempt_awaited"),
             R::ReferenceUsed { .. } => (STATE, "reference_used"),
             R::TooManyAttempts => (STATE, "too_many_attempts"),
+            R::TooLate => (STATE, "payment_too_late"),
             R::UnknownAttempt { .. } => (GONE, "unknown_attempt"),
             R::RefundExists => (STATE, "refund_exists"),
             R::NoSuchRefund => (STATE, "refund_not_pending"),
@@ -136,6 +138,16 @@ impl From<workers::fraud::Error> for Problem {
             E::TooManyEntries => Self::new(STATE, "too_many_blocked", sentence(&error)),
             E::Database(cause) => Self::accident("ask for fraud rules", cause),
             E::Unreadable(cause) => Self::accident("read fraud rules", cause),
+        }
+    }
+}
+
+impl From<RuleError> for Problem {
+    fn from(error: RuleError) -> Self {
+        match &error {
+            RuleError::PriorityTaken(_) => Self::new(STATE, "priority_taken", sentence(&error)),
+            RuleError::TooMany => Self::new(STATE, "too_many_rules", sentence(&error)),
+            RuleError::Database(cause) => Self::accident("write a rule of routing", cause),
         }
     }
 }

@@ -70,7 +70,12 @@ fn its_refund_moves_like_any_other() {
 #[test]
 fn no_order_is_paid_by_it_and_no_orders_money_is_taken_for_it() {
     let terms = Terms { order_id: order_id(1), amount: gbp(1850), pay_by: noon() };
-    let attempt = || Attempt { reference: "a".into(), choice: by_card(), started_at: noon() };
+    let attempt = || Attempt {
+        reference: "a".into(),
+        choice: by_card(),
+        started_at: noon(),
+        instead_of: None,
+    };
     let open = Command::Open { terms, attempt: attempt() };
     let history = [received(gbp(1850)), requested(1, 1850), failed(1, 1850)];
     given::<Payment>(&history)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use store::recorded::RecordedEvent;
+use uuid::Uuid;
 
 use super::{AttemptView, PaymentView};
 use crate::error::Error;
@@ -35,6 +36,10 @@ struct Tried {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     assessment: Option<Assessment>,
     started_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routed_by: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead_of: Option<String>,
 }
 
 /// A row.
@@ -202,6 +207,8 @@ impl Tried {
             reason: None,
             assessment: None,
             started_at: attempt.started_at,
+            routed_by: attempt.choice.routed_by,
+            instead_of: attempt.instead_of.clone(),
         }
     }
 
@@ -220,6 +227,8 @@ impl Tried {
             next_step: self.next_step.map(Into::into),
             reason: self.reason,
             started_at: self.started_at,
+            routed_by: self.routed_by,
+            instead_of: self.instead_of,
         }
     }
 }

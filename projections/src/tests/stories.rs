@@ -169,7 +169,7 @@ pub(super) fn placed_at(n: u32) -> DateTime<Utc> {
 }
 
 fn by(method: PaymentMethod) -> PaymentChoice {
-    PaymentChoice { method, gateway: "sandbox".into(), token: Some("ok".into()) }
+    PaymentChoice { method, gateway: "sandbox".into(), token: Some("ok".into()), routed_by: None }
 }
 
 /// The steps of one order.
@@ -275,7 +275,12 @@ impl Steps {
 
     fn attempt(&self, number: u32, method: PaymentMethod) -> Attempt {
         let started_at = opening() + TimeDelta::minutes(1);
-        Attempt { reference: self.tale.reference(number), choice: by(method), started_at }
+        Attempt {
+            reference: self.tale.reference(number),
+            choice: by(method),
+            started_at,
+            instead_of: None,
+        }
     }
 
     fn ask_for_money(&mut self) {

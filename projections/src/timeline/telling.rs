@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
+use domain::attempt::NOT_REACHED;
 use domain::event::Event;
 use domain::exchange::Quote;
 use domain::ids::Sku;
@@ -110,7 +111,12 @@ impl Teller {
             E::AttemptStarted(attempt) => {
                 let gateway = attempt.choice.gateway.clone();
                 self.gateways.insert(attempt.reference.clone(), gateway);
-                format!("attempt {} started at {}", attempt.reference, attempt.choice.gateway)
+                let started =
+                    format!("attempt {} started at {}", attempt.reference, attempt.choice.gateway);
+                match &attempt.instead_of {
+                    Some(other) => format!("{started} instead of {}", self.gateway(other)),
+                    None => started,
+                }
             }
             E::AttemptAccepted { reference, .. } => {
                 format!("attempt {reference} taken on by {}", self.gateway(reference))
@@ -132,6 +138,9 @@ impl Teller {
                     "{} was asked about {reference} and spoke of {named}",
                     self.gateway(reference)
                 )
+            }
+            E::Declined { reference, reason } if reason == NOT_REACHED => {
+                format!("{} was not reached", self.gateway(reference))
             }
             E::Declined { reference, reason } => {
                 format!("declined by {}: {reason}", self.gateway(reference))

@@ -282,6 +282,7 @@ impl Executor {
             reference: attempt_reference(step.cause.leads_to("attempt")),
             choice: brief.payment,
             started_at: Utc::now(),
+            instead_of: None,
         };
         let command = payment::Command::Open { terms, attempt };
         self.must::<Payment>(&brief.payment_id.to_string(), step, command)

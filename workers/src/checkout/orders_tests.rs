@@ -89,6 +89,7 @@ fn placed() -> Fact {
             method: PaymentMethod::CreditCard,
             gateway: "sandbox".into(),
             token: None,
+            routed_by: None,
         },
         placed_at: now,
         pay_by: now + TimeDelta::hours(1),

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
+use domain::attempt::NOT_REACHED;
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
@@ -20,21 +21,23 @@ use gateways::reason::Reason;
 use store::command::{ExecuteError, Verdict};
 use uuid::Uuid;
 
+use super::beginning::Begun;
 use super::lanes::{Call, Ended, Why};
 use super::{Providers, RETRY_PAUSE};
 use crate::derived::{self, Cause};
 use crate::polls::Subject;
-use crate::references;
 use crate::unmatched;
 
 /// Times that something is tried while the journal is away; it is asked for after that.
 const TRIES_MAX: u32 = 20;
 
 /// Something to be done at a provider, as the provider knows it.
-struct Errand<T> {
-    order_id: OrderId,
-    gateway: Arc<dyn Gateway>,
-    what: T,
+pub(super) struct Errand<T> {
+    pub(super) order_id: OrderId,
+    pub(super) gateway: Arc<dyn Gateway>,
+    pub(super) what: T,
+    /// Of an attempt that a rule has routed: who has been tried for it so far, this one included.
+    pub(super) tried_at: Vec<String>,
 }
 
 /// One step of a payment, and because of what.
@@ -114,17 +117,26 @@ impl Providers {
     ) -> Result<bool, ExecuteError> {
         let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
         if let Some(errand) = self.charge(payment_id, reference, awaited).await? {
-            let answer = match why {
-                Why::Event { .. } => self.initialize(&errand).await,
+            let begun = match why {
+                Why::Event { .. } => self.begin(&errand).await?,
                 // After the deadline nobody waits for it; but it may have been made before a crash.
-                Why::Late if Utc::now() <= errand.what.pay_by => self.initialize(&errand).await,
-                Why::Late | Why::Silence { .. } => self.verify(&errand).await,
+                Why::Late if Utc::now() <= errand.what.pay_by => self.begin(&errand).await?,
+                Why::Late | Why::Silence { .. } => self.verify(&errand).await?,
             };
-            if let Some(outcome) = answer {
-                let (cause, name) = why.step("initialized", derived::id(payment_id.0, reference));
+            let (cause, mut name) = why.step("initialized", derived::id(payment_id.0, reference));
+            let command = match begun {
+                Begun::Said(outcome) => Some(said_of_attempt(reference, outcome)),
+                Begun::Instead(attempt) => {
+                    name.push_str(" elsewhere");
+                    let (reference, reason) = (reference.to_owned(), NOT_REACHED.to_owned());
+                    Some(payment::Command::FallBack { reference, reason, attempt })
+                }
+                Begun::Silence => None,
+            };
+            if let Some(command) = command {
                 let order_id = errand.order_id;
                 let step = Step { payment_id, order_id, cause: &cause, name: &name };
-                self.tell(step, said_of_attempt(reference, outcome)).await?;
+                self.tell(step, command).await?;
             }
         }
         self.is_open(payment_id, why, |payment| {
@@ -177,12 +189,13 @@ impl Providers {
         if provider_reference.is_some() {
             errand.what.provider_reference = provider_reference;
         }
-        let outcome = match in_time(errand.gateway.verify(&errand.what)).await {
-            Some(Found::Said(outcome)) => outcome,
-            // Nothing begins because somebody says that something has: least of all what is over.
-            Some(Found::NeverHeard) => return Ok(true),
-            None => return Ok(false),
-        };
+        let outcome =
+            match in_time(errand.gateway.name(), errand.gateway.verify(&errand.what)).await {
+                Some(Found::Said(outcome)) => outcome,
+                // Nothing begins because somebody says that something has: least of all what is over.
+                Some(Found::NeverHeard) => return Ok(true),
+                None => return Ok(false),
+            };
         let cause = Cause::named(derived::id(payment_id.0, key));
         let order_id = errand.order_id;
         let step = Step { payment_id, order_id, cause: &cause, name: &name_of(&outcome) };
@@ -229,24 +242,14 @@ impl Providers {
         Ok(payment.pending_refunds().filter(is_through).collect())
     }
 
-    async fn initialize(&self, errand: &Errand<Charge>) -> Option<Outcome> {
+    async fn verify(&self, errand: &Errand<Charge>) -> Result<Begun, ExecuteError> {
         let Errand { gateway, what: charge, .. } = errand;
-        if !self
-            .are_known(gateway, charge.payment_id, &charge.reference)
-            .await
-        {
-            return None;
-        }
-        in_time(gateway.initialize(charge)).await
-    }
-
-    async fn verify(&self, errand: &Errand<Charge>) -> Option<Outcome> {
-        let Errand { gateway, what: charge, .. } = errand;
-        match in_time(gateway.verify(charge)).await? {
-            Found::Said(outcome) => Some(outcome),
+        match in_time(gateway.name(), gateway.verify(charge)).await {
+            Some(Found::Said(outcome)) => Ok(Begun::Said(outcome)),
             // What we sent did not arrive: it is sent again while somebody waits for it.
-            Found::NeverHeard if Utc::now() <= charge.pay_by => self.initialize(errand).await,
-            Found::NeverHeard => Some(Reason::Expired.declines()),
+            Some(Found::NeverHeard) if Utc::now() <= charge.pay_by => self.begin(errand).await,
+            Some(Found::NeverHeard) => Ok(Begun::Said(Reason::Expired.declines())),
+            None => Ok(Begun::Silence),
         }
     }
 
@@ -256,39 +259,17 @@ impl Providers {
         // Nobody's name until now: some providers tell of refunds by it.
         names.extend(unmatched::name_of(&payback.charge));
         for name in &names {
-            if !self
-                .are_known(gateway, payback.charge.payment_id, name)
-                .await
-            {
-                return None;
-            }
+            self.make_known(gateway, payback.charge.payment_id, name)
+                .await?;
         }
-        in_time(gateway.refund(payback)).await
+        in_time(gateway.name(), gateway.refund(payback)).await
     }
 
     async fn refund_status(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
-        match in_time(errand.gateway.refund_status(&errand.what)).await? {
+        match in_time(errand.gateway.name(), errand.gateway.refund_status(&errand.what)).await? {
             Found::Said(outcome) => Some(outcome),
             Found::NeverHeard => self.refund(errand).await,
         }
-    }
-
-    /// Before a provider hears a name of ours it is written down whose it is, so that it is known
-    /// by the time the provider speaks of it.
-    async fn are_known(
-        &self,
-        gateway: &Arc<dyn Gateway>,
-        payment_id: PaymentId,
-        reference: &str,
-    ) -> bool {
-        if !gateway.takes_webhooks() {
-            return true;
-        }
-        let kept = references::keep(&self.pool, gateway.name(), reference, payment_id).await;
-        if let Err(error) = &kept {
-            tracing::warn!(payment.id = %payment_id, %error, "a provider is called later");
-        }
-        kept.is_ok()
     }
 
     /// Whether a question stays open, by the log itself. What an event asked for is closed by the
@@ -360,7 +341,17 @@ impl Providers {
             started_at: attempt.started_at,
             pay_by: terms.pay_by,
         };
-        Ok(Some(Errand { order_id: terms.order_id, gateway, what: charge }))
+        let order_id = terms.order_id;
+        let tried_at = match attempt.choice.routed_by {
+            Some(_) => {
+                let tried = payment.stands_in_for(&attempt.reference);
+                tried
+                    .map(|tried| tried.attempt.choice.gateway.clone())
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        Ok(Some(Errand { order_id, gateway, what: charge, tried_at }))
     }
 
     fn gateway_of(&self, payment_id: PaymentId, name: &str) -> Option<Arc<dyn Gateway>> {
@@ -403,18 +394,19 @@ impl Providers {
                 let gateway = self.gateway_of(payment_id, &money.gateway);
                 gateway.map(|gateway| {
                     let charge = unmatched::charge(payment_id, money);
-                    Errand { order_id: charge.order_id, gateway, what: charge }
+                    let order_id = charge.order_id;
+                    Errand { order_id, gateway, what: charge, tried_at: Vec::new() }
                 })
             }
         };
-        Ok(errand.map(|Errand { order_id, gateway, what: charge }| {
+        Ok(errand.map(|Errand { order_id, gateway, what: charge, tried_at }| {
             let payback = Payback {
                 refund_id,
                 provider_reference: refund.provider_reference.map(ToOwned::to_owned),
                 amount: Money { minor: refund.amount_minor, currency: charge.amount.currency },
                 charge,
             };
-            Errand { order_id, gateway, what: payback }
+            Errand { order_id, gateway, what: payback, tried_at }
         }))
     }
 
@@ -469,20 +461,29 @@ fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment
 }
 
 /// A provider's answer, if it comes in time.
-async fn in_time<T>(call: impl Future<Output = Result<T, CallError>>) -> Option<T> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error @ CallError::Unauthorised { .. })) => {
+async fn in_time<T>(
+    gateway: &'static str,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Option<T> {
+    timed(gateway, call).await.ok()
+}
+
+/// The same, or why not. It is logged here.
+pub(super) async fn timed<T>(
+    gateway: &'static str,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
+    let answer = answer.unwrap_or_else(|_elapsed| {
+        let cause = "it did not answer in time".to_owned();
+        Err(CallError::OutcomeUnknown { gateway, cause })
+    });
+    match &answer {
+        Ok(_) => {}
+        Err(error @ CallError::Unauthorised { .. }) => {
             tracing::error!(%error, "nothing can be paid there until its settings are right");
-            None
         }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a provider gave no answer and will be asked again");
-            None
-        }
-        Err(_elapsed) => {
-            tracing::warn!("a provider did not answer in time; it will be asked again");
-            None
-        }
+        Err(error) => tracing::warn!(%error, "a provider gave no answer"),
     }
+    answer
 }

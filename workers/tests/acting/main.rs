@@ -4,6 +4,7 @@
 
 mod checkouts;
 mod crashes;
+mod fallbacks;
 mod provider;
 mod providers;
 mod questions;

@@ -8,7 +8,7 @@ use domain::ids::PaymentId;
 use futures::future::{FutureExt as _, pending, ready};
 use gateways::capabilities::{Capabilities, Codes, Methods, Unit};
 use gateways::gateway::{
-    BadSignature, Callback, Calling, Charge, Delivery, Found, Gateway, Notice, Payback,
+    BadSignature, CallError, Callback, Calling, Charge, Delivery, Found, Gateway, Notice, Payback,
     PaybackOutcome, Unreadable,
 };
 use tokio::sync::{Notify, mpsc};
@@ -26,6 +26,12 @@ pub(crate) enum Manner {
     Hangs,
     /// Takes on what it is called for once it is let go.
     Waits,
+    /// Is not reached.
+    IsAway,
+    /// Is not reached, once it is let go.
+    WaitsAway,
+    /// Answers in a way that nobody can read.
+    Babbles,
 }
 
 const CAPABILITIES: Capabilities = Capabilities {
@@ -41,6 +47,7 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// A provider that a test holds in its hand.
 pub(crate) struct Provider {
     name: &'static str,
+    takes_webhooks: bool,
     manner: Mutex<Manner>,
     gate: Notify,
     callbacks: Mutex<Option<mpsc::Sender<Callback>>>,
@@ -51,8 +58,18 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn new(name: &'static str, manner: Manner) -> Arc<Self> {
+        Self::with_webhooks(name, manner, false)
+    }
+
+    /// One of which it is written down before the call what it is asked for.
+    pub(crate) fn known(name: &'static str, manner: Manner) -> Arc<Self> {
+        Self::with_webhooks(name, manner, true)
+    }
+
+    fn with_webhooks(name: &'static str, manner: Manner, takes_webhooks: bool) -> Arc<Self> {
         Arc::new(Self {
             name,
+            takes_webhooks,
             manner: Mutex::new(manner),
             gate: Notify::new(),
             callbacks: Mutex::default(),
@@ -97,6 +114,14 @@ impl Provider {
             .get(reference)
             .copied()
             .unwrap_or(0)
+    }
+
+    fn away(&self) -> CallError {
+        CallError::NotSent { gateway: self.name, cause: "no route to host".to_owned() }
+    }
+
+    fn babbles(&self) -> CallError {
+        CallError::OutcomeUnknown { gateway: self.name, cause: "500".to_owned() }
     }
 
     /// Says of its own accord that it has the money.
@@ -147,6 +172,13 @@ impl Gateway for Provider {
                 Ok(taken_on(&reference))
             }
             .boxed(),
+            Manner::IsAway => ready(Err(self.away())).boxed(),
+            Manner::WaitsAway => async move {
+                self.gate.notified().await;
+                Err(self.away())
+            }
+            .boxed(),
+            Manner::Babbles => ready(Err(self.babbles())).boxed(),
         }
     }
 
@@ -162,6 +194,8 @@ impl Gateway for Provider {
             Manner::Pays => ready(Ok(Found::Said(paid(&reference)))).boxed(),
             Manner::TakesOn | Manner::Waits => ready(Ok(Found::Said(taken_on(&reference)))).boxed(),
             Manner::Hangs => pending().boxed(),
+            Manner::IsAway | Manner::WaitsAway => ready(Err(self.away())).boxed(),
+            Manner::Babbles => ready(Err(self.babbles())).boxed(),
         }
     }
 
@@ -174,7 +208,7 @@ impl Gateway for Provider {
     }
 
     fn takes_webhooks(&self) -> bool {
-        false
+        self.takes_webhooks
     }
 
     fn verify_webhook_signature(&self, _delivery: &Delivery<'_>) -> Result<(), BadSignature> {

@@ -11,6 +11,7 @@ use domain::order::{self, Order};
 use domain::payment::{self, Attempt, Payment, Terms};
 use domain::placing::{Address, Customer, Line, PaymentChoice, PaymentMethod, Placing};
 use gateways::gateway::Gateway;
+use gateways::health::Health;
 use gateways::registry::Registry;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use workers::checkout;
 use workers::fraud::Fraud;
 use workers::providers::{self, Pauses, Providers};
+use workers::routing::Routing;
 
 use crate::provider::Provider;
 use crate::servers;
@@ -34,6 +36,10 @@ use crate::servers;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What a test's stream reserves.
 const STREAM_BYTES: i64 = 16 * 1024 * 1024;
+/// Statements of this database that wait for a lock.
+pub(crate) const WAITING: &str =
+    "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+
 /// A log of its own.
 pub(crate) struct World {
     pub(crate) pool: PgPool,
@@ -90,8 +96,12 @@ impl World {
             told.collect()
         });
         let pauses = Pauses::new(vec![pause]);
-        let calling =
-            Providers { pool: self.pool.clone(), journal: journal.clone(), registry, pauses };
+        let health = Health::default();
+        let routing = Routing::open(self.pool.clone(), registry.clone(), health)
+            .await
+            .unwrap();
+        let (pool, journal_of_calls) = (self.pool.clone(), journal.clone());
+        let calling = Providers { pool, journal: journal_of_calls, registry, pauses, routing };
         let (mut tasks, mut callbacks) = (JoinSet::new(), JoinSet::new());
         tasks.spawn(relay::run(self.pool.clone(), stream, committed, standing, stopped.clone()));
         tasks.spawn(checkout::run(
@@ -126,6 +136,31 @@ impl World {
         .await;
     }
 
+    /// Waits until the checkout process has nothing left to do; calls may be under way.
+    pub(crate) async fn settle_checkout(&self) {
+        until("the checkout settles", async || {
+            let head = store::log::head(&self.pool).await.unwrap();
+            self.mark(checkout::NAME).await == head
+        })
+        .await;
+    }
+
+    /// References of which their providers have certainly not heard.
+    pub(crate) async fn unheard(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from provider_references where unheard")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Statements that wait for a lock.
+    pub(crate) async fn waiting(&self) -> i64 {
+        sqlx::query_scalar(&format!("select count(*) {WAITING}"))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// How often this has happened.
     pub(crate) async fn count(&self, event: &str) -> i64 {
         sqlx::query_scalar("select count(*) from events where event_type = $1")
@@ -154,6 +189,31 @@ impl World {
             .fetch_one(&self.pool)
             .await
             .unwrap()
+    }
+
+    /// Staff will have these providers asked for everything, in this order.
+    pub(crate) async fn prefers(&self, gateways: &[&str]) {
+        sqlx::query(
+            "insert into routing_rules (rule_id, priority, currencies, countries, methods, \
+             gateways, active, created_by, created_at, updated_by, updated_at) \
+             values ($1, 1, '{}', '{}', '{}', $2, true, 'staff', now(), 'staff', now())",
+        )
+        .bind(Uuid::now_v7())
+        .bind(gateways)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
+    /// Every attempt so far: its reference, where, and instead of which.
+    pub(crate) async fn attempts(&self) -> Vec<(String, String, Option<String>)> {
+        sqlx::query_as(
+            "select payload->>'reference', payload->>'gateway', payload->>'instead_of' \
+             from events where event_type = 'payment.attempt_started' order by position",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn run(&self, sql: &str) {
@@ -185,6 +245,7 @@ impl Process {
             reference: reference.clone(),
             choice: choice(gateway),
             started_at: Utc::now(),
+            instead_of: None,
         };
         let terms = Terms { order_id, amount: pounds(900), pay_by };
         let command = payment::Command::Open { terms, attempt };
@@ -203,6 +264,17 @@ impl Process {
     pub(crate) async fn place(&self, sku: &str, gateway: &str) -> OrderId {
         let order_id = OrderId(Uuid::now_v7());
         let command = order::Command::Place(Box::new(placing(sku, gateway)));
+        self.ask::<Order>(&order_id.to_string(), order_id, command)
+            .await;
+        order_id
+    }
+
+    /// The same for an order that a rule has routed there.
+    pub(crate) async fn place_routed(&self, sku: &str, gateway: &str) -> OrderId {
+        let order_id = OrderId(Uuid::now_v7());
+        let mut placing = placing(sku, gateway);
+        placing.payment.routed_by = Some(Uuid::now_v7());
+        let command = order::Command::Place(Box::new(placing));
         self.ask::<Order>(&order_id.to_string(), order_id, command)
             .await;
         order_id
@@ -239,7 +311,12 @@ pub(crate) fn pounds(minor: i64) -> Money {
 }
 
 fn choice(gateway: &str) -> PaymentChoice {
-    PaymentChoice { method: PaymentMethod::CreditCard, gateway: gateway.to_owned(), token: None }
+    PaymentChoice {
+        method: PaymentMethod::CreditCard,
+        gateway: gateway.to_owned(),
+        token: None,
+        routed_by: None,
+    }
 }
 
 fn placing(sku: &str, gateway: &str) -> Placing {
