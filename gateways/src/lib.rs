@@ -9,8 +9,10 @@
 mod amount;
 pub mod capabilities;
 pub mod flutterwave;
+pub mod flutterwave_v4;
 pub mod gateway;
 mod http;
+pub mod listing;
 pub mod mtn_momo;
 pub mod paystack;
 pub mod reason;
@@ -21,4 +23,5 @@ pub mod settings;
 mod signature;
 pub mod sslcommerz;
 pub mod stripe;
+mod token;
 pub mod webhook;

@@ -12,7 +12,9 @@ use domain::placing::{Address, Customer};
 use gateways::gateway::{
     About, CallError, Charge, Delivery, Found, Gateway, Notice, Payback, PaybackOutcome, Payer,
 };
+use gateways::listing::{Entry, Page, Span, Standing, Transaction, What};
 use gateways::registry::Registry;
+use tests::simulators::flutterwave_v4::FlutterwaveV4;
 use tests::simulators::{Fault, Sent, Simulator};
 use uuid::Uuid;
 
@@ -98,6 +100,32 @@ impl Pair {
         }
     }
 
+    fn has_lists(&self) -> bool {
+        self.gateway.list(&lately(), None).is_some()
+    }
+
+    async fn page(&self, span: &Span, cursor: Option<&str>) -> Result<Page, CallError> {
+        self.gateway.list(span, cursor).expect("it has lists").await
+    }
+
+    /// Everything that it lists, and on how many pages.
+    async fn listed(&self, span: &Span) -> (Vec<Transaction>, usize) {
+        let (mut all, mut pages, mut cursor) = (Vec::new(), 0, None::<String>);
+        loop {
+            let page = self.page(span, cursor.as_deref()).await.unwrap();
+            all.extend(page.entries.into_iter().filter_map(|entry| match entry {
+                Entry::Transaction(transaction) => Some(transaction),
+                Entry::Undelivered { .. } => None,
+            }));
+            pages += 1;
+            assert!(pages < 100, "it ends");
+            cursor = page.next;
+            if cursor.is_none() {
+                return (all, pages);
+            }
+        }
+    }
+
     fn read(&self, sent: &Sent) -> Result<Notice, String> {
         let (headers, body, received_at) = (&sent.headers, sent.body.as_slice(), Utc::now());
         let delivery = Delivery { headers, body, received_at };
@@ -117,6 +145,12 @@ fn payback(charge: &Charge, minor: i64) -> Payback {
         charge: charge.clone(),
         amount: Money { minor, ..charge.amount },
     }
+}
+
+/// An hour ago until in an hour.
+fn lately() -> Span {
+    let now = Utc::now();
+    Span { from: now - TimeDelta::hours(1), until: now + TimeDelta::hours(1) }
 }
 
 fn payer() -> Payer {
@@ -416,6 +450,110 @@ async fn what_is_no_webhook_is_refused_and_harms_nothing(pair: Pair) {
     }
 }
 
+async fn everything_is_listed_once_page_by_page(pair: Pair) {
+    if !pair.has_lists() {
+        return;
+    }
+    pair.simulator.pages_of(2);
+    let mut expected = Vec::new();
+    let mut last = None;
+    for _ in 0..5 {
+        let charge = pair.paid().await;
+        expected.push((What::Payment, charge.reference.clone(), Standing::Succeeded));
+        last = Some(charge);
+    }
+    let failed = pair.begun().await;
+    pair.simulator.customer_cannot_pay(&failed.reference);
+    let last = last.unwrap();
+    let mut parts = Vec::new();
+    for minor in [100, 200, 300] {
+        let mut payback = payback(&last, minor);
+        pair.refund(&mut payback).await;
+        parts.push(payback);
+    }
+    let (before, pages) = pair.listed(&lately()).await;
+    assert!(4 < pages, "two entries a page: {pages}");
+    let pending = |transaction: &&Transaction| {
+        transaction.what == What::Refund && transaction.standing == Standing::Pending
+    };
+    assert_eq!(before.iter().filter(pending).count(), 3);
+
+    pair.simulator.works_off_refunds();
+    for part in &parts {
+        expected.push((What::Refund, part.refund_id.to_string(), Standing::Succeeded));
+    }
+    let (listed, _) = pair.listed(&lately()).await;
+    for (what, reference, standing) in &expected {
+        let named =
+            |it: &&Transaction| it.reference.as_ref() == Some(reference) && it.what == *what;
+        let found: Vec<&Transaction> = listed.iter().filter(named).collect();
+        assert_eq!(found.len(), 1, "{what:?} {reference}: {listed:#?}");
+        assert_eq!(found[0].standing, *standing);
+        assert!(!found[0].provider_reference.is_empty() && found[0].at.is_some());
+    }
+    let amount = |reference: &str| {
+        let named = |it: &&Transaction| it.reference.as_deref() == Some(reference);
+        let found = listed.iter().find(named).unwrap();
+        let currency = found.currency.unwrap_or(last.amount.currency);
+        assert_eq!(currency, last.amount.currency);
+        Money::parse(&padded(&found.amount, currency.decimals()), currency).unwrap()
+    };
+    assert_eq!(amount(&last.reference), last.amount);
+    for part in &parts {
+        assert_eq!(amount(&part.refund_id.to_string()), part.amount);
+    }
+    let failure = listed
+        .iter()
+        .find(|it| it.reference.as_ref() == Some(&failed.reference));
+    assert!(failure.is_none_or(|it| it.standing != Standing::Succeeded));
+}
+
+/// A number as JSON writes it has no zeros at its end.
+fn padded(amount: &str, decimals: u32) -> String {
+    let decimals = usize::try_from(decimals).unwrap();
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    if decimals == 0 {
+        return whole.to_owned();
+    }
+    format!("{whole}.{fraction:0<decimals$}")
+}
+
+async fn another_time_has_an_empty_list(pair: Pair) {
+    if !pair.has_lists() {
+        return;
+    }
+    pair.paid().await;
+    let day = Utc::now() - TimeDelta::days(9);
+    let span = Span { from: day, until: day + TimeDelta::days(1) };
+
+    let (listed, _) = pair.listed(&span).await;
+
+    assert_eq!(listed, []);
+}
+
+async fn a_list_that_cannot_be_read_is_no_empty_list(pair: Pair) {
+    if !pair.has_lists() {
+        return;
+    }
+    pair.paid().await;
+    for fault in [
+        Fault::Fails,
+        Fault::Babbles,
+        Fault::ActsThenBreaksOff,
+        Fault::ActsThenHangs,
+        Fault::TurnsAway,
+        Fault::KnowsNoKey,
+    ] {
+        pair.simulator.faults().next(fault);
+        let error = pair.page(&lately(), None).await.err();
+        let error = error.unwrap_or_else(|| panic!("{fault:?} is no list"));
+        for secret in pair.simulator.secrets() {
+            assert!(!format!("{error} {error:?}").contains(&secret), "{fault:?}: {error}");
+        }
+    }
+    assert_eq!(pair.listed(&lately()).await.0.len(), 1, "it goes on afterwards");
+}
+
 /// Every case, for one provider.
 macro_rules! contract {
     ($provider:ident, $start:expr, [$($case:ident),+ $(,)?]) => {
@@ -448,6 +586,9 @@ macro_rules! contract {
             a_webhook_of_the_provider_says_what_to_ask_about,
             a_webhook_of_anybody_else_is_refused,
             what_is_no_webhook_is_refused_and_harms_nothing,
+            everything_is_listed_once_page_by_page,
+            another_time_has_an_empty_list,
+            a_list_that_cannot_be_read_is_no_empty_list,
         ]);
     };
 }
@@ -457,3 +598,33 @@ contract!(paystack, tests::simulators::paystack::Paystack::start());
 contract!(mtn_momo, tests::simulators::mtn_momo::MtnMomo::start());
 contract!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
 contract!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
+contract!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_one_token_until_it_is_spent() {
+    let simulator = FlutterwaveV4::start().await;
+    let pair = Pair::of(simulator.clone());
+
+    futures::future::join_all((0..20).map(|_| pair.begun())).await;
+    assert_eq!(simulator.tokens(), 1);
+
+    // A token that is refused before its time is not shown again.
+    simulator.faults().next(Fault::KnowsNoKey);
+    let refused = pair.gateway.initialize(&pair.charge()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Unauthorised { .. }), "{refused:?}");
+    pair.begun().await;
+    assert_eq!(simulator.tokens(), 2);
+}
+
+#[tokio::test]
+async fn what_the_shop_has_stored_at_the_provider_can_be_charged() {
+    let pair = Pair::of(FlutterwaveV4::start().await);
+    let charge = Charge { token: Some("cus_1:pmd_2".to_owned()), ..pair.charge() };
+
+    let outcome = pair.gateway.initialize(&charge).await.unwrap();
+
+    let Outcome::Accepted { next_step: Some(NextStep::Redirect { url }), .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(url.starts_with("https://"), "{url}");
+}

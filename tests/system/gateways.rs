@@ -237,6 +237,7 @@ macro_rules! stories {
 stories!(stripe, tests::simulators::stripe::Stripe::start());
 stories!(paystack, tests::simulators::paystack::Paystack::start());
 stories!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
+stories!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
 stories!(mtn_momo, tests::simulators::mtn_momo::MtnMomo::start());
 stories!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
 

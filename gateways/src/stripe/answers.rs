@@ -40,7 +40,7 @@ pub(super) struct Intent {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum IntentStatus {
+pub(super) enum IntentStatus {
     RequiresPaymentMethod,
     RequiresConfirmation,
     RequiresAction,
@@ -103,7 +103,7 @@ pub(super) struct Refund {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum RefundStatus {
+pub(super) enum RefundStatus {
     Pending,
     RequiresAction,
     Succeeded,
