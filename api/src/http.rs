@@ -44,6 +44,7 @@ mod products;
 mod proofs;
 mod queries;
 mod read_models;
+mod reconciliations;
 mod refunds;
 mod refusals;
 mod reports;
@@ -102,11 +103,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(proofs::prove_inclusion))
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
+        .routes(routes!(reports::report_settlement))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put))
-        .routes(routes!(webhooks::list));
+        .routes(routes!(webhooks::list))
+        .routes(routes!(reconciliations::reconcile));
     operation().nest(BASE, business.merge(accounts()))
 }
 

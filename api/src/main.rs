@@ -37,6 +37,8 @@ enum Command {
     Projections(client::projections::Args),
     /// Makes a read model of a running server anew from the log, while queries stay up
     Rebuild(client::rebuild::Args),
+    /// Holds what a payment provider lists against the log, and repairs what differs
+    Reconcile(client::reconcile::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(auditing::VerifyArgs),
     /// Makes a key that seals the log, and shows its public half
@@ -79,6 +81,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Import(args) => client::import::run(args).await.map_err(told),
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
+        Command::Reconcile(args) => client::reconcile::run(args).await.map_err(told),
         Command::Verify(args) => auditing::verify(args).await.map_err(told),
         Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),

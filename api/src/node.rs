@@ -8,6 +8,7 @@
 //! | `worker` | the checkout process and calls to payment providers |
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
@@ -25,7 +26,7 @@ use store::feed::Feeds;
 use store::journal::Journal;
 use store::relay::{self, Standing};
 use store::stream::Stream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use workers::inbox::Inbox;
 use workers::providers::{Pauses, Providers};
@@ -221,6 +222,7 @@ impl Node {
             outcomes,
             registry,
             inbox,
+            reconciling: Arc::new(Semaphore::new(1)),
             accounts,
             turns: Turns::default(),
         });

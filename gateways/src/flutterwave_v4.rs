@@ -77,7 +77,7 @@ const LIVE: &str = "https://f4bexperience.flutterwave.com";
 /// Where tokens are given out, of the sandbox and of the live system alike.
 const IDP: &str = "https://idp.flutterwave.com/realms/flutterwave/protocol/openid-connect/token";
 /// A token lives 600 seconds.
-const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(60);
+const TOKEN_RENEWED_BEFORE: Duration = Duration::from_mins(1);
 /// Entries of a page of a list; how many may be asked for is not documented, and 10 is the default.
 const PAGE_SIZE: &str = "50";
 /// Its lists, one after another.
@@ -291,12 +291,10 @@ impl FlutterwaveV4 {
         let request = self.request(Method::GET, "/charges");
         let request = request.query(&[("reference", charge.reference.as_str())]);
         let reply = self.send("verify", request).await?.successful()?;
-        let charges = reply.json::<Envelope<Vec<Charged>>>()?.data;
-        match charges
-            .into_iter()
-            .find(|charged| charged.is_named(&charge.reference))
-        {
-            Some(charged) => charged.outcome(charge, &reply).map(Found::Said),
+        let found = reply.json::<Envelope<Vec<Charged>>>()?.data;
+        let ours = found.into_iter().find(|it| it.is_named(&charge.reference));
+        match ours {
+            Some(ours) => ours.outcome(charge, &reply).map(Found::Said),
             None => Ok(Found::NeverHeard),
         }
     }

@@ -1,7 +1,9 @@
 //! What a provider lists of its own accord, page by page: what reconciliation compares with the log.
 
 use chrono::{DateTime, Utc};
-use domain::money::Currency;
+use domain::money::{Currency, Money};
+
+use crate::amount;
 
 /// A stretch of time: from here on, and before there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,14 @@ pub struct Transaction {
     pub standing: Standing,
     /// When it was made.
     pub at: Option<DateTime<Utc>>,
+}
+
+impl Transaction {
+    /// The money, in the provider's currency or else in this one; `None` if the amount is no exact
+    /// amount of it.
+    pub fn money(&self, or: Currency) -> Option<Money> {
+        amount::from_decimal(&self.amount, self.currency.unwrap_or(or))
+    }
 }
 
 /// One thing that a provider lists.

@@ -36,6 +36,7 @@ mod read_models;
 mod rebuild;
 pub mod sales;
 mod seats;
+pub mod settlement;
 pub mod stock;
 mod storable;
 #[cfg(test)]
@@ -45,7 +46,7 @@ pub mod timeline;
 pub use crate::belonging::order_of;
 pub use crate::error::Error;
 pub use crate::live::State;
-pub use crate::money::MoneyView;
+pub use crate::money::{Decimal, MoneyView};
 pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
 pub use crate::paying::{PaymentStatus, RefundState, RefundView};
 pub use crate::projection::NAMES;

@@ -7,6 +7,7 @@ mod rebuilding;
 mod replay;
 mod reports;
 mod running;
+mod settling;
 mod shop;
 mod stories;
 mod world;

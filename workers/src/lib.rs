@@ -9,6 +9,7 @@ pub mod checkout;
 pub mod inbox;
 pub mod parked;
 pub mod providers;
+pub mod reconciling;
 
 mod bells;
 mod derived;

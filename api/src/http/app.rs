@@ -11,6 +11,7 @@ use projections::ReadModels;
 use projections::availability::Availability;
 use sqlx::PgPool;
 use store::journal::Journal;
+use tokio::sync::Semaphore;
 use workers::inbox::Inbox;
 
 use super::health::Readiness;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Where what they say is stored.
     pub inbox: Inbox,
+    /// One reconciliation at a time: it asks much of a provider.
+    pub reconciling: Arc<Semaphore>,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
     /// Which commands are running.

@@ -109,7 +109,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let streamed = wants_ndjson(&headers);
+    let streamed = queries::accepts(&headers, NDJSON);
     let mut slice = slice(&mut parameters);
     let order_id = parameters.optional("order_id", str::parse::<OrderId>);
     let limit = if streamed {
@@ -236,37 +236,9 @@ fn view(recorded: &RecordedEvent) -> Result<EventView<'_>, serde_json::Error> {
     })
 }
 
-fn wants_ndjson(headers: &HeaderMap) -> bool {
-    let accepted = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    accepted.flat_map(|line| line.split(',')).any(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|kind| kind.trim() == NDJSON)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-
-    #[test]
-    fn who_accepts_lines_gets_lines() {
-        for (accept, lines) in [
-            ("application/x-ndjson", true),
-            ("text/html, application/x-ndjson;q=0.9", true),
-            ("application/json", false),
-            ("*/*", false),
-        ] {
-            let value = HeaderValue::from_static(accept);
-            let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);
-            assert_eq!(wants_ndjson(&headers), lines, "{accept}");
-        }
-    }
 
     #[test]
     fn a_cursor_goes_on_where_the_page_ended() {

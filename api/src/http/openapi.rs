@@ -12,8 +12,9 @@ use super::BASE;
 /// Methods that the document's path items hold operations under.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 3] = ["/auth/", "/api-keys", "/webhooks"];
+/// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
+/// need no `Idempotency-Key`.
+const OUTSIDE_THE_LOG: [&str; 4] = ["/auth/", "/api-keys", "/webhooks", "/reconciliations"];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]

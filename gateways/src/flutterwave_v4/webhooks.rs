@@ -48,13 +48,12 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
         }
         kind if kind.starts_with("refund.") => {
             let named = data.meta.and_then(|meta| meta.refund_id);
-            match named.and_then(|name| name.parse().ok()) {
-                Some(refund_id) => About::Refund { refund_id },
-                None => {
-                    let what = format!("{kind}: a refund that was not asked for here");
-                    About::Staff { reference: None, what }
-                }
-            }
+            let refund_id = named.and_then(|name| name.parse().ok());
+            let what = || format!("{kind}: a refund that was not asked for here");
+            refund_id.map_or_else(
+                || About::Staff { reference: None, what: what() },
+                |refund_id| About::Refund { refund_id },
+            )
         }
         _ => About::Nothing,
     };

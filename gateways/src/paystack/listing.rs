@@ -2,7 +2,7 @@
 //! time and by numbered pages. Which fields a listed refund has is general knowledge, unconfirmed.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::money::Currency;
+use domain::money::{Currency, Money};
 use serde::Deserialize;
 
 use super::{DECIMALS, Paystack, RefundStatus, TransactionStatus};
@@ -77,9 +77,7 @@ impl Paystack {
 
 fn decimal(units: i64, currency: Currency, reply: &Reply) -> Result<String, CallError> {
     let amount = amount::from_units(units, DECIMALS, currency);
-    amount
-        .map(|amount| amount.decimal())
-        .ok_or_else(|| reply.unexpected())
+    amount.map(Money::decimal).ok_or_else(|| reply.unexpected())
 }
 
 impl Payment {

@@ -49,6 +49,10 @@ struct Refund {
     metadata: Metadata,
 }
 
+/// An event as it stands, because it is to be taken in as it would have come.
+#[derive(Deserialize)]
+struct Raw(Box<RawValue>);
+
 #[derive(Deserialize)]
 struct Named {
     id: String,
@@ -56,7 +60,7 @@ struct Named {
 
 impl Stripe {
     pub(super) async fn page(&self, span: &Span, cursor: Option<&str>) -> Result<Page, CallError> {
-        let (list, after) = cursor
+        let (of, after) = cursor
             .and_then(|cursor| cursor.split_once(' '))
             .unwrap_or((LISTS[0], ""));
         let mut query = vec![
@@ -67,15 +71,15 @@ impl Stripe {
         if !after.is_empty() {
             query.push(("starting_after", after.to_owned()));
         }
-        if list == "events" {
+        if of == "events" {
             query.push(("delivery_success", "false".to_owned()));
         }
-        let request = self.get(&format!("/v1/{list}")).query(&query);
+        let request = self.get(&format!("/v1/{of}")).query(&query);
         let reply = self.http.send("list", request).await?.successful()?;
-        match list {
-            "payment_intents" => read(&reply, list, |intent: &Intent| intent.entry(&reply)),
-            "refunds" => read(&reply, list, |refund: &Refund| refund.entry(&reply)),
-            _ => read(&reply, list, |event: &Box<RawValue>| {
+        match of {
+            "payment_intents" => read(&reply, of, |intent: &Intent| intent.entry(&reply)),
+            "refunds" => read(&reply, of, |refund: &Refund| refund.entry(&reply)),
+            _ => read(&reply, of, |Raw(event): &Raw| {
                 let named: Named =
                     serde_json::from_str(event.get()).map_err(|_| reply.unexpected())?;
                 let body = event.get().as_bytes().to_vec();
@@ -87,22 +91,22 @@ impl Stripe {
 
 fn read<T: DeserializeOwned>(
     reply: &Reply,
-    list: &str,
+    of: &str,
     entry: impl Fn(&T) -> Result<(String, Entry), CallError>,
 ) -> Result<Page, CallError> {
     let Paged { data, has_more } = reply.json()?;
-    let (mut last, mut entries) = (None, Vec::with_capacity(data.len()));
+    let (mut newest, mut entries) = (None, Vec::with_capacity(data.len()));
     for object in &data {
         let (name, entry) = entry(object)?;
         entries.push(entry);
-        last = Some(name);
+        newest = Some(name);
     }
     let next_list = || {
-        let after = LISTS.iter().skip_while(|name| **name != list).nth(1);
+        let after = LISTS.iter().skip_while(|name| **name != of).nth(1);
         after.map(|name| format!("{name} "))
     };
-    let next = match last {
-        Some(last) if has_more => Some(format!("{list} {last}")),
+    let next = match newest {
+        Some(name) if has_more => Some(format!("{of} {name}")),
         _ => next_list(),
     };
     Ok(Page { entries, next })

@@ -115,7 +115,7 @@ impl Pages {
         reply
     }
 
-    fn charge(&mut self, body: &Value, next_action: Value) -> Reply {
+    fn charge(&mut self, body: &Value, next_action: &Value) -> Reply {
         let reference = body["reference"].as_str().unwrap_or_default();
         if !(6..=42).contains(&reference.len()) || !body["amount"].is_number() {
             return no(StatusCode::BAD_REQUEST, "reference and amount are required");
@@ -220,7 +220,7 @@ async fn charge_directly(
         let note = "Please authorise this payment on your mobile number";
         let instruction =
             json!({"type": "payment_instruction", "payment_instruction": {"note": note}});
-        pages.charge(&body, instruction)
+        pages.charge(&body, &instruction)
     })
 }
 
@@ -242,7 +242,7 @@ async fn charge_stored(
             return no(StatusCode::BAD_REQUEST, "customer_id and payment_method_id are required");
         }
         let url = "https://flutterwave.example/3ds/authorise";
-        pages.charge(&body, json!({"type": "redirect_url", "redirect_url": {"url": url}}))
+        pages.charge(&body, &json!({"type": "redirect_url", "redirect_url": {"url": url}}))
     })
 }
 
