@@ -54,6 +54,7 @@ mod queries;
 pub mod quotes;
 mod rates;
 mod read_models;
+mod reconciliations;
 mod refunds;
 mod refusals;
 mod reports;
@@ -131,13 +132,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(proofs::prove_inclusion))
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
+        .routes(routes!(reports::report_settlement))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(rows::take_away))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))
-        .routes(routes!(unmatched::refund));
+        .routes(routes!(unmatched::refund))
+        .routes(routes!(reconciliations::reconcile));
     operation().nest(BASE, business.merge(accounts()).merge(screening()))
 }
 

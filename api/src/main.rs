@@ -43,6 +43,8 @@ enum Command {
     Rebuild(client::rebuild::Args),
     /// Writes the log, a slice of it, or a read model to a file: NDJSON, CSV or Parquet
     Export(exporting::Args),
+    /// Holds what a payment provider lists against the log, and repairs what differs
+    Reconcile(client::reconcile::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(auditing::VerifyArgs),
     /// Makes a key that seals the log, and shows its public half
@@ -88,6 +90,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Projections(args) => client::projections::run(args).await.map_err(told),
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
         Command::Export(args) => exporting::run(args).await.map_err(told),
+        Command::Reconcile(args) => client::reconcile::run(args).await.map_err(told),
         Command::Verify(args) => auditing::verify(args).await.map_err(told),
         Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),

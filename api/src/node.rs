@@ -8,6 +8,7 @@
 //! | `worker` | the checkout process and calls to payment providers |
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
@@ -28,7 +29,7 @@ use store::masters::MasterKeys;
 use store::personal::{self, CannotBegin};
 use store::relay::{self, Standing};
 use store::stream::Stream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
@@ -263,6 +264,7 @@ impl Node {
             registry,
             routing,
             inbox,
+            reconciling: Arc::new(Semaphore::new(1)),
             accounts,
             fraud,
             turns: Turns::default(),

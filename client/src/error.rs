@@ -101,6 +101,26 @@ pub enum Error {
          complete them, it duplicates nothing"
     )]
     Unfinished { orders: u64 },
+    /// The provider and the log do not say the same.
+    #[error("{}", left_in_words(*left, *rejected))]
+    Disagrees { left: u64, rejected: u64 },
+    /// The server gave up on the way.
+    #[error("the reconciliation did not come to its end: {detail}")]
+    NotReconciled { detail: String },
+    /// The answer had no end.
+    #[error(
+        "the server's answer broke off; run the command again: what was repaired stays repaired"
+    )]
+    BrokenOff,
+    /// More than the server takes.
+    #[error("{} has more than 16 MiB; split it by day, with --from and --to", path.display())]
+    StatementTooLarge { path: PathBuf },
+    /// Nothing to compare with.
+    #[error("{} is empty; a statement has at least its columns", path.display())]
+    EmptyStatement { path: PathBuf },
+    /// No place for the report.
+    #[error("cannot write the report to {}: {source}", path.display())]
+    Report { path: PathBuf, source: io::Error },
     /// Standard output is gone.
     #[error("cannot write the result: {0}")]
     Output(#[source] io::Error),
@@ -122,4 +142,18 @@ impl Error {
             _ => Self::Refused { what, problem },
         }
     }
+}
+
+fn left_in_words(left: u64, rejected: u64) -> String {
+    let mut told = Vec::new();
+    if 0 < left {
+        told.push(format!(
+            "{left} differences are left: --repair mends what the provider confirms, the others \
+             take a person"
+        ));
+    }
+    if 0 < rejected {
+        told.push(format!("{rejected} rows of the statement could not be read"));
+    }
+    told.join("; ")
 }

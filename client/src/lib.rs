@@ -8,6 +8,7 @@
 //! | `daybook projections` | [`projections`] |
 //! | `daybook rebuild NAME` | [`rebuild`] |
 //! | `daybook export`, of a running server | [`lines`] |
+//! | `daybook reconcile --gateway NAME` | [`reconcile`] |
 //!
 //! Each offers `Args` for clap and an async `run`. Results go to standard output, progress to
 //! standard error, and an [`Error`] is a sentence that says what to do.
@@ -23,6 +24,7 @@ pub mod progress;
 pub mod projections;
 pub mod rates;
 pub mod rebuild;
+pub mod reconcile;
 mod server;
 mod thousands;
 

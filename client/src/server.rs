@@ -19,6 +19,8 @@ use crate::{Connection, Error, Problem};
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Above the 30 seconds that an order may be waited for, so that a timeout means a lost answer.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+/// The longest stream: a year of a large shop's payments.
+const STREAM_WITHIN: Duration = Duration::from_hours(12);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A 500 that comes back this often under the same key is no accident.
 const INTERNAL_TRIES_MAX: u32 = 3;
@@ -150,6 +152,45 @@ impl Server {
         let extra =
             HeaderMap::from_iter([(reqwest::header::HeaderName::from_static("prefer"), prefer)]);
         self.execute(command, extra).await
+    }
+
+    /// Sends what is answered in a long stream, once: whoever asks again knows better what is left.
+    pub(crate) async fn stream(
+        &self,
+        what: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+        content_type: &'static str,
+        body: Option<Vec<u8>>,
+    ) -> Result<reqwest::Response, Error> {
+        let mut request = self.request(Method::POST, path);
+        request.url_mut().query_pairs_mut().extend_pairs(query);
+        // The stream has a timeout for each of its lines instead.
+        *request.timeout_mut() = Some(STREAM_WITHIN);
+        if let Some(body) = body {
+            let headers = request.headers_mut();
+            headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            *request.body_mut() = Some(body.into());
+        }
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| Error::Unreachable {
+                url: self.base.to_string(),
+                reason: reason_of(&error),
+            })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        let problem = Problem::read(status.as_u16(), &body);
+        Err(match status {
+            StatusCode::UNAUTHORIZED => Error::UnknownToken { detail: problem.to_string() },
+            StatusCode::FORBIDDEN => Error::NotStaff { detail: problem.to_string() },
+            _ => Error::Refused { what: what.to_owned(), problem },
+        })
     }
 
     async fn execute<B: Serialize, T: DeserializeOwned>(

@@ -66,6 +66,19 @@ pub fn attempt_reference(id: Uuid) -> String {
         .collect()
 }
 
+/// The id that a reference was made of; `None` for what is no reference of ours.
+pub fn id_of_reference(reference: &str) -> Option<Uuid> {
+    let mut id = 0_u128;
+    for byte in reference.bytes() {
+        let digit = BASE32.iter().position(|known| *known == byte)?;
+        // What does not fit was no 128 bits.
+        id = id
+            .checked_mul(32)?
+            .checked_add(u128::try_from(digit).ok()?)?;
+    }
+    (reference.len() == 26).then(|| Uuid::from_u128(id))
+}
+
 /// Longest SKU, in characters: fits a barcode label and every index.
 pub const SKU_CHARS_MAX: usize = 64;
 
@@ -134,6 +147,21 @@ mod tests {
         assert_eq!(attempt_reference(Uuid::nil()), "0".repeat(26));
         assert_eq!(attempt_reference(Uuid::max()), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
         assert!(attempt_reference(Uuid::from_u128(31)) < attempt_reference(Uuid::from_u128(32)));
+    }
+
+    #[test]
+    fn a_reference_leads_back_to_its_id() {
+        for id in [Uuid::nil(), Uuid::max(), Uuid::from_u128(7 << 99)] {
+            assert_eq!(id_of_reference(&attempt_reference(id)), Some(id));
+        }
+        for other in [
+            "",
+            "0",
+            "80000000000000000000000000",
+            "0000000000000000000000000U",
+        ] {
+            assert_eq!(id_of_reference(other), None, "{other}");
+        }
     }
 
     #[test]

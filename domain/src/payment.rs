@@ -43,8 +43,10 @@ const REFUND_BYTES: usize = 190;
 /// Whether a refund has been paid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum RefundState {
+pub enum RefundState {
+    /// The provider has not said yet.
     Pending,
+    /// Paid out.
     Settled,
     /// Gives its money back to the payment, but never its name.
     Failed,
@@ -72,9 +74,11 @@ struct Payback {
     provider_reference: Option<String>,
 }
 
-/// A refund that waits for its provider.
+/// A refund, as whoever asks its provider needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PendingRefund<'a> {
+pub struct Refund<'a> {
+    /// Whether it has been paid out.
+    pub state: RefundState,
     /// Minor units.
     pub amount_minor: i64,
     /// What brought the money.
@@ -257,18 +261,22 @@ impl Payment {
         self.sum_of_refunds(|refund| refund.state == RefundState::Settled)
     }
 
-    /// A refund that still waits for its provider.
-    pub fn pending_refund(&self, refund_id: RefundId) -> Option<PendingRefund<'_>> {
-        let refund = self.refunds.get(&refund_id)?;
-        if refund.state != RefundState::Pending {
-            return None;
-        }
+    /// The refund of this name, and what became of it.
+    pub fn refund_of(&self, refund_id: RefundId) -> Option<Refund<'_>> {
+        let Payback { amount_minor, state, reference, provider_reference } =
+            self.refunds.get(&refund_id)?;
         let brought = match &self.unmatched {
             Some(unmatched) => Brought::Unmatched(unmatched),
-            None => Brought::Attempt(self.attempt(refund.reference.as_deref()?)?),
+            None => Brought::Attempt(self.attempt(reference.as_deref()?)?),
         };
-        let provider_reference = refund.provider_reference.as_deref();
-        Some(PendingRefund { amount_minor: refund.amount_minor, brought, provider_reference })
+        let provider_reference = provider_reference.as_deref();
+        Some(Refund { state: *state, amount_minor: *amount_minor, brought, provider_reference })
+    }
+
+    /// A refund that still waits for its provider.
+    pub fn pending_refund(&self, refund_id: RefundId) -> Option<Refund<'_>> {
+        self.refund_of(refund_id)
+            .filter(|refund| refund.state == RefundState::Pending)
     }
 
     /// Refunds that still wait for their provider.
@@ -498,7 +506,7 @@ impl Payment {
         })
     }
 
-    fn pending(&self, refund_id: RefundId) -> Result<PendingRefund<'_>, Refusal> {
+    fn pending(&self, refund_id: RefundId) -> Result<Refund<'_>, Refusal> {
         self.pending_refund(refund_id).ok_or(Refusal::NoSuchRefund)
     }
 

@@ -10,6 +10,8 @@
 //! vendor's `Node-v3`. Asking by reference, and asking for a transaction's refunds, are general
 //! knowledge, unconfirmed.
 
+mod listing;
+
 use std::sync::Arc;
 
 use domain::attempt::{NextStep, Outcome};
@@ -26,6 +28,7 @@ use crate::amount;
 use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{Http, Reply};
+use crate::listing::{Page, Span};
 use crate::reason::Reason;
 use crate::registry::{Provider, takes_no_token};
 use crate::secret::Secret;
@@ -346,6 +349,10 @@ impl Gateway for Flutterwave {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Page>> {
+        Some(self.page(span, cursor).boxed())
     }
 
     fn verify_webhook_signature(&self, delivery: &Delivery<'_>) -> Result<(), BadSignature> {

@@ -15,6 +15,7 @@ use domain::placing::{Address, Customer, PaymentMethod};
 use futures::future::BoxFuture;
 
 pub use crate::capabilities::Capabilities;
+use crate::listing::{Page, Span};
 use crate::reason::Reason;
 pub use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
@@ -183,6 +184,12 @@ pub trait Gateway: Send + Sync {
 
     /// Asks what became of a refund.
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>>;
+
+    /// A page of what it has, made within a span of time: the first one, or where the cursor of the
+    /// page before leads. `None` where the provider has no lists.
+    fn list<'a>(&'a self, _span: &'a Span, _cursor: Option<&'a str>) -> Option<Calling<'a, Page>> {
+        None
+    }
 
     /// Whether webhooks of it can arrive, so that it has to be known whose references are.
     fn takes_webhooks(&self) -> bool {

@@ -9,9 +9,11 @@
 mod amount;
 pub mod capabilities;
 pub mod flutterwave;
+pub mod flutterwave_v4;
 pub mod gateway;
 pub mod health;
 mod http;
+pub mod listing;
 pub mod mtn_momo;
 pub mod paystack;
 pub mod reason;
@@ -23,4 +25,5 @@ pub mod settings;
 mod signature;
 pub mod sslcommerz;
 pub mod stripe;
+mod token;
 pub mod webhook;

@@ -10,7 +10,7 @@
 //! vendor's error tables; the paths of refunds are those of several libraries that agree.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
@@ -20,7 +20,6 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 use url::Url;
 use uuid::{Builder, Uuid};
 
@@ -32,6 +31,7 @@ use crate::reason::Reason;
 use crate::registry::Provider;
 use crate::secret::Secret;
 use crate::settings::{BadSetting, Environment, PUBLIC_URL, under};
+use crate::token::Token;
 use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
 /// Its name.
@@ -76,12 +76,12 @@ pub struct MtnMomo {
 struct Product {
     path: &'static str,
     subscription: Secret,
-    token: Mutex<Option<(Secret, Instant)>>,
+    token: Token,
 }
 
 impl Product {
     fn new(path: &'static str, subscription: Secret) -> Self {
-        Self { path, subscription, token: Mutex::default() }
+        Self { path, subscription, token: Token::renewed_before(TOKEN_RENEWED_BEFORE) }
     }
 }
 
@@ -145,12 +145,6 @@ fn accepts_token(token: Option<&str>) -> Result<(), String> {
     }
 }
 
-#[derive(Deserialize)]
-struct Token {
-    access_token: String,
-    expires_in: u64,
-}
-
 /// What became of a request to pay, or to pay back.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -192,43 +186,34 @@ struct Callback {
 impl MtnMomo {
     /// A token of a product, new or kept.
     async fn token(&self, product: &Product) -> Result<Secret, CallError> {
-        let mut kept = product.token.lock().await;
-        if let Some((token, until)) = kept.as_ref()
-            && Instant::now() < *until
-        {
-            return Ok(token.clone());
-        }
-        let url = under(&self.base, &format!("{}/token/", product.path));
-        let request = self
-            .http
-            .client()
-            .post(url)
-            .basic_auth(self.user.reveal(), Some(self.key.reveal()))
-            .header("Ocp-Apim-Subscription-Key", product.subscription.reveal())
-            .header("Content-Length", 0);
-        let asked_at = Instant::now();
-        // Nothing is paid by asking for a token.
-        let reply = self.http.send("token", request).await.map_err(not_sent)?;
-        if !reply.status.is_success() {
-            return Err(not_sent(reply.unexpected()));
-        }
-        let Token { access_token, expires_in } = reply.json::<Token>().map_err(not_sent)?;
-        let lives = Duration::from_secs(expires_in).saturating_sub(TOKEN_RENEWED_BEFORE);
-        let token = Secret::new(access_token);
-        self.http.keep_secret(&token);
-        *kept = Some((token.clone(), asked_at + lives));
-        Ok(token)
+        let request = || {
+            let url = under(&self.base, &format!("{}/token/", product.path));
+            self.http
+                .client()
+                .post(url)
+                .basic_auth(self.user.reveal(), Some(self.key.reveal()))
+                .header("Ocp-Apim-Subscription-Key", product.subscription.reveal())
+                .header("Content-Length", 0)
+        };
+        product.token.of(&self.http, request).await
     }
 
-    async fn request(
+    async fn send(
         &self,
+        call: &'static str,
         product: &Product,
         request: RequestBuilder,
-    ) -> Result<RequestBuilder, CallError> {
-        Ok(request
-            .bearer_auth(self.token(product).await?.reveal())
+    ) -> Result<Reply, CallError> {
+        let token = self.token(product).await?;
+        let request = request
+            .bearer_auth(token.reveal())
             .header("X-Target-Environment", &self.target)
-            .header("Ocp-Apim-Subscription-Key", product.subscription.reveal()))
+            .header("Ocp-Apim-Subscription-Key", product.subscription.reveal());
+        let sent = self.http.send(call, request).await;
+        if let Err(CallError::Unauthorised { .. }) = sent {
+            product.token.is_spent(&token).await;
+        }
+        sent
     }
 
     async fn get(
@@ -238,8 +223,7 @@ impl MtnMomo {
         path: &str,
     ) -> Result<Reply, CallError> {
         let url = under(&self.base, &format!("{}{path}", product.path));
-        let request = self.request(product, self.http.client().get(url)).await?;
-        self.http.send(call, request).await
+        self.send(call, product, self.http.client().get(url)).await
     }
 
     async fn post(
@@ -251,14 +235,14 @@ impl MtnMomo {
         body: &Value,
     ) -> Result<Reply, CallError> {
         let url = under(&self.base, &format!("{}{path}", product.path));
-        let mut request = self.request(product, self.http.client().post(url)).await?;
-        request = request
+        let request = self.http.client().post(url);
+        let mut request = request
             .header("X-Reference-Id", name.to_string())
             .json(body);
         if let Some(callback) = &self.callback_url {
             request = request.header("X-Callback-Url", callback.as_str());
         }
-        self.http.send(call, request).await
+        self.send(call, product, request).await
     }
 
     async fn request_to_pay(&self, charge: &Charge) -> Result<Outcome, CallError> {
@@ -382,14 +366,6 @@ impl MtnMomo {
 fn taken_on(name: Uuid) -> Outcome {
     let next_step = Some(NextStep::ApproveOnPhone);
     Outcome::Accepted { provider_reference: name.to_string(), next_step }
-}
-
-/// Whatever kept us from a token kept us from asking for anything.
-fn not_sent(error: CallError) -> CallError {
-    match error {
-        CallError::OutcomeUnknown { gateway, cause } => CallError::NotSent { gateway, cause },
-        other @ (CallError::NotSent { .. } | CallError::Unauthorised { .. }) => other,
-    }
 }
 
 /// The reasons that MTN documents.

@@ -8,6 +8,8 @@
 //! Sources: the vendor's `PaystackOSS/openapi`, paystack.com/docs/payments (refunds, webhooks);
 //! constants with less certain sources say so.
 
+mod listing;
+
 use std::sync::Arc;
 
 use domain::attempt::{NextStep, Outcome};
@@ -23,6 +25,7 @@ use crate::amount;
 use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{Http, Reply};
+use crate::listing::{Page as Listed, Span};
 use crate::reason::Reason;
 use crate::registry::{Provider, takes_no_token};
 use crate::secret::Secret;
@@ -373,6 +376,10 @@ impl Gateway for Paystack {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Listed>> {
+        Some(self.page(span, cursor).boxed())
     }
 
     fn verify_webhook_signature(&self, delivery: &Delivery<'_>) -> Result<(), BadSignature> {

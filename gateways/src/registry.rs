@@ -10,7 +10,7 @@ use crate::gateway::{Callback, Gateway};
 use crate::routing::Candidate;
 use crate::sandbox::Sandbox;
 use crate::settings::{BadSetting, Environment};
-use crate::{flutterwave, mtn_momo, paystack, sandbox, sslcommerz, stripe};
+use crate::{flutterwave, flutterwave_v4, mtn_momo, paystack, sandbox, sslcommerz, stripe};
 
 /// The provider that is asked when none is named.
 pub const DEFAULT: &str = crate::sandbox::NAME;
@@ -43,10 +43,11 @@ pub(crate) fn takes_no_token(provider: &str, token: Option<&str>) -> Result<(), 
 }
 
 /// Every provider but the sandbox, which is always there: one line each.
-const PROVIDERS: [Provider; 5] = [
+const PROVIDERS: [Provider; 6] = [
     stripe::PROVIDER,
     paystack::PROVIDER,
     flutterwave::PROVIDER,
+    flutterwave_v4::PROVIDER,
     mtn_momo::PROVIDER,
     sslcommerz::PROVIDER,
 ];

@@ -11,6 +11,7 @@
 //! docs.stripe.com/webhooks, docs.stripe.com/currencies.
 
 mod answers;
+mod listing;
 mod webhooks;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::amount;
 use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{FORM, Http, Reply, form};
+use crate::listing::{Page, Span};
 use crate::reason::Reason;
 use crate::registry::Provider;
 use crate::secret::Secret;
@@ -344,6 +346,10 @@ impl Gateway for Stripe {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Page>> {
+        Some(self.page(span, cursor).boxed())
     }
 
     fn verify_webhook_signature(&self, delivery: &Delivery<'_>) -> Result<(), BadSignature> {

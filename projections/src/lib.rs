@@ -40,6 +40,7 @@ mod rebuild;
 pub mod rows;
 pub mod sales;
 mod seats;
+pub mod settlement;
 pub mod stock;
 mod storable;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use crate::as_of::AsOf;
 pub use crate::belonging::order_of;
 pub use crate::error::Error;
 pub use crate::live::State;
-pub use crate::money::MoneyView;
+pub use crate::money::{Decimal, MoneyView};
 pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
 pub use crate::paying::{PaymentStatus, RefundState, RefundView};
 pub use crate::projection::NAMES;

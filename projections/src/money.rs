@@ -20,10 +20,7 @@ pub struct MoneyView {
 impl MoneyView {
     /// Shows minor units of a currency.
     pub fn of(minor: i64, currency: Currency) -> Self {
-        Self {
-            amount: Decimal { minor, decimals: currency.decimals() },
-            currency: currency.code(),
-        }
+        Self { amount: Decimal::of(minor, currency), currency: currency.code() }
     }
 }
 
@@ -45,6 +42,11 @@ pub struct Decimal {
 const BYTES_MAX: usize = 24;
 
 impl Decimal {
+    /// Minor units of a currency.
+    pub(crate) fn of(minor: i64, currency: Currency) -> Self {
+        Self { minor, decimals: currency.decimals() }
+    }
+
     fn write(self, buffer: &mut [u8; BYTES_MAX]) -> &str {
         let (mut rest, mut start, mut digits) = (self.minor.unsigned_abs(), BYTES_MAX, 0);
         let mut put = |byte| {

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::{orders, payments, products, sales, stock, timeline};
+use crate::{orders, payments, products, sales, settlement, stock, timeline};
 
 /// One read model. Its tables are found by the connection's search path.
 pub(crate) trait Projection: Send + Sync {
@@ -41,21 +41,23 @@ pub(crate) trait Projection: Send + Sync {
 }
 
 /// Every read model there is.
-pub(crate) const ALL: [&dyn Projection; 6] = [
+pub(crate) const ALL: [&dyn Projection; 7] = [
     &orders::Orders,
     &timeline::Timeline,
     &payments::Payments,
     &stock::Stock,
     &products::Products,
     &sales::Sales,
+    &settlement::Settlement,
 ];
 
 /// The names of all read models, as queries wait for them.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     orders::NAME,
     timeline::NAME,
     payments::NAME,
     stock::NAME,
     products::NAME,
     sales::NAME,
+    settlement::NAME,
 ];

@@ -30,7 +30,7 @@ const READS_CONNECTIONS_MAX: usize = SEATS + 2;
 /// as many a query. Whoever is wrong about it is told to try again, as during any outage.
 const SURELY_THERE: Duration = Duration::from_millis(100);
 /// Connections for projectors: one each, or they would wait for one another.
-const PROJECTING_CONNECTIONS_MAX: u32 = 6;
+const PROJECTING_CONNECTIONS_MAX: u32 = 7;
 /// How long a query waits for a connection before it is told to try again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the mark of a projector of another process is read at most, however many ask: well

@@ -8,6 +8,7 @@ mod replay;
 mod reports;
 mod reviews;
 mod running;
+mod settling;
 mod shop;
 mod stories;
 mod world;

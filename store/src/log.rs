@@ -87,6 +87,26 @@ pub async fn head(pool: &PgPool) -> sqlx::Result<i64> {
         .await
 }
 
+/// The position of the last event that was recorded before an instant, or one near it: the clocks
+/// of several writers differ, and so does the order of their times.
+pub async fn position_before(pool: &PgPool, at: DateTime<Utc>) -> sqlx::Result<i64> {
+    let (mut before, mut after) = (0, head(pool).await?.saturating_add(1));
+    while before + 1 < after {
+        let middle = before + (after - before) / 2;
+        let recorded_at: DateTime<Utc> =
+            sqlx::query_scalar("select recorded_at from events where position = $1")
+                .bind(middle)
+                .fetch_one(pool)
+                .await?;
+        if recorded_at < at {
+            before = middle;
+        } else {
+            after = middle;
+        }
+    }
+    Ok(before)
+}
+
 /// Events in order of position.
 #[derive(Debug)]
 pub struct Page {

@@ -2,6 +2,8 @@
 //! says, signatures included, with faults to order.
 
 pub mod flutterwave;
+pub mod flutterwave_v4;
+mod lists;
 pub mod mtn_momo;
 pub mod paystack;
 pub mod sslcommerz;
@@ -130,6 +132,11 @@ pub trait Simulator: Send + Sync {
     fn works_off_refunds(&self);
     /// How many refunds of this name were taken on.
     fn refunds_called(&self, refund_id: &str) -> usize;
+
+    /// Its lists have at most so many entries on a page.
+    fn pages_of(&self, _size: usize) {}
+    /// From now on it has never heard of this payment.
+    fn forgets(&self, reference: &str);
 
     /// What it says of its own accord about an attempt by now.
     fn webhook(&self, reference: &str) -> Sent;

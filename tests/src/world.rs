@@ -27,8 +27,8 @@ pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Six read models, the checkout process and the calls to providers.
-const READERS: usize = 8;
+/// Seven read models, the checkout process and the calls to providers.
+const READERS: usize = 9;
 /// JetStream reserves this for each test's stream.
 const STREAM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 

@@ -2,6 +2,8 @@
 //!
 //! A new provider is one more line at the end of this file.
 
+mod listing;
+
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
@@ -13,8 +15,14 @@ use gateways::gateway::{
     About, CallError, Charge, Delivery, Found, Gateway, Notice, Payback, PaybackOutcome, Payer,
 };
 use gateways::registry::Registry;
+use tests::simulators::flutterwave_v4::FlutterwaveV4;
 use tests::simulators::{Fault, Sent, Simulator};
 use uuid::Uuid;
+
+use self::listing::{
+    a_list_that_cannot_be_read_is_no_empty_list, another_time_has_an_empty_list,
+    everything_is_listed_once_page_by_page,
+};
 
 /// A provider, and the adapter that speaks to it.
 struct Pair {
@@ -450,6 +458,9 @@ macro_rules! contract {
             a_webhook_of_the_provider_says_what_to_ask_about,
             a_webhook_of_anybody_else_is_refused,
             what_is_no_webhook_is_refused_and_harms_nothing,
+            everything_is_listed_once_page_by_page,
+            another_time_has_an_empty_list,
+            a_list_that_cannot_be_read_is_no_empty_list,
         ]);
     };
 }
@@ -459,3 +470,33 @@ contract!(paystack, tests::simulators::paystack::Paystack::start());
 contract!(mtn_momo, tests::simulators::mtn_momo::MtnMomo::start());
 contract!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
 contract!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
+contract!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_one_token_until_it_is_spent() {
+    let simulator = FlutterwaveV4::start().await;
+    let pair = Pair::of(simulator.clone());
+
+    futures::future::join_all((0..20).map(|_| pair.begun())).await;
+    assert_eq!(simulator.tokens(), 1);
+
+    // A token that is refused before its time is not shown again.
+    simulator.faults().next(Fault::KnowsNoKey);
+    let refused = pair.gateway.initialize(&pair.charge()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Unauthorised { .. }), "{refused:?}");
+    pair.begun().await;
+    assert_eq!(simulator.tokens(), 2);
+}
+
+#[tokio::test]
+async fn what_the_shop_has_stored_at_the_provider_can_be_charged() {
+    let pair = Pair::of(FlutterwaveV4::start().await);
+    let charge = Charge { token: Some("cus_1:pmd_2".to_owned()), ..pair.charge() };
+
+    let outcome = pair.gateway.initialize(&charge).await.unwrap();
+
+    let Outcome::Accepted { next_step: Some(NextStep::Redirect { url }), .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(url.starts_with("https://"), "{url}");
+}

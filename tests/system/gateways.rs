@@ -12,7 +12,7 @@ use tests::world::{an_order, send, until};
 use workers::providers::Pauses;
 
 /// A Daybook that asks nobody of its own accord: what happens, happens because of a webhook.
-async fn world(simulator: &Arc<dyn Simulator>) -> World {
+pub(crate) async fn world(simulator: &Arc<dyn Simulator>) -> World {
     let world = World::with(|settings| {
         settings.environment = simulator.environment();
         settings.poll_pauses = Pauses::new(vec![std::time::Duration::from_hours(1)]);
@@ -35,7 +35,7 @@ async fn world(simulator: &Arc<dyn Simulator>) -> World {
 }
 
 /// An order for one cup that is to be paid there; its id and its payment's.
-async fn place(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String) {
+pub(crate) async fn place(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String) {
     let mut order = an_order(&[("cup", 1)]);
     order["currency"] = simulator.price().currency.code().into();
     let methods = domain::placing::PaymentMethod::NAMES;
@@ -61,7 +61,7 @@ async fn to_pay(world: &World, order_id: &str) -> Value {
     .await
 }
 
-async fn delivered(world: &World, gateway: &str, sent: &Sent) -> tests::Answer {
+pub(crate) async fn delivered(world: &World, gateway: &str, sent: &Sent) -> tests::Answer {
     let path = format!("/api/v1/webhooks/{gateway}");
     let request = world
         .guest(Method::POST, &path)
@@ -69,14 +69,14 @@ async fn delivered(world: &World, gateway: &str, sent: &Sent) -> tests::Answer {
     send(request.body(sent.body.clone())).await
 }
 
-async fn webhooks(world: &World, state: &str) -> Vec<Value> {
+pub(crate) async fn webhooks(world: &World, state: &str) -> Vec<Value> {
     let path = format!("/api/v1/webhooks?state={state}");
     let page = world.get(&path).await.expect(200).json();
     page["items"].as_array().unwrap().clone()
 }
 
 /// Waits until nothing in the inbox waits.
-async fn worked_off(world: &World) {
+pub(crate) async fn worked_off(world: &World) {
     until("every webhook is worked on", async || {
         webhooks(world, "received").await.is_empty().then_some(())
     })
@@ -237,6 +237,7 @@ macro_rules! stories {
 stories!(stripe, tests::simulators::stripe::Stripe::start());
 stories!(paystack, tests::simulators::paystack::Paystack::start());
 stories!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
+stories!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
 stories!(mtn_momo, tests::simulators::mtn_momo::MtnMomo::start());
 stories!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
 

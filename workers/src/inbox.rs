@@ -165,6 +165,52 @@ impl Inbox {
         Ok(Stored::Kept)
     }
 
+    /// Whether a webhook of this name has come in, or money that nobody claims is with staff.
+    pub(crate) async fn knows(
+        &self,
+        gateway: &str,
+        event_key: &str,
+        reference: Option<&str>,
+    ) -> sqlx::Result<bool> {
+        let parked_for = reference.map(nobodys);
+        sqlx::query_scalar(
+            "select exists (select from webhooks where gateway = $1 and event_key = $2) \
+             or exists (select from webhooks where gateway = $1 and state = 'parked' \
+                and reason = $3)",
+        )
+        .bind(gateway)
+        .bind(event_key)
+        .bind(parked_for)
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    /// Parks what no webhook has told of, for staff. Once, whatever it is called again.
+    pub(crate) async fn park(
+        &self,
+        gateway: &str,
+        event_key: &str,
+        body: &[u8],
+        payment_id: Option<PaymentId>,
+        reason: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
+             payment_id) values ($1, $2, $3, $4, 'parked', $5, $6) \
+             on conflict on constraint webhooks_once do nothing",
+        )
+        .bind(Uuid::now_v7())
+        .bind(gateway)
+        .bind(event_key)
+        .bind(body)
+        .bind(reason)
+        .bind(payment_id.map(|payment_id| payment_id.0))
+        .execute(&self.pool)
+        .await?;
+        tracing::warn!(gateway, reason, "something that a provider lists is parked");
+        Ok(())
+    }
+
     async fn is_ours(&self, gateway: &str, notice: Option<&Notice>) -> sqlx::Result<bool> {
         let Some(notice) = notice else {
             return Ok(false);
@@ -328,6 +374,11 @@ fn name_in(about: &About) -> Option<String> {
     }
 }
 
+/// Why money that belongs to no payment is parked.
+pub(crate) fn nobodys(name: &str) -> String {
+    format!("no payment of ours is called {name} there")
+}
+
 fn pause(tries: i32) -> f64 {
     (PAUSE_SECONDS_MIN * 2.0_f64.powi(tries.saturating_sub(1))).min(PAUSE_SECONDS_MAX)
 }
@@ -352,7 +403,7 @@ async fn work_on(pool: &PgPool, providers: &Providers, taken: &Taken) -> Worked 
     let payment_id = match references::payment_of(pool, gateway.name(), &name).await {
         Ok(Some(payment_id)) => payment_id,
         Ok(None) => {
-            return Worked::Parked(None, format!("no payment of ours is called {name} there"));
+            return Worked::Parked(None, nobodys(&name));
         }
         Err(error) => return Worked::Later(error.to_string()),
     };

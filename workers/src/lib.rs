@@ -11,6 +11,7 @@ pub mod fraud;
 pub mod inbox;
 pub mod parked;
 pub mod providers;
+pub mod reconciling;
 pub mod routing;
 pub mod unmatched;
 

@@ -1,5 +1,7 @@
 //! Which payment a provider means by a name of ours, and whether it can have heard of it.
 
+use std::collections::HashMap;
+
 use domain::ids::PaymentId;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -69,4 +71,22 @@ pub(crate) async fn payment_of(
     .fetch_optional(pool)
     .await?;
     Ok(payment_id.map(PaymentId))
+}
+
+/// Whose each of them is; those that are none of ours are absent.
+pub(crate) async fn payments_of(
+    pool: &PgPool,
+    gateway: &str,
+    references: &[String],
+) -> sqlx::Result<HashMap<String, PaymentId>> {
+    let found: Vec<(String, Uuid)> = sqlx::query_as(
+        "select reference, payment_id from provider_references \
+         where gateway = $1 and reference = any($2)",
+    )
+    .bind(gateway)
+    .bind(references)
+    .fetch_all(pool)
+    .await?;
+    let named = |(reference, id)| (reference, PaymentId(id));
+    Ok(found.into_iter().map(named).collect())
 }

@@ -12,6 +12,7 @@ use projections::availability::Availability;
 use sqlx::PgPool;
 use store::feed::Feeds;
 use store::journal::Journal;
+use tokio::sync::Semaphore;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 use workers::routing::Routing;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub routing: Routing,
     /// Where what they say is stored.
     pub inbox: Inbox,
+    /// One reconciliation at a time: it asks much of a provider.
+    pub reconciling: Arc<Semaphore>,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
     /// What orders are screened by.

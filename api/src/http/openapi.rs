@@ -12,8 +12,9 @@ use super::BASE;
 /// Methods that the document's path items hold operations under.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// Where requests change ordinary rows and no aggregate, and so need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 9] = [
+/// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
+/// need no `Idempotency-Key`.
+const OUTSIDE_THE_LOG: [&str; 10] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -23,6 +24,7 @@ const OUTSIDE_THE_LOG: [&str; 9] = [
     "/blocklist",
     "/routing-rules",
     "/gateways",
+    "/reconciliations",
 ];
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];

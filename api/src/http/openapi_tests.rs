@@ -67,6 +67,8 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/log/proof/{position}",
         "get /api/v1/log/consistency",
         "get /api/v1/reports/sales",
+        "get /api/v1/reports/settlement",
+        "post /api/v1/reconciliations",
         "get /api/v1/projections",
         "post /api/v1/projections/{name}/rebuild",
         "get /api/v1/projections/{name}/rows",

@@ -164,6 +164,19 @@ pub(crate) fn show(position: i64, view: &impl Serialize) -> Response {
     shown(position, StatusCode::OK, None, body(view))
 }
 
+/// Whether the client names this kind of answer as one that it takes.
+pub(crate) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    accepted.flat_map(|line| line.split(',')).any(|kind| {
+        kind.split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    })
+}
+
 fn body(view: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(view).expect("our views have string keys only")
 }
@@ -234,6 +247,20 @@ mod tests {
         let headers =
             HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(tags).unwrap())]);
         Asking { min_position: None, known_tags: known_tags(&headers) }
+    }
+
+    #[test]
+    fn who_accepts_a_kind_gets_it() {
+        for (accept, taken) in [
+            ("text/csv", true),
+            ("text/html, Text/CSV;q=0.9", true),
+            ("application/json", false),
+            ("*/*", false),
+        ] {
+            let value = HeaderValue::from_static(accept);
+            let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);
+            assert_eq!(accepts(&headers, "text/csv"), taken, "{accept}");
+        }
     }
 
     #[test]

@@ -6,4 +6,5 @@
 
 mod import;
 mod rebuild;
+mod reconcile;
 mod server;

@@ -65,7 +65,7 @@ struct Card {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum IntentStatus {
+pub(super) enum IntentStatus {
     RequiresPaymentMethod,
     RequiresConfirmation,
     RequiresAction,
@@ -128,7 +128,7 @@ pub(super) struct Refund {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum RefundStatus {
+pub(super) enum RefundStatus {
     Pending,
     RequiresAction,
     Succeeded,

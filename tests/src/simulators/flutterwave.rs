@@ -8,10 +8,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chrono::Utc;
 use domain::money::Money;
 use domain::placing::PaymentMethod;
 use serde_json::{Value, json};
 
+use super::lists::{self, PAGE_MAX, Query as Asked};
 use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "FLWSECK_TEST-simulated-b2b3e7c5f0a14d2e9c8b7a6f5e4d3c2b-X";
@@ -34,6 +36,7 @@ struct Pages {
     transactions: BTreeMap<String, Value>,
     refunds: Vec<Value>,
     refunds_fail: bool,
+    page_max: Option<usize>,
     names: u64,
 }
 
@@ -43,6 +46,7 @@ impl Flutterwave {
         let (faults, books) = (Faults::default(), Books::default());
         let routes = Router::new()
             .route("/v3/payments", post(open_page))
+            .route("/v3/transactions", get(list_transactions))
             .route("/v3/transactions/verify_by_reference", get(verify))
             .route("/v3/transactions/{id}/refund", post(refund))
             .route("/v3/refunds", get(list_refunds))
@@ -66,7 +70,7 @@ impl Flutterwave {
         let transaction = json!({
             "id": id, "tx_ref": reference, "flw_ref": format!("FLW-MOCK-{id}"), "amount": number,
             "charged_amount": number, "currency": currency, "status": status,
-            "processor_response": words,
+            "processor_response": words, "created_at": Utc::now(),
         });
         pages.transactions.insert(reference.to_owned(), transaction);
     }
@@ -169,6 +173,7 @@ async fn refund(
     let refund = json!({
         "id": pages.name(), "tx_id": id, "amount_refunded": body["amount"], "cents": asked,
         "status": "completed", "comments": body["comments"],
+        "created_at": Utc::now(),
     });
     pages.refunds.push(refund.clone());
     yes("Transaction refund initiated", refund)
@@ -178,14 +183,37 @@ async fn list_refunds(
     State(books): State<Books>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Reply {
-    let of = query.get("id").cloned().unwrap_or_default();
     let pages = books.lock();
+    let Some(of) = query.get("id").cloned() else {
+        return page(pages.refunds.iter().cloned(), &query, pages.page_max);
+    };
     let refunds = pages.refunds.iter();
     let found: Vec<Value> = refunds
         .filter(|refund| refund["tx_id"] == of.as_str())
         .cloned()
         .collect();
     yes("Refunds fetched", found)
+}
+
+async fn list_transactions(State(books): State<Books>, Query(query): Query<Asked>) -> Reply {
+    let pages = books.lock();
+    let mut all: Vec<Value> = pages.transactions.values().cloned().collect();
+    all.sort_by_key(|transaction| transaction["id"].as_u64());
+    page(all.into_iter(), &query, pages.page_max)
+}
+
+fn page(
+    all: impl DoubleEndedIterator<Item = Value>,
+    query: &Asked,
+    page_max: Option<usize>,
+) -> Reply {
+    let found = lists::numbered(all, "created_at", query, page_max.unwrap_or(PAGE_MAX));
+    let info = json!({"current_page": found.page, "total_pages": found.pages});
+    let said = json!({
+        "status": "success", "message": "fetched", "data": found.items,
+        "meta": {"page_info": info},
+    });
+    (StatusCode::OK, Json(said))
 }
 
 async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
@@ -276,6 +304,16 @@ impl Simulator for Flutterwave {
         refunds
             .filter(|refund| refund["comments"] == refund_id)
             .count()
+    }
+
+    fn pages_of(&self, size: usize) {
+        self.books.lock().page_max = Some(size);
+    }
+
+    fn forgets(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        pages.asked.remove(reference);
+        pages.transactions.remove(reference);
     }
 
     fn webhook(&self, reference: &str) -> Sent {

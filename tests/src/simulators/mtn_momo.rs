@@ -321,6 +321,13 @@ impl Simulator for MtnMomo {
             .count()
     }
 
+    fn forgets(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        pages
+            .requests
+            .retain(|_, request| request["externalId"] != reference);
+    }
+
     fn webhook(&self, reference: &str) -> Sent {
         let pages = self.books.lock();
         let mut requests = pages.requests.values();

@@ -8,12 +8,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chrono::Utc;
 use domain::money::Money;
 use domain::placing::PaymentMethod;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha512;
 
+use super::lists::{self, PAGE_MAX, Query as Asked};
 use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_9a1c2b3d4e5f60718293a4b5c6d7e8f901234567";
@@ -32,6 +34,7 @@ struct Pages {
     transactions: BTreeMap<String, Value>,
     refunds: Vec<Value>,
     refunds_fail: bool,
+    page_max: Option<usize>,
     names: u64,
 }
 
@@ -40,6 +43,7 @@ impl Paystack {
     pub async fn start() -> Arc<Self> {
         let (faults, books) = (Faults::default(), Books::default());
         let routes = Router::new()
+            .route("/transaction", get(list_transactions))
             .route("/transaction/initialize", post(initialize))
             .route("/transaction/verify/{reference}", get(verify))
             .route("/refund", post(refund).get(list_refunds))
@@ -126,6 +130,7 @@ async fn initialize(State(books): State<Books>, Json(body): Json<Value>) -> Repl
     let transaction = json!({
         "id": id, "status": "abandoned", "reference": reference, "amount": amount,
         "currency": text("currency"), "gateway_response": "The transaction was not completed",
+        "created_at": Utc::now(),
     });
     pages.transactions.insert(reference.clone(), transaction);
     let data = json!({
@@ -167,7 +172,7 @@ async fn refund(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let refund = json!({
         "id": id, "status": "pending", "amount": amount, "currency": body["currency"],
         "transaction": {"id": transaction_id, "reference": name},
-        "merchant_note": body["merchant_note"],
+        "merchant_note": body["merchant_note"], "created_at": Utc::now(),
     });
     pages.refunds.push(refund.clone());
     yes("Refund has been queued for processing", refund)
@@ -177,14 +182,40 @@ async fn list_refunds(
     State(books): State<Books>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Reply {
-    let of = query.get("transaction").cloned().unwrap_or_default();
     let pages = books.lock();
+    let Some(of) = query.get("transaction").cloned() else {
+        return page(pages.refunds.iter().cloned(), &query, pages.page_max);
+    };
     let refunds = pages.refunds.iter();
     let found: Vec<Value> = refunds
         .filter(|refund| refund["transaction"]["id"].as_u64() == of.parse().ok())
         .cloned()
         .collect();
     yes("Refunds retrieved", found)
+}
+
+async fn list_transactions(State(books): State<Books>, Query(query): Query<Asked>) -> Reply {
+    let pages = books.lock();
+    // In the order in which they were made; names rise.
+    let mut all: Vec<Value> = pages.transactions.values().cloned().collect();
+    all.sort_by_key(|transaction| transaction["id"].as_u64());
+    page(all.into_iter(), &query, pages.page_max)
+}
+
+fn page(
+    all: impl DoubleEndedIterator<Item = Value>,
+    query: &Asked,
+    page_max: Option<usize>,
+) -> Reply {
+    let asked = query.get("perPage").and_then(|text| text.parse().ok());
+    let size: usize = asked.unwrap_or(50);
+    let size = size.min(page_max.unwrap_or(PAGE_MAX));
+    let found = lists::numbered(all, "created_at", query, size);
+    let meta = json!({"page": found.page, "perPage": size, "pageCount": found.pages});
+    let said = json!({
+        "status": true, "message": "retrieved", "data": found.items, "meta": meta,
+    });
+    (StatusCode::OK, Json(said))
 }
 
 async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
@@ -282,6 +313,14 @@ impl Simulator for Paystack {
         refunds
             .filter(|refund| refund["merchant_note"] == refund_id)
             .count()
+    }
+
+    fn pages_of(&self, size: usize) {
+        self.books.lock().page_max = Some(size);
+    }
+
+    fn forgets(&self, reference: &str) {
+        self.books.lock().transactions.remove(reference);
     }
 
     fn webhook(&self, reference: &str) -> Sent {

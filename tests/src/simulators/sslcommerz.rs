@@ -336,6 +336,13 @@ impl Simulator for SslCommerz {
         usize::from(self.books.lock().refunds.contains_key(&name))
     }
 
+    fn forgets(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        pages
+            .transactions
+            .retain(|transaction| transaction["tran_id"] != reference);
+    }
+
     fn webhook(&self, reference: &str) -> Sent {
         self.signed(PASSWORD, reference)
     }

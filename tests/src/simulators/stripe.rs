@@ -15,6 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::lists::PAGE_MAX;
 use super::{Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
@@ -78,6 +79,9 @@ struct Pages {
     refunds_fail: bool,
     /// What Radar makes of whatever is paid; `normal` if nobody says.
     risk: Option<String>,
+    /// Events whose webhook nobody took.
+    undelivered: Vec<Value>,
+    page_max: Option<usize>,
     names: usize,
 }
 
@@ -88,7 +92,8 @@ impl Stripe {
         let routes = Router::new()
             .route("/v1/checkout/sessions", post(open_session))
             .route("/v1/checkout/sessions/{id}", get(show_session))
-            .route("/v1/payment_intents", post(confirm_intent))
+            .route("/v1/payment_intents", post(confirm_intent).get(list_intents))
+            .route("/v1/events", get(list_events))
             .route("/v1/payment_intents/search", get(search_intents))
             .route("/v1/payment_intents/{id}", get(show_intent))
             .route("/v1/refunds", post(refund).get(list_refunds))
@@ -146,7 +151,16 @@ impl Stripe {
             Some("expired") => "checkout.session.expired",
             _ => "payment_intent.created",
         };
-        json!({"id": id, "object": "event", "type": kind, "data": {"object": session}})
+        json!({
+            "id": id, "object": "event", "type": kind, "data": {"object": session},
+            "created": Utc::now().timestamp(),
+        })
+    }
+
+    /// It tells nobody, or nobody heard it, and it knows.
+    pub fn fails_to_deliver(&self, reference: &str) {
+        let event = self.event(reference);
+        self.books.lock().undelivered.push(event);
     }
 }
 
@@ -207,6 +221,7 @@ impl Pages {
             "amount": units, "amount_received": units, "currency": currency,
             "metadata": session["metadata"], "last_payment_error": null, "next_action": null,
             "latest_charge": charge,
+            "created": Utc::now().timestamp(),
         });
         self.intents.insert(intent_id, intent);
     }
@@ -336,7 +351,7 @@ async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: St
                 "reference": text("metadata[reference]"),
                 "payment_id": text("metadata[payment_id]"),
             },
-            "last_payment_error": null,
+            "last_payment_error": null, "created": Utc::now().timestamp(),
         });
         let decline_code = match text("payment_method").as_str() {
             "pm_card_visa" => None,
@@ -419,6 +434,7 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) ->
         let Some(intent) = pages.intents.get(&text("payment_intent")) else {
             return missing("payment_intent");
         };
+        let currency = intent["currency"].clone();
         let left = intent["amount_received"].as_i64().unwrap_or(0)
             - pages
                 .refunds
@@ -435,7 +451,7 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) ->
         let id = pages.name("re");
         let refund = json!({
             "id": id, "object": "refund", "status": "pending", "amount": amount,
-            "payment_intent": text("payment_intent"),
+            "currency": currency, "created": Utc::now().timestamp(), "payment_intent": text("payment_intent"),
             "metadata": {
                 "refund_id": text("metadata[refund_id]"),
                 "reference": text("metadata[reference]"),
@@ -447,13 +463,61 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) ->
 }
 
 async fn list_refunds(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
-    let of = query.get("payment_intent").cloned().unwrap_or_default();
     let pages = books.lock();
     let found = pages.refunds.values();
+    let Some(of) = query.get("payment_intent").cloned() else {
+        return page(found.cloned().collect(), &query, pages.page_max);
+    };
     let found: Vec<&Value> = found
         .filter(|refund| refund["payment_intent"] == of.as_str())
         .collect();
     (StatusCode::OK, Json(json!({"object": "list", "data": found})))
+}
+
+async fn list_intents(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
+    let pages = books.lock();
+    page(pages.intents.values().cloned().collect(), &query, pages.page_max)
+}
+
+async fn list_events(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
+    if query.get("delivery_success").map(String::as_str) != Some("false") {
+        let kind = "invalid_request_error";
+        return problem(StatusCode::BAD_REQUEST, kind, None, "only what was not delivered");
+    }
+    let pages = books.lock();
+    page(pages.undelivered.clone(), &query, pages.page_max)
+}
+
+/// The newest first, by `created[gte]`, `created[lt]`, `limit` and `starting_after`.
+fn page(mut all: Vec<Value>, query: &Form, page_max: Option<usize>) -> Reply {
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<i64>().ok());
+    let named = |object: &Value| {
+        let name = object["id"].as_str().unwrap_or_default();
+        let number = name.rsplit('_').next().unwrap_or_default();
+        number.parse::<u64>().unwrap_or(0)
+    };
+    all.sort_by_key(|object| std::cmp::Reverse(named(object)));
+    all.retain(|object| {
+        let created = object["created"].as_i64();
+        number("created[gte]").is_none_or(|from| Some(from) <= created)
+            && number("created[lt]").is_none_or(|until| created < Some(until))
+    });
+    let after = query.get("starting_after");
+    let seen = all
+        .iter()
+        .position(|object| Some(&object["id"]) == after.map(|id| json!(id)).as_ref());
+    if let (Some(_), None) = (after, seen) {
+        return missing("object");
+    }
+    let rest = all.split_off(seen.map_or(0, |seen| seen + 1));
+    let limit = number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let size = limit.unwrap_or(10).min(page_max.unwrap_or(PAGE_MAX));
+    let has_more = size < rest.len();
+    let data: Vec<Value> = rest.into_iter().take(size).collect();
+    (
+        StatusCode::OK,
+        Json(json!({"object": "list", "data": data, "has_more": has_more})),
+    )
 }
 
 async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
@@ -544,6 +608,17 @@ impl Simulator for Stripe {
         refunds
             .filter(|refund| refund["metadata"]["refund_id"] == refund_id)
             .count()
+    }
+
+    fn pages_of(&self, size: usize) {
+        self.books.lock().page_max = Some(size);
+    }
+
+    fn forgets(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        let is_it = |object: &Value| object["metadata"]["reference"] == reference;
+        pages.sessions.retain(|_, session| !is_it(session));
+        pages.intents.retain(|_, intent| !is_it(intent));
     }
 
     fn webhook(&self, reference: &str) -> Sent {

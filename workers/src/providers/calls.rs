@@ -13,7 +13,7 @@ use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
 use domain::order;
-use domain::payment::{self, AttemptState, Brought, Outcome, Payment, Tried};
+use domain::payment::{self, AttemptState, Brought, Outcome, Payment, RefundState, Tried};
 use gateways::gateway::{
     CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payback, PaybackOutcome, Payer,
 };
@@ -154,7 +154,7 @@ impl Providers {
         refund_id: RefundId,
         why: &Why,
     ) -> Result<bool, ExecuteError> {
-        if let Some(errand) = self.payback(payment_id, refund_id).await? {
+        if let Some(errand) = self.payback(payment_id, refund_id, is_pending).await? {
             let answer = match why {
                 Why::Event { .. } | Why::Late => self.refund(&errand).await,
                 Why::Silence { .. } => self.refund_status(&errand).await,
@@ -210,7 +210,7 @@ impl Providers {
         refund_id: RefundId,
         key: &str,
     ) -> Result<bool, ExecuteError> {
-        let Some(errand) = self.payback(payment_id, refund_id).await? else {
+        let Some(errand) = self.payback(payment_id, refund_id, is_pending).await? else {
             return Ok(true);
         };
         let Some(answer) = self.refund_status(&errand).await else {
@@ -240,6 +240,31 @@ impl Providers {
             refund.is_some_and(|refund| refund.brought.reference() == reference)
         };
         Ok(payment.pending_refunds().filter(is_through).collect())
+    }
+
+    /// What a provider says of an attempt, whatever became of it, for whoever only wants to know;
+    /// `None` if it says nothing.
+    pub(crate) async fn hear_of_attempt(
+        &self,
+        payment_id: PaymentId,
+        reference: &str,
+    ) -> Result<Option<Found<Outcome>>, ExecuteError> {
+        let Some(errand) = self.charge(payment_id, reference, |_| true).await? else {
+            return Ok(None);
+        };
+        Ok(in_time(errand.gateway.name(), errand.gateway.verify(&errand.what)).await)
+    }
+
+    /// The same of a refund.
+    pub(crate) async fn hear_of_refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+    ) -> Result<Option<Found<PaybackOutcome>>, ExecuteError> {
+        let Some(errand) = self.payback(payment_id, refund_id, |_| true).await? else {
+            return Ok(None);
+        };
+        Ok(in_time(errand.gateway.name(), errand.gateway.refund_status(&errand.what)).await)
     }
 
     async fn verify(&self, errand: &Errand<Charge>) -> Result<Begun, ExecuteError> {
@@ -375,17 +400,19 @@ impl Providers {
         }))
     }
 
-    /// A pending refund as its provider knows it; `None` if it is not pending any more.
+    /// The refund as its provider knows it; `None` if nothing is to be asked any more.
     async fn payback(
         &self,
         payment_id: PaymentId,
         refund_id: RefundId,
+        is_asked: impl Fn(RefundState) -> bool + Send,
     ) -> Result<Option<Errand<Payback>>, ExecuteError> {
         let (payment, _) = self
             .journal
             .decided::<Payment>(&payment_id.to_string())
             .await?;
-        let Some(refund) = payment.pending_refund(refund_id) else {
+        let refund = payment.refund_of(refund_id);
+        let Some(refund) = refund.filter(|refund| is_asked(refund.state)) else {
             return Ok(None);
         };
         let errand = match refund.brought {
@@ -442,6 +469,10 @@ fn said_of_attempt(reference: &str, outcome: Outcome) -> payment::Command {
 /// A name for a step that is the same for the same word only.
 fn name_of(outcome: &Outcome) -> String {
     format!("{outcome:?}")
+}
+
+fn is_pending(state: RefundState) -> bool {
+    state == RefundState::Pending
 }
 
 /// What there is to take down; nothing while the provider is undecided and has no name for it.
