@@ -48,6 +48,7 @@ mod refunds;
 mod refusals;
 mod reports;
 mod said;
+mod self_audits;
 mod server;
 pub mod turns;
 mod webhooks;
@@ -104,6 +105,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(reports::report_sales))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
+        .routes(routes!(read_models::pause))
+        .routes(routes!(read_models::resume))
+        .routes(routes!(read_models::cancel))
+        .routes(routes!(read_models::drop_replay))
+        .routes(routes!(self_audits::show))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put))
         .routes(routes!(webhooks::list));

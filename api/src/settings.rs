@@ -49,6 +49,15 @@ pub struct Tuning {
         value_parser = clap::value_parser!(i64).range(1..)
     )]
     pub backlog_max: i64,
+    /// Percent of a processor's time that the self-audit takes at most; 0 for none
+    #[arg(
+        long, env = "DAYBOOK_SELF_AUDIT", value_name = "PERCENT", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=100)
+    )]
+    pub self_audit: u32,
+    /// Directory of SQL files that are read models of your own (docs/PROJECTIONS.md)
+    #[arg(long, env = "DAYBOOK_SQL_PROJECTIONS", value_name = "DIR")]
+    pub sql_projections: Option<PathBuf>,
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
@@ -138,6 +147,11 @@ impl Tuning {
             payment_window: Duration::from_secs(self.payment_window.into()),
             poll_pauses: Pauses::default(),
             backlog_max: self.backlog_max,
+            self_audit: self.self_audit,
+            sql_projections: self
+                .sql_projections
+                .clone()
+                .filter(|path| !path.as_os_str().is_empty()),
             sealing: None,
             environment: Environment::of_process(),
         }

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `daybook import online-retail FILE` | [`import`], [`online_retail`] |
 //! | `daybook projections` | [`projections`] |
-//! | `daybook rebuild NAME` | [`rebuild`] |
+//! | `daybook rebuild NAME...` | [`rebuild`] |
+//! | `daybook replays` | [`replays`] |
 //!
 //! Each offers `Args` for clap and an async `run`. Results go to standard output, progress to
 //! standard error, and an [`Error`] is a sentence that says what to do.
@@ -19,6 +20,7 @@ mod problem;
 mod progress;
 pub mod projections;
 pub mod rebuild;
+pub mod replays;
 mod server;
 mod thousands;
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use self::fold::{Added, Batch, Key, Order};
 use crate::error::Error;
 use crate::money::MoneyView;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -177,6 +177,10 @@ impl Projection for Sales {
             "sales_by_sku_and_month",
             "sales_orders",
         ]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("sales_orders", "order_id", By::Order)]
     }
 
     fn ddl(&self) -> &'static str {

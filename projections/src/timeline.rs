@@ -21,7 +21,7 @@ use uuid::Uuid;
 use self::telling::Teller;
 use crate::belonging::order_of;
 use crate::error::Error;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 
 /// The name of this read model.
 pub const NAME: &str = "timeline";
@@ -136,6 +136,10 @@ impl Projection for Timeline {
 
     fn tables(&self) -> &'static [&'static str] {
         &["timeline"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("timeline", "order_id", By::Event)]
     }
 
     fn ddl(&self) -> &'static str {

@@ -198,3 +198,43 @@ pub async fn of_aggregate(
         .map(|row| Ok(Arc::new(row.try_into()?)))
         .collect()
 }
+
+/// All events of some streams of one type, in order of position: of aggregates that end some day.
+pub async fn of_aggregates(
+    pool: &PgPool,
+    aggregate_type: &str,
+    aggregate_ids: &[String],
+) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where aggregate_type = $1 and aggregate_id = any($2) order by position"
+    ))
+    .bind(aggregate_type)
+    .bind(aggregate_ids)
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok(Arc::new(row.try_into()?)))
+        .collect()
+}
+
+/// The events of one stream after a sequence, at most `limit`: of aggregates that never end.
+pub async fn of_aggregate_after(
+    pool: &PgPool,
+    aggregate_type: &str,
+    aggregate_id: &str,
+    sequence: i64,
+    limit: i64,
+) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where aggregate_type = $1 and aggregate_id = $2 and $3 < sequence order by sequence limit $4"
+    ))
+    .bind(aggregate_type)
+    .bind(aggregate_id)
+    .bind(sequence)
+    .bind(limit.clamp(0, PAGE_MAX))
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok(Arc::new(row.try_into()?)))
+        .collect()
+}

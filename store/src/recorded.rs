@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::stored::StoredEvent;
+
 /// Who and what is behind an event. All values are texts, as cqrs-es expects of metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
@@ -126,6 +128,26 @@ impl TryFrom<Row> for RecordedEvent {
             recorded_at: row.recorded_at,
             event,
         })
+    }
+}
+
+impl TryFrom<StoredEvent> for RecordedEvent {
+    type Error = BadRecord;
+
+    fn try_from(stored: StoredEvent) -> Result<Self, BadRecord> {
+        Row {
+            position: stored.position,
+            event_id: stored.event_id,
+            aggregate_type: stored.aggregate_type,
+            aggregate_id: stored.aggregate_id,
+            sequence: stored.sequence,
+            event_type: stored.event_type,
+            event_version: stored.event_version,
+            payload: stored.payload,
+            metadata: stored.metadata,
+            recorded_at: stored.recorded_at,
+        }
+        .try_into()
     }
 }
 

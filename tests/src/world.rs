@@ -25,8 +25,8 @@ pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Six read models, the checkout process and the calls to providers.
-const READERS: usize = 8;
+/// All read models, the checkout process and the calls to providers.
+const READERS: usize = projections::NAMES.len() + 2;
 /// JetStream reserves this for each test's stream.
 const STREAM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
@@ -138,6 +138,8 @@ impl World {
             payment_window: Duration::from_hours(1),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
+            self_audit: 0,
+            sql_projections: None,
             sealing: None,
             environment: Environment::default(),
         };

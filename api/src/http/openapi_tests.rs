@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
-use crate::http::{api_keys, auth, inventory, moves, payments, products, refunds, routes};
+use crate::http::{
+    api_keys, auth, inventory, moves, payments, products, read_models, refunds, routes,
+};
 
 fn document() -> Value {
     complete(&routes().split_for_parts().1)
@@ -61,6 +63,11 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/reports/sales",
         "get /api/v1/projections",
         "post /api/v1/projections/{name}/rebuild",
+        "post /api/v1/projections/{name}/rebuild/pause",
+        "post /api/v1/projections/{name}/rebuild/resume",
+        "post /api/v1/projections/{name}/rebuild/cancel",
+        "delete /api/v1/projections/{name}/replay",
+        "get /api/v1/self-audit",
         "get /api/v1/parked-facts",
         "get /api/v1/orders/{id}/payment",
         "post /api/v1/webhooks/{gateway}",
@@ -168,6 +175,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<products::Describing>(&document, "DescribeProduct");
     agrees::<inventory::Receiving>(&document, "ReceiveStock");
     agrees::<inventory::Adjusting>(&document, "AdjustStock");
+    agrees::<read_models::Rebuilding>(&document, "RebuildProjection");
     agrees::<auth::Registration>(&document, "Register");
     agrees::<auth::Credentials>(&document, "Login");
     agrees::<auth::RefreshToken>(&document, "Refresh");

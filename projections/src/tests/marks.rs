@@ -18,6 +18,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "stock",
         "products",
         "sales_by_sku",
+        "milestones",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -45,6 +46,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "stock",
         "products",
         "sales_by_sku",
+        "milestones",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))
