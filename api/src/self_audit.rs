@@ -25,7 +25,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// Shortest rest after a block, so that an idle shop is not audited without end.
 const REST_MIN: Duration = Duration::from_millis(100);
 /// Longest rest, however slow the database is.
-const REST_MAX: Duration = Duration::from_secs(60);
+const REST_MAX: Duration = Duration::from_mins(1);
 /// Alarms of one process: whoever has seen a thousand needs no more to look.
 const ALARMS_MAX: usize = 1_000;
 
@@ -285,6 +285,6 @@ mod tests {
         assert_eq!(rest(took, 1), Duration::from_millis(1_980));
         assert_eq!(rest(took, 50), REST_MIN, "but it never runs without a rest");
         assert_eq!(rest(took, 100), Duration::ZERO);
-        assert_eq!(rest(Duration::from_secs(3_600), 1), REST_MAX);
+        assert_eq!(rest(Duration::from_hours(1), 1), REST_MAX);
     }
 }

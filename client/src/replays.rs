@@ -56,10 +56,11 @@ fn table(listing: &Listing) -> String {
     for projection in &listing.items {
         if let Some(replay) = &projection.replay {
             let (position, kib) = (thousands(replay.position), thousands(replay.bytes / 1_024));
-            lines.push_str(&format!(
+            let line = format!(
                 "{}  as of position {position}, {kib} KiB, in the schema {}\n",
                 projection.name, replay.schema
-            ));
+            );
+            lines.push_str(&line);
         }
     }
     if lines.is_empty() {

@@ -175,8 +175,8 @@ impl Auditor {
             to: Some((block + 1) * BLOCK_EVENTS),
             ..Slice::default()
         };
-        let mut begun = Begun::default();
-        begun.block = log::page(&self.log, &slice, BLOCK_EVENTS).await?.events;
+        let block = log::page(&self.log, &slice, BLOCK_EVENTS).await?.events;
+        let mut begun = Begun { block, ..Begun::default() };
         for recorded in &begun.block {
             match &recorded.event {
                 Event::Order(order::Event::Placed(placing)) => {

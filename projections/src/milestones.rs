@@ -56,15 +56,15 @@ impl Projection for Milestones {
     }
 }
 
-/// What a batch knows of one order; the rest is in the row already, or to come.
+/// When one order reached what, as far as a batch knows; the rest is in the row already, or to come.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Reached {
-    placed_at: Option<DateTime<Utc>>,
-    reserved_at: Option<DateTime<Utc>>,
-    paid_at: Option<DateTime<Utc>>,
-    completed_at: Option<DateTime<Utc>>,
-    cancelled_at: Option<DateTime<Utc>>,
-    failed_at: Option<DateTime<Utc>>,
+    placed: Option<DateTime<Utc>>,
+    reserved: Option<DateTime<Utc>>,
+    paid: Option<DateTime<Utc>>,
+    completed: Option<DateTime<Utc>>,
+    cancelled: Option<DateTime<Utc>>,
+    failed: Option<DateTime<Utc>>,
 }
 
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
@@ -83,12 +83,12 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
         |of: fn(&Reached) -> Option<DateTime<Utc>>| orders.values().map(of).collect::<Vec<_>>();
     sqlx::query(include_str!("milestones/upsert.sql"))
         .bind(orders.keys().copied().collect::<Vec<_>>())
-        .bind(all(|order| order.placed_at))
-        .bind(all(|order| order.reserved_at))
-        .bind(all(|order| order.paid_at))
-        .bind(all(|order| order.completed_at))
-        .bind(all(|order| order.cancelled_at))
-        .bind(all(|order| order.failed_at))
+        .bind(all(|order| order.placed))
+        .bind(all(|order| order.reserved))
+        .bind(all(|order| order.paid))
+        .bind(all(|order| order.completed))
+        .bind(all(|order| order.cancelled))
+        .bind(all(|order| order.failed))
         .execute(connection)
         .await?;
     Ok(())
@@ -99,12 +99,12 @@ impl Reached {
         use order::Event as E;
 
         match event {
-            E::Placed(_) => self.placed_at = Some(at),
-            E::Processing => self.reserved_at = Some(at),
-            E::Confirmed { .. } => self.paid_at = Some(at),
-            E::Completed => self.completed_at = Some(at),
-            E::Cancelled { .. } => self.cancelled_at = Some(at),
-            E::Failed(_) => self.failed_at = Some(at),
+            E::Placed(_) => self.placed = Some(at),
+            E::Processing => self.reserved = Some(at),
+            E::Confirmed { .. } => self.paid = Some(at),
+            E::Completed => self.completed = Some(at),
+            E::Cancelled { .. } => self.cancelled = Some(at),
+            E::Failed(_) => self.failed = Some(at),
             E::RefundRequested(_) | E::Refunded(_) | E::RefundFailed { .. } => {}
         }
     }

@@ -144,7 +144,7 @@ pub(super) async fn rows(
     keys: Option<&Keys>,
 ) -> Result<Rows, Error> {
     let Audited { table, column, by, narrowed } = *audited;
-    let mut select = scratch::rows_of(schema, table, &columns[table]);
+    let select = scratch::rows_of(schema, table, &columns[table]);
     let Some(keys) = keys else {
         return Ok(sqlx::query_as(&select)
             .fetch_all(connection)
@@ -152,10 +152,8 @@ pub(super) async fn rows(
             .into_iter()
             .collect());
     };
-    select.push_str(&format!(" where t.{column} = any($1)"));
-    if let Some(narrowed) = narrowed {
-        select.push_str(&format!(" and {narrowed}"));
-    }
+    let narrowing = narrowed.map_or_else(String::new, |narrowed| format!(" and {narrowed}"));
+    let select = format!("{select} where t.{column} = any($1){narrowing}");
     let query = sqlx::query_as(&select);
     let query = match by {
         By::Order | By::Event => query.bind(&keys.orders),
@@ -182,8 +180,8 @@ async fn rows_of_block(
         .filter_map(|event| order_of(event).map(|order| order.0))
         .collect();
     let Audited { table, column, .. } = *audited;
-    let mut select = scratch::rows_of(LIVE, table, &columns[table]);
-    select.push_str(&format!(" where t.{column} = any($1) and t.position between $2 and $3"));
+    let rows = scratch::rows_of(LIVE, table, &columns[table]);
+    let select = format!("{rows} where t.{column} = any($1) and t.position between $2 and $3");
     let rows: Vec<(String, String)> = sqlx::query_as(&select)
         .bind(orders)
         .bind(block.first().map_or(0, |event| event.position))

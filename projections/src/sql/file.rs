@@ -22,6 +22,9 @@ const BATCH: &str = "-- daybook:batch";
 /// Around what a file says when it is handed to Postgres as a text.
 pub(super) const QUOTE: &str = "$daybook_file$";
 
+/// A file's name, and what is in it; or why it is none that can be run.
+pub(super) type Read = (String, Result<SqlFile, String>);
+
 /// A SQL file that can be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SqlFile {
@@ -85,17 +88,14 @@ impl SqlFile {
 }
 
 /// The files of a directory, in order of their names, each understood or not.
-pub(super) fn all(
-    directory: &Path,
-    files_max: usize,
-) -> Result<Vec<(String, Result<SqlFile, String>)>, Error> {
+pub(super) fn all(directory: &Path, files_max: usize) -> Result<Vec<Read>, Error> {
     let unreadable = |source| Error::Directory { path: directory.to_owned(), source };
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".sql") {
-            names.push((name, entry.path()));
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "sql") {
+            names.push((entry.file_name().to_string_lossy().into_owned(), path));
         }
     }
     names.sort();

@@ -55,21 +55,19 @@ impl Projection for SqlFile {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let schema = self.schema();
-            let mut sql =
-                format!("drop schema if exists {schema} cascade; create schema {schema};");
-            if let Some(role) = self.role() {
-                sql.push_str(&format!(
-                    "grant usage, create on schema {schema} to {role}; set local role {role};"
-                ));
-            }
-            sql.push_str(&format!(
-                "set local search_path = {schema}, pg_temp; \
+            // What it makes is its own; the mark beside it stays ours.
+            let as_role = self.role().map_or_else(String::new, |role| {
+                format!("grant usage, create on schema {schema} to {role}; set local role {role};")
+            });
+            let sql = format!(
+                "drop schema if exists {schema} cascade; create schema {schema}; {as_role} \
+                 set local search_path = {schema}, pg_temp; \
                  do $daybook_make$ begin execute {QUOTE}{}\n{QUOTE}; end $daybook_make$; \
                  create function {schema}.apply_batch() returns void language sql \
                  set search_path = {schema}, pg_temp as {QUOTE}{}\n{QUOTE}; \
                  reset role; set local search_path = own, public;",
                 self.tables, self.batch
-            ));
+            );
             connection.execute(sql.as_str()).await?;
             Ok(())
         })

@@ -146,7 +146,7 @@ async fn nothing_false_is_found_while_events_and_rebuilds_go_on() {
     let world = World::projected(&shop.log, 1_000).await;
     tell_all(&mut shop, 5, 25);
     let head = shop.head();
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (over, is_over) = tokio::sync::watch::channel(false);
     let load = async {
         for (nth, batch) in shop.log[first..].chunks(23).enumerate() {
             world.write(batch).await;
@@ -159,12 +159,12 @@ async fn nothing_false_is_found_while_events_and_rebuilds_go_on() {
                 let _running = world.models.start_rebuild(NAMES[nth / 20 % NAMES.len()]);
             }
         }
-        stop.send_replace(true);
+        over.send_replace(true);
     };
     let audit = async {
         let mut auditor = Auditor::open(&world.pool).await.unwrap();
         let (mut blocks, mut block) = (0, 0);
-        while !*stopped.borrow() {
+        while !*is_over.borrow() {
             let checked = auditor.check(block).await.unwrap();
             assert_eq!(told(&[checked]), BTreeSet::new(), "block {block}");
             // By leaps, so that old and new take turns.

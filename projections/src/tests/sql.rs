@@ -158,12 +158,11 @@ async fn a_file_cannot_touch_what_is_not_its_own() {
         let with = World { pool: world.pool.clone(), models };
         let with = with_files(with, &[(&file, &counting(extra))]).await;
         let name = format!("file_{nth}");
-        let refusal = match status(&with, &name).await.state {
-            State::Failed(why) => why,
-            _ => {
-                let projector = with.models.sql_projector_of(&name);
-                projector.apply(&shop.log).await.unwrap_err().to_string()
-            }
+        let refusal = if let State::Failed(why) = status(&with, &name).await.state {
+            why
+        } else {
+            let projector = with.models.sql_projector_of(&name);
+            projector.apply(&shop.log).await.unwrap_err().to_string()
         };
         let refused = ["does not exist", "permission denied", "must be owner"];
         assert!(refused.iter().any(|word| refusal.contains(word)), "{extra}: {refusal}");
