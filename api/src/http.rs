@@ -62,6 +62,7 @@ mod reviewing;
 mod routing_rules;
 pub(crate) mod rows;
 mod said;
+mod self_audits;
 mod server;
 pub(crate) mod slicing;
 pub(crate) mod stored;
@@ -136,6 +137,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(rows::take_away))
+        .routes(routes!(read_models::pause))
+        .routes(routes!(read_models::resume))
+        .routes(routes!(read_models::cancel))
+        .routes(routes!(read_models::drop_replay))
+        .routes(routes!(self_audits::show))
         .routes(routes!(parked::list))
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))

@@ -9,13 +9,17 @@
 //! | [`exporting`] | the log and read models as files |
 //! | [`auditing`] | commands for auditors: keys, and proof of the log |
 //! | [`verify`] | what must always hold |
+//! | [`self_audit`] | the same, slice by slice, while the shop goes on |
+//! | [`diffing`] | what this build makes of history, before it is shipped |
 
 pub mod auditing;
 pub mod database;
 pub mod dev;
+pub mod diffing;
 pub mod exporting;
 pub mod http;
 pub mod node;
+pub mod self_audit;
 pub mod serve;
 pub mod settings;
 mod signals;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use api::{auditing, database, dev, exporting, serve};
+use api::{auditing, database, dev, diffing, exporting, serve};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -39,14 +39,19 @@ enum Command {
     Rates(client::rates::Args),
     /// Lists the read models of a running server, and how far behind they are
     Projections(client::projections::Args),
-    /// Makes a read model of a running server anew from the log, while queries stay up
+    /// Makes read models of a running server anew from the log, while queries stay up; or as they
+    /// were, in tables of their own
     Rebuild(client::rebuild::Args),
     /// Writes the log, a slice of it, or a read model to a file: NDJSON, CSV or Parquet
     Export(exporting::Args),
     /// Holds what a payment provider lists against the log, and repairs what differs
     Reconcile(client::reconcile::Args),
+    /// Lists what read models were at some position, as `rebuild --until` made it; drops it again
+    Replays(client::replays::Args),
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(auditing::VerifyArgs),
+    /// Tells what this build would make of history, beside what is stored: before it is shipped
+    Diff(diffing::Args),
     /// Makes a key that seals the log, and shows its public half
     SealKey(auditing::SealKeyArgs),
     /// Measures what this machine does, beside what its Postgres does by itself
@@ -91,7 +96,9 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Rebuild(args) => client::rebuild::run(args).await.map_err(told),
         Command::Export(args) => exporting::run(args).await.map_err(told),
         Command::Reconcile(args) => client::reconcile::run(args).await.map_err(told),
+        Command::Replays(args) => client::replays::run(args).await.map_err(told),
         Command::Verify(args) => auditing::verify(args).await.map_err(told),
+        Command::Diff(args) => diffing::run(args).await.map_err(told),
         Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),
     }

@@ -8,6 +8,7 @@
 //! | `worker` | the checkout process and calls to payment providers |
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ use crate::http::outcomes::Outcomes;
 use crate::http::quotes::Quotes;
 use crate::http::tail::Tails;
 use crate::http::turns::Turns;
+use crate::self_audit;
 
 /// Connections for receipts, workers and back-fill; queries and the writer have their own. Two
 /// cores do not get faster with more.
@@ -111,6 +113,10 @@ pub struct NodeSettings {
     pub backlog_max: i64,
     /// Days that an exchange rate may be old and still count.
     pub rate_days_max: u16,
+    /// Where SQL files are that are read models too.
+    pub sql_projections: Option<PathBuf>,
+    /// Percent of a processor's time that the self-audit may take; 0 for none.
+    pub self_audit: u32,
     /// How this process seals the log, if it has a key.
     pub sealing: Option<sealer::Settings>,
     /// What the keys of personal data are wrapped with; without, it is kept in clear.
@@ -171,7 +177,10 @@ impl Node {
         let sealer = personal::begin(&pool, settings.masters.as_ref()).await?;
         let nats = store::stream::connect(&settings.nats_url).await?;
         let stream = Stream::new(nats.clone(), settings.stream.clone(), settings.stream_bytes_max);
-        let read_models = ReadModels::open(pool.clone()).await?;
+        let mut read_models = ReadModels::open(pool.clone()).await?;
+        if let Some(directory) = &settings.sql_projections {
+            read_models = read_models.with_sql(directory).await?;
+        }
         let accounts = Accounts::open(pool.clone(), settings.accounts.clone()).await?;
         let quotes = Quotes::open(pool.clone(), settings.rate_days_max)
             .await
@@ -238,6 +247,10 @@ impl Node {
         }
         if plays(Role::Relay) {
             tasks.spawn(relay::run(pool.clone(), stream, committed, standing, stopped.clone()));
+        }
+        if plays(Role::Worker) && 0 < settings.self_audit {
+            let share = settings.self_audit;
+            tasks.spawn(self_audit::run(pool.clone(), share, stopped.clone()));
         }
         if let Some(sealing) = settings.sealing.clone() {
             let pace = journal.pace().clone();

@@ -75,6 +75,15 @@ pub struct Tuning {
         default_value = "5m,1h,1d"
     )]
     pub poll_pauses: Pauses,
+    /// Percent of a processor's time that the self-audit takes at most; 0 for none
+    #[arg(
+        long, env = "DAYBOOK_SELF_AUDIT", value_name = "PERCENT", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=100)
+    )]
+    pub self_audit: u32,
+    /// Directory of SQL files that are read models of your own (docs/PROJECTIONS.md)
+    #[arg(long, env = "DAYBOOK_SQL_PROJECTIONS", value_name = "DIR")]
+    pub sql_projections: Option<PathBuf>,
     /// How the log is sealed.
     #[command(flatten)]
     pub sealing: Sealing,
@@ -233,6 +242,11 @@ impl Tuning {
             breakers: Thresholds::default(),
             backlog_max: self.backlog_max,
             rate_days_max: self.rate_days_max,
+            self_audit: self.self_audit,
+            sql_projections: self
+                .sql_projections
+                .clone()
+                .filter(|path| !path.as_os_str().is_empty()),
             sealing: None,
             masters: None,
             environment: Environment::of_process(),

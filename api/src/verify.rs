@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use domain::event::Event;
 use domain::exchange::Quote;
@@ -107,8 +108,9 @@ pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result
         return Err(Error::Wrong(Finding { position, what }));
     }
     fold.compare_stock(pool).await?;
-    let snapshots = comparing::compare(pool).await?;
-    if let Some(comparing::Difference { position, what }) = snapshots.difference {
+    let snapshots = comparing::compare(pool, 1).await?;
+    if let Some(wrong) = snapshots.differences.into_iter().next() {
+        let comparing::Difference { position, what, .. } = wrong;
         return Err(Error::Wrong(Finding { position, what }));
     }
     Ok(Checked {
@@ -119,6 +121,17 @@ pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result
         confirmed: fold.confirmed,
         snapshots: snapshots.equal,
     })
+}
+
+/// Checks what must hold of the whole history of an order with its payment, or of a SKU.
+pub fn history(events: &[Arc<RecordedEvent>]) -> Result<(), Finding> {
+    let mut fold = Fold::default();
+    for event in events {
+        if let Err(Error::Wrong(finding)) = fold.follow(event) {
+            return Err(finding);
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -166,6 +179,12 @@ impl Fold {
             let what = format!("{of} {id} has sequence {found} where {sequence} was expected");
             return Err(self.wrong(what));
         }
+        self.follow(event)
+    }
+
+    /// What must hold of stock and money, whichever events are left out in between.
+    fn follow(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+        self.position = event.position;
         match &event.event {
             Event::Inventory(of) => self.take_stock(&event.aggregate_id, of),
             Event::Payment(of) => match event.aggregate_id.parse() {

@@ -58,6 +58,16 @@ pub enum Error {
     /// The server gave the rebuild up; the old read model is still the one that answers.
     #[error("the rebuild of {name} failed: {detail}; queries still use what was there before")]
     RebuildFailed { name: String, detail: String },
+    /// Somebody else did not want it after all.
+    #[error("the rebuild of {name} was cancelled; queries still use what was there before")]
+    RebuildCancelled { name: String },
+    /// Ctrl-C. The work is the server's, and does not end with our watching.
+    #[error(
+        "no longer watching, but the rebuild of {name} goes on in the server: `daybook projections` \
+         shows it, `daybook rebuild {name} --cancel` ends it{}",
+        of_others(others)
+    )]
+    StoppedWatching { name: String, others: Vec<String> },
     /// A rebuild that does not get any further.
     #[error(
         "the rebuild of {name} has not moved for {seconds} seconds; look at the server's log, and \
@@ -156,4 +166,12 @@ fn left_in_words(left: u64, rejected: u64) -> String {
         told.push(format!("{rejected} rows of the statement could not be read"));
     }
     told.join("; ")
+}
+
+fn of_others(names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; not begun: {}", names.join(", "))
+    }
 }

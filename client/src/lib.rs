@@ -6,7 +6,8 @@
 //! | `daybook import online-retail FILE` | [`import`], [`online_retail`] |
 //! | `daybook rates load FILE` | [`rates`] |
 //! | `daybook projections` | [`projections`] |
-//! | `daybook rebuild NAME` | [`rebuild`] |
+//! | `daybook rebuild NAME...` | [`rebuild`] |
+//! | `daybook replays` | [`replays`] |
 //! | `daybook export`, of a running server | [`lines`] |
 //! | `daybook reconcile --gateway NAME` | [`reconcile`] |
 //!
@@ -25,6 +26,7 @@ pub mod projections;
 pub mod rates;
 pub mod rebuild;
 pub mod reconcile;
+pub mod replays;
 mod server;
 mod thousands;
 

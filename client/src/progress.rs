@@ -72,6 +72,12 @@ impl Phase {
             0 => String::new(),
             waiting => format!(" ({waiting} waiting for the server)"),
         };
+        self.note(note);
+    }
+
+    /// Shows why nothing moves, or, with an empty note, that it does again.
+    pub(crate) fn note(&self, note: impl Into<String>) {
+        let note = note.into();
         self.write_plain_line(&note);
         self.bar.set_message(note);
     }

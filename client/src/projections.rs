@@ -36,6 +36,26 @@ pub(crate) struct Projection {
     pub(crate) lag: u64,
     pub(crate) state: String,
     pub(crate) rebuild: Option<Rebuild>,
+    pub(crate) replay: Option<Replay>,
+    /// Why it does not follow, where the server may tell.
+    pub(crate) detail: Option<String>,
+    /// What it is made of, if it is no part of the program.
+    pub(crate) file: Option<String>,
+}
+
+impl Projection {
+    /// Whether it is a SQL file of the operator's.
+    pub(crate) fn is_sql(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
+/// What a read model was at some position, in tables of its own.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Replay {
+    pub(crate) schema: String,
+    pub(crate) position: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A rebuild of one read model, while it runs and afterwards.
@@ -44,6 +64,9 @@ pub(crate) struct Rebuild {
     pub(crate) state: RebuildState,
     pub(crate) position: u64,
     pub(crate) target: u64,
+    #[serde(default)]
+    pub(crate) events_per_second: u64,
+    pub(crate) schema: Option<String>,
     pub(crate) detail: Option<String>,
     #[serde(default)]
     pub(crate) seconds: f64,
@@ -54,8 +77,10 @@ pub(crate) struct Rebuild {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RebuildState {
     Running,
+    Paused,
     Swapping,
     Failed,
+    Cancelled,
     Done,
 }
 
@@ -123,10 +148,7 @@ fn table(listing: &Listing) -> String {
             thousands(projection.position),
             thousands(projection.lag),
             projection.state.clone(),
-            projection
-                .rebuild
-                .as_ref()
-                .map_or_else(String::new, rebuild_in_words),
+            in_words(projection),
         ]
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
@@ -146,10 +168,21 @@ fn table(listing: &Listing) -> String {
     table
 }
 
+fn in_words(projection: &Projection) -> String {
+    match (&projection.rebuild, &projection.detail) {
+        (Some(rebuild), _) => rebuild_in_words(rebuild),
+        (None, Some(detail)) => detail.clone(),
+        (None, None) => String::new(),
+    }
+}
+
 fn rebuild_in_words(rebuild: &Rebuild) -> String {
     let (position, target) = (thousands(rebuild.position), thousands(rebuild.target));
+    let rate = thousands(rebuild.events_per_second);
     match rebuild.state {
-        RebuildState::Running => format!("running, {position} of {target}"),
+        RebuildState::Running => format!("running, {position} of {target}, {rate}/s"),
+        RebuildState::Paused => format!("paused, {position} of {target}"),
+        RebuildState::Cancelled => "cancelled".to_owned(),
         RebuildState::Swapping => "swapping in".to_owned(),
         RebuildState::Failed => {
             format!("failed: {}", rebuild.detail.as_deref().unwrap_or("no reason given"))
@@ -168,7 +201,8 @@ mod tests {
             r#"{"items": [
                 {"name": "orders", "position": 123456, "lag": 0, "state": "live"},
                 {"name": "sales", "position": 7, "lag": 1200, "state": "rebuilding",
-                 "rebuild": {"state": "running", "position": 7, "target": 2000, "seconds": 0.5}}
+                 "rebuild": {"state": "running", "position": 7, "target": 2000, "seconds": 0.5,
+                    "events_per_second": 14}}
             ]}"#,
         )
         .unwrap();
@@ -178,7 +212,7 @@ mod tests {
             table(&listing),
             "NAME    POSITION    LAG  STATE       REBUILD\n\
              orders   123,456      0  live\n\
-             sales          7  1,200  rebuilding  running, 7 of 2,000\n"
+             sales          7  1,200  rebuilding  running, 7 of 2,000, 14/s\n"
         );
     }
 }

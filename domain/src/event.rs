@@ -83,6 +83,17 @@ impl Event {
         }
     }
 
+    /// Its payload in the current schema version, whichever it was stored in.
+    pub fn payload(&self) -> serde_json::Result<serde_json::Value> {
+        match self {
+            Self::Order(event) => serde_json::to_value(event),
+            Self::Payment(event) => serde_json::to_value(event),
+            Self::Inventory(event) => serde_json::to_value(event),
+            Self::Product(event) => serde_json::to_value(event),
+            Self::Person(event) => serde_json::to_value(event),
+        }
+    }
+
     /// Every stored name there is.
     pub fn names() -> impl Iterator<Item = &'static str> {
         [

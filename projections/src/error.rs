@@ -1,5 +1,8 @@
 //! Why a read model could not be written or read. An accident, never an answer.
 
+use std::io;
+use std::path::PathBuf;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +36,14 @@ pub enum Error {
     NoMark {
         /// Of this projection.
         name: &'static str,
+    },
+    /// Where SQL files are to be, there is nothing to be read.
+    #[error("the SQL projections in {} cannot be read: {source}", path.display())]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// No projection has this name.
     #[error("there is no projection {0}")]

@@ -126,7 +126,9 @@ pub async fn of_stock(
     let mut telling = Telling::<stock::Folded>::of(asked);
     let mut sequence = 0;
     loop {
-        let page = log::of_aggregate_after(pool, "inventory", sku.as_str(), sequence).await?;
+        let page =
+            log::of_aggregate_after(pool, "inventory", sku.as_str(), sequence, log::PAGE_MAX)
+                .await?;
         for event in &page.events {
             sequence = event.sequence;
             telling.take(event)?;

@@ -16,17 +16,23 @@
 //! | `availability` | how many pieces of an article can be had, from memory |
 //! | `history` | how one of these was, and what has changed since, from the log alone |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
+//! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
-//! Tables live in the schema `read`, copies being rebuilt in `rebuild`. SQL names tables without a
-//! schema: the connection's search path decides which of the two it works on.
+//! Tables live in the schema `read`, copies being rebuilt in `rebuild`, what was as of a position in
+//! `replay_<name>`. SQL names tables without a schema: the connection's search path decides which of
+//! them it works on.
 
 mod as_of;
+pub mod audit;
 pub mod availability;
 mod belonging;
+mod differences;
+pub mod diffing;
 mod error;
 pub mod history;
 mod live;
 mod marks;
+pub mod milestones;
 mod money;
 pub mod orders;
 mod paging;
@@ -39,22 +45,29 @@ mod read_models;
 mod rebuild;
 pub mod rows;
 pub mod sales;
+mod scratch;
 mod seats;
 pub mod settlement;
+mod sql;
 pub mod stock;
 mod storable;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+mod until;
 
 pub use crate::as_of::AsOf;
 pub use crate::belonging::order_of;
+pub use crate::differences::FieldDifference;
 pub use crate::error::Error;
 pub use crate::live::State;
 pub use crate::money::{Decimal, MoneyView};
 pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
 pub use crate::paying::{PaymentStatus, RefundState, RefundView};
 pub use crate::projection::NAMES;
-pub use crate::read_models::{ReadModels, Status, WaitError};
-pub use crate::rebuild::{RebuildRefused, RebuildState, RebuildView};
+pub use crate::read_models::{DropError, ReadModels, Status, WaitError};
+pub use crate::rebuild::replays::Replay;
+pub use crate::rebuild::{RebuildRefused, RebuildState, RebuildView, Wish};
 pub use crate::seats::{Overloaded, Seat};
+pub use crate::sql::SqlStatus;
+pub use crate::until::{Until, UntilError};

@@ -62,10 +62,7 @@ pub(crate) async fn make_tables(
     let schema: String = sqlx::query_scalar("select current_schema")
         .fetch_one(&mut *connection)
         .await?;
-    let drop = format!("drop table if exists {}", qualified(&schema, projection).join(", "));
-    connection.execute(drop.as_str()).await?;
-    connection.execute(projection.ddl()).await?;
-    Ok(())
+    projection.make(connection, &schema).await
 }
 
 /// The tables of a read model with their schema, in its own order.

@@ -37,7 +37,7 @@ use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, Cursor, Page};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -243,6 +243,17 @@ impl Projection for Orders {
 
     fn tables(&self) -> &'static [&'static str] {
         &["orders", "order_progress", "order_skus"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![
+            Audited::new("orders", "order_id", By::Order),
+            Audited::new("order_progress", "order_id", By::Order),
+            Audited {
+                narrowed: Some("t.sku = any($2) and t.placed_at = any($3)"),
+                ..Audited::new("order_skus", "order_id", By::Order)
+            },
+        ]
     }
 
     fn ddl(&self) -> &'static str {

@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, Cursor, Page};
 use crate::paying::{PaymentStatus, RefundState, RefundView};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 
 /// The name of this read model.
 pub const NAME: &str = "payments";
@@ -190,6 +190,10 @@ impl Projection for Payments {
 
     fn tables(&self) -> &'static [&'static str] {
         &["payments"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("payments", "payment_id", By::Payment)]
     }
 
     fn ddl(&self) -> &'static str {

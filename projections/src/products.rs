@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, Page, SkuCursor};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -129,6 +129,10 @@ impl Projection for Products {
 
     fn tables(&self) -> &'static [&'static str] {
         &["products"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("products", "sku", By::Sku)]
     }
 
     fn ddl(&self) -> &'static str {

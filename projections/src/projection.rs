@@ -3,11 +3,44 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use sqlx::PgConnection;
+use sqlx::{Executor as _, PgConnection};
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::{orders, payments, products, sales, settlement, stock, timeline};
+use crate::{milestones, orders, payments, products, sales, settlement, stock, timeline};
+
+/// Which events the rows of a table come of, so that the self-audit can fold them again by
+/// themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Audited {
+    pub(crate) table: &'static str,
+    /// The column that says whose a row is.
+    pub(crate) column: &'static str,
+    pub(crate) by: By,
+    /// What else finds the rows, where no index begins with the column: a condition on `t`, with $2
+    /// for the SKUs that the orders name and $3 for when they were placed.
+    pub(crate) narrowed: Option<&'static str>,
+}
+
+impl Audited {
+    pub(crate) const fn new(table: &'static str, column: &'static str, by: By) -> Self {
+        Self { table, column, by, narrowed: None }
+    }
+}
+
+/// Whose a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// An order's, made of its events and those of its payment.
+    Order,
+    /// A payment's, made of its events.
+    Payment,
+    /// A SKU's, made of the events of its stock and of its product.
+    Sku,
+    /// An order's again, but there is one for each event that is about the order, those of stock
+    /// included; the table's column `position` says which.
+    Event,
+}
 
 /// One read model. Its tables are found by the connection's search path.
 pub(crate) trait Projection: Send + Sync {
@@ -31,6 +64,31 @@ pub(crate) trait Projection: Send + Sync {
     /// The statements that create the tables.
     fn ddl(&self) -> &'static str;
 
+    /// How the self-audit finds the rows of its tables again. Sums over many orders are not rows of
+    /// that kind (see `audit::sums`); what is not told here is compared by `daybook diff` alone.
+    fn audited(&self) -> Vec<Audited> {
+        Vec::new()
+    }
+
+    /// Makes its tables anew, empty, in the schema that the search path begins with.
+    fn make<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        schema: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let tables: Vec<String> = self
+            .tables()
+            .iter()
+            .map(|table| format!("{schema}.{table}"))
+            .collect();
+        let drop = format!("drop table if exists {}", tables.join(", "));
+        Box::pin(async move {
+            connection.execute(drop.as_str()).await?;
+            connection.execute(self.ddl()).await?;
+            Ok(())
+        })
+    }
+
     /// Brings the tables from one position to a later one. The caller's transaction holds the
     /// lock on the mark and commits the mark with the rows.
     fn apply<'a>(
@@ -40,24 +98,26 @@ pub(crate) trait Projection: Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-/// Every read model there is.
-pub(crate) const ALL: [&dyn Projection; 7] = [
-    &orders::Orders,
-    &timeline::Timeline,
-    &payments::Payments,
-    &stock::Stock,
-    &products::Products,
-    &sales::Sales,
-    &settlement::Settlement,
-];
+macro_rules! read_models {
+    ($($module:ident::$projection:ident),+ $(,)?) => {
+        const COUNT: usize = [$($module::NAME),+].len();
 
-/// The names of all read models, as queries wait for them.
-pub const NAMES: [&str; 7] = [
-    orders::NAME,
-    timeline::NAME,
-    payments::NAME,
-    stock::NAME,
-    products::NAME,
-    sales::NAME,
-    settlement::NAME,
-];
+        /// Every read model there is.
+        pub(crate) const ALL: [&dyn Projection; COUNT] = [$(&$module::$projection),+];
+
+        /// The names of all read models, as queries wait for them.
+        pub const NAMES: [&str; COUNT] = [$($module::NAME),+];
+    };
+}
+
+// A new read model is a line here; docs/PROJECTIONS.md says what else it is.
+read_models! {
+    orders::Orders,
+    timeline::Timeline,
+    payments::Payments,
+    stock::Stock,
+    products::Products,
+    sales::Sales,
+    settlement::Settlement,
+    milestones::Milestones,
+}

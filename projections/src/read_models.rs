@@ -1,5 +1,6 @@
 //! The handle on all read models: opens them, keeps them up to date, waits for them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,11 @@ use crate::orders::lookup::Lookup;
 use crate::orders::{LookupError, Stored};
 use crate::projection::{ALL, NAMES, Projection};
 use crate::projector::Projector;
-use crate::rebuild::{RebuildRefused, RebuildView, Rebuilds};
+use crate::rebuild::replays::{self, Replay};
+use crate::rebuild::{Goal, RebuildRefused, RebuildView, Rebuilds, Wish};
 use crate::seats::{Overloaded, SEATS, Seat, Seats};
+use crate::sql::{SqlModels, SqlStatus};
+use crate::until::{Until, UntilError};
 
 /// Most connections for queries: one for each seat, so that whoever sits need not wait again, and
 /// two for marks. PostgreSQL's default of 100 is shared by all processes and their writers.
@@ -29,8 +33,6 @@ const READS_CONNECTIONS_MAX: usize = SEATS + 2;
 /// A connection that was used so lately is taken to be there still; asking it would cost as much
 /// as many a query. Whoever is wrong about it is told to try again, as during any outage.
 const SURELY_THERE: Duration = Duration::from_millis(100);
-/// Connections for projectors: one each, or they would wait for one another.
-const PROJECTING_CONNECTIONS_MAX: u32 = 7;
 /// How long a query waits for a connection before it is told to try again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the mark of a projector of another process is read at most, however many ask: well
@@ -46,6 +48,7 @@ pub struct ReadModels {
     seats: Seats,
     projecting: PgPool,
     models: Arc<[Model]>,
+    sql: SqlModels,
 }
 
 /// One read model in this process.
@@ -74,6 +77,9 @@ pub struct Status {
     /// Its last rebuild in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildView>,
+    /// Its past, in tables of their own, where somebody asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
 }
 
 /// Why waiting for a position was no use.
@@ -90,6 +96,17 @@ pub enum WaitError {
         wanted: i64,
     },
     /// It could not be asked.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// Why a replay was not dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum DropError {
+    /// No read model has this name.
+    #[error(transparent)]
+    Refused(#[from] RebuildRefused),
+    /// The database did not do as asked.
     #[error(transparent)]
     Database(#[from] Error),
 }
@@ -112,8 +129,10 @@ impl ReadModels {
         // A crash of the database may take rows and marks back, always both, and never behind
         // the log's back: the log was made durable before. Not waiting for the disk leaves it to
         // the log.
+        let one_each = u32::try_from(ALL.len()).unwrap_or(u32::MAX);
         let projecting = PgPoolOptions::new()
-            .max_connections(PROJECTING_CONNECTIONS_MAX)
+            // One each, or they would wait for one another.
+            .max_connections(one_each)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options.options([("synchronous_commit", "off")]));
         let mut connection = projecting.acquire().await?;
@@ -130,7 +149,21 @@ impl ReadModels {
                 rebuilds: Arc::new(Rebuilds::new()),
             })
             .collect();
-        Ok(Self { log: pool, reads, orders, seats: Seats::new(), projecting, models })
+        Ok(Self {
+            log: pool,
+            reads,
+            orders,
+            seats: Seats::new(),
+            projecting,
+            models,
+            sql: SqlModels::default(),
+        })
+    }
+
+    /// The same, and beside them the SQL files of a directory (docs/PROJECTIONS.md).
+    pub async fn with_sql(self, directory: &Path) -> Result<Self, Error> {
+        let sql = SqlModels::open(&self.log, directory).await?;
+        Ok(Self { sql, ..self })
     }
 
     /// Runs all projectors until told to stop.
@@ -139,6 +172,7 @@ impl ReadModels {
         for model in self.models.iter() {
             running.spawn(self.projector(model).run(feeds.subscribe(), stop.clone()));
         }
+        self.sql.spawn(feeds, stop, &mut running);
         running
     }
 
@@ -177,6 +211,7 @@ impl ReadModels {
     pub async fn statuses(&self) -> Result<Vec<Status>, Error> {
         let select = "select name, marks.position, log_head.position from marks, log_head";
         let marks: Vec<(String, i64, i64)> = sqlx::query_as(select).fetch_all(&self.reads).await?;
+        let mut replays = replays::all(&self.reads).await?;
         self.models
             .iter()
             .map(|model| {
@@ -191,24 +226,56 @@ impl ReadModels {
                     lag: head.saturating_sub(*position).max(0),
                     state: model.live.state(),
                     rebuild: model.rebuilds.view(),
+                    replay: replays.remove(name),
                 })
             })
             .collect()
     }
 
+    /// How the SQL files do.
+    pub async fn sql_statuses(&self) -> Result<Vec<SqlStatus>, Error> {
+        self.sql.statuses(&self.reads).await
+    }
+
     /// Starts to rebuild a read model in the background; queries go on. Its progress is in its
     /// status.
     pub fn start_rebuild(&self, name: &str) -> Result<(), RebuildRefused> {
-        let named = |model: &&Model| model.projection.name() == name;
-        let model = self
-            .models
-            .iter()
-            .find(named)
-            .ok_or_else(|| RebuildRefused::Unknown {
-                name: name.to_owned(),
-                names: NAMES.to_vec(),
-            })?;
-        model.rebuilds.start(model.projection, self.log.clone())
+        let model = self.rebuildable(name)?;
+        model
+            .rebuilds
+            .start(model.projection, self.log.clone(), Goal::Live)
+    }
+
+    /// Starts to fill tables of their own with the read model as it was after the event at a
+    /// position; the live copy is not touched. The schema that holds them once they are full.
+    pub fn start_replay(&self, name: &str, until: i64) -> Result<String, RebuildRefused> {
+        let model = self.rebuildable(name)?;
+        model
+            .rebuilds
+            .start(model.projection, self.log.clone(), Goal::Until(until))?;
+        Ok(replays::schema_of(name))
+    }
+
+    /// Pauses, resumes or cancels the rebuild or replay of a read model that runs in this process.
+    pub fn steer_rebuild(&self, name: &str, wish: Wish) -> Result<(), RebuildRefused> {
+        let model = self.rebuildable(name)?;
+        model.rebuilds.steer(model.projection.name(), wish)
+    }
+
+    /// Drops the replay of a read model; whether there was one.
+    pub async fn drop_replay(&self, name: &str) -> Result<bool, DropError> {
+        let model = self.rebuildable(name)?;
+        Ok(replays::drop(&self.log, model.projection.name()).await?)
+    }
+
+    /// The position that a wish for the past means.
+    pub async fn position_of(&self, until: Until) -> Result<i64, UntilError> {
+        until.position(&self.log).await
+    }
+
+    fn rebuildable(&self, name: &str) -> Result<&Model, RebuildRefused> {
+        self.model(name)
+            .map_err(|_| RebuildRefused::Unknown { name: name.to_owned(), names: NAMES.to_vec() })
     }
 
     /// One order.
@@ -229,6 +296,11 @@ impl ReadModels {
     #[cfg(test)]
     pub(crate) fn projector_of(&self, name: &str) -> Projector {
         self.projector(self.model(name).unwrap())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sql_projector_of(&self, name: &str) -> Projector {
+        self.sql.projector_of(name)
     }
 
     #[cfg(test)]

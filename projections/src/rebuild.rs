@@ -1,42 +1,31 @@
-//! Rebuilding a read model: a second copy is filled from the log beside the live one, then swapped.
+//! Rebuilding a read model: a second copy is filled from the log beside the live one, then swapped;
+//! or, as of some position, shown in tables of its own ([`replays`]).
 //!
 //! ```text
-//! claim ─▶ make tables ─▶ fill, page by page ─▶ swap ─▶ done
-//!              (schema `rebuild`)     ▲── lock timeout ─┘ (again, a bounded number of times)
+//! running ⇄ paused      running ─▶ swapping ─▶ done
+//!    └───────┴─▶ cancelled, failed ◀───┘
 //! ```
 //!
 //! Invariants:
-//! 1. Until the swap commits, the live copy is as if nothing happened; so it is after a failure.
+//! 1. Until the swap commits, the live copy is as if nothing happened; so it is after a failure,
+//!    after a cancellation, and after the end of the process.
 //! 2. The swap holds the lock on the live mark, so no projector writes while tables change places.
-//! 3. One rebuild of a read model at a time, in all processes.
+//! 3. One rebuild or replay of a read model at a time, in all processes.
+
+mod copy;
+pub(crate) mod replays;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
-use store::log::{self, Slice};
-use store::recorded::RecordedEvent;
+use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::error::Error;
-use crate::marks::{self, COPY, LIVE};
 use crate::projection::Projection;
-use crate::projector::fresh;
-
-/// Most events left for the swap, which holds the projector up while it applies them.
-const SWAP_EVENTS_MAX: i64 = 1_000;
-/// Tries at the swap: with the pauses, longer than any query may run.
-const SWAP_TRIES_MAX: u32 = 30;
-/// How long the swap waits for a lock. Queries queue up behind it meanwhile.
-const SWAP_LOCK_TIMEOUT: &str = "set local lock_timeout = '500ms'";
-/// Pause between tries: lets the queries through that had to queue.
-const SWAP_PAUSE: Duration = Duration::from_millis(500);
-/// First half of the advisory lock of a rebuild, so that it meets no other lock of ours.
-const CLAIM_CLASS: i32 = 0x6461_7962;
 
 /// How far a rebuild is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -44,11 +33,15 @@ const CLAIM_CLASS: i32 = 0x6461_7962;
 pub enum RebuildState {
     /// The copy is being filled.
     Running,
+    /// Somebody paused it; it keeps what it has.
+    Paused,
     /// It takes the live copy's place.
     Swapping,
     /// It was given up; the live copy is as it was.
     Failed,
-    /// The copy is live.
+    /// Somebody cancelled it; the live copy is as it was.
+    Cancelled,
+    /// The copy is live, or its tables can be read.
     Done,
 }
 
@@ -61,14 +54,39 @@ pub struct RebuildView {
     pub position: i64,
     /// How far it is to be brought.
     pub target: i64,
+    /// Events applied per second, pauses left out.
+    pub events_per_second: i64,
+    /// Where its tables will be, if it is a replay of the past and not to become the live copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// Why it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// How long it has been running, or ran.
+    /// How long it has been running, or ran, pauses left out.
     pub seconds: f64,
 }
 
-/// Why a rebuild was not started.
+/// What a rebuild is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To become the live copy.
+    Live,
+    /// To show what was after the event at this position.
+    Until(i64),
+}
+
+/// What is wanted of a running rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Stop where you are, and keep what you have.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give up, and clear away what you have.
+    Cancel,
+}
+
+/// Why a rebuild was not started, or not steered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebuildRefused {
     /// No read model has this name.
@@ -85,6 +103,12 @@ pub enum RebuildRefused {
         /// Which.
         name: &'static str,
     },
+    /// There is nothing to steer.
+    #[error("no rebuild of {name} is running in this process")]
+    NotRunning {
+        /// Which.
+        name: &'static str,
+    },
 }
 
 /// Why a rebuild was given up.
@@ -94,6 +118,8 @@ enum Failure {
     Claimed,
     #[error("the live tables were in use all the time")]
     Busy,
+    #[error("somebody cancelled it")]
+    Cancelled,
     #[error(transparent)]
     Error(#[from] Error),
 }
@@ -110,8 +136,11 @@ struct Progress {
     state: RebuildState,
     position: i64,
     target: i64,
+    schema: Option<String>,
     detail: Option<String>,
     started_at: Instant,
+    paused_at: Option<Instant>,
+    paused_for: Duration,
     ended_at: Option<Instant>,
 }
 
@@ -119,11 +148,12 @@ struct Progress {
 #[derive(Debug)]
 pub(crate) struct Rebuilds {
     last: watch::Sender<Option<Progress>>,
+    wish: watch::Sender<Wish>,
 }
 
 impl Rebuilds {
     pub(crate) fn new() -> Self {
-        Self { last: watch::Sender::new(None) }
+        Self { last: watch::Sender::new(None), wish: watch::Sender::new(Wish::Resume) }
     }
 
     pub(crate) fn view(&self) -> Option<RebuildView> {
@@ -143,13 +173,10 @@ impl Rebuilds {
     }
 
     #[cfg(test)]
-    pub(crate) async fn swapping(&self) {
+    pub(crate) async fn is_now(&self, state: RebuildState) {
         let mut last = self.last.subscribe();
-        let swapping = |last: &Option<Progress>| {
-            last.as_ref()
-                .is_some_and(|it| it.state == RebuildState::Swapping)
-        };
-        last.wait_for(swapping).await.expect("we hold the sender");
+        let there = |last: &Option<Progress>| last.as_ref().is_some_and(|it| it.state == state);
+        last.wait_for(there).await.expect("we hold the sender");
     }
 
     /// Starts a rebuild in the background.
@@ -157,43 +184,76 @@ impl Rebuilds {
         self: &Arc<Self>,
         projection: &'static dyn Projection,
         log: PgPool,
+        goal: Goal,
     ) -> Result<(), RebuildRefused> {
+        let name = projection.name();
         let started = self.last.send_if_modified(|last| {
             let running = last.as_ref().is_some_and(|last| last.ended_at.is_none());
             if !running {
-                *last = Some(Progress::begun());
+                // Before anybody can wish otherwise.
+                self.wish.send_replace(Wish::Resume);
+                *last = Some(Progress::begun(name, goal));
             }
             !running
         });
         if !started {
-            return Err(RebuildRefused::AlreadyRunning { name: projection.name() });
+            return Err(RebuildRefused::AlreadyRunning { name });
         }
         let rebuilds = Arc::clone(self);
         tokio::spawn(async move {
-            let running = tokio::spawn(run(projection, log, Arc::clone(&rebuilds)));
-            let sentence = match running.await {
-                Ok(Ok(())) => None,
-                Ok(Err(failure)) => Some(failure.to_string()),
+            let running = tokio::spawn(copy::run(projection, log, goal, Arc::clone(&rebuilds)));
+            let (state, sentence) = match running.await {
+                Ok(Ok(())) => (RebuildState::Done, None),
+                Ok(Err(Failure::Cancelled)) => (RebuildState::Cancelled, None),
+                Ok(Err(failure)) => (RebuildState::Failed, Some(failure.to_string())),
                 // Without this, a mistake of ours would block the name for ever.
-                Err(panic) => Some(panic.to_string()),
+                Err(panic) => (RebuildState::Failed, Some(panic.to_string())),
             };
-            rebuilds.end(projection.name(), sentence);
+            rebuilds.end(name, state, sentence);
         });
         Ok(())
     }
 
-    fn end(&self, name: &str, failure: Option<String>) {
+    /// Takes a wish down; it is heeded between two pages.
+    pub(crate) fn steer(&self, name: &'static str, wish: Wish) -> Result<(), RebuildRefused> {
+        let mut heard = false;
+        self.last.send_if_modified(|last| {
+            heard = last.as_ref().is_some_and(|last| last.ended_at.is_none());
+            if heard {
+                self.wish.send_replace(wish);
+            }
+            false
+        });
+        heard
+            .then_some(())
+            .ok_or(RebuildRefused::NotRunning { name })
+    }
+
+    /// Waits while somebody wishes a pause.
+    async fn may_go_on(&self) -> Result<(), Failure> {
+        let mut wish = self.wish.subscribe();
+        if *wish.borrow() == Wish::Pause {
+            self.note(Progress::pause);
+        }
+        let goes_on = |wish: &Wish| *wish != Wish::Pause;
+        let wish = *wish.wait_for(goes_on).await.expect("we hold the sender");
+        self.note(Progress::resume);
+        match wish {
+            Wish::Cancel => Err(Failure::Cancelled),
+            Wish::Pause | Wish::Resume => Ok(()),
+        }
+    }
+
+    fn end(&self, name: &str, state: RebuildState, failure: Option<String>) {
         if let Some(detail) = &failure {
             tracing::error!(projection = name, detail, "not rebuilt");
         } else {
-            tracing::info!(projection = name, "rebuilt");
+            tracing::info!(projection = name, ?state, "a rebuild is over");
         }
         self.note(|last| {
+            last.resume();
             last.ended_at = Some(Instant::now());
-            last.state = match failure {
-                Some(_) => RebuildState::Failed,
-                None => RebuildState::Done,
-            };
+            last.state = state;
             last.detail = failure;
         });
     }
@@ -208,184 +268,54 @@ impl Rebuilds {
 }
 
 impl Progress {
-    fn begun() -> Self {
+    fn begun(name: &str, goal: Goal) -> Self {
+        let (target, schema) = match goal {
+            Goal::Live => (0, None),
+            Goal::Until(until) => (until, Some(replays::schema_of(name))),
+        };
         Self {
             state: RebuildState::Running,
             position: 0,
-            target: 0,
+            target,
+            schema,
             detail: None,
             started_at: Instant::now(),
+            paused_at: None,
+            paused_for: Duration::ZERO,
             ended_at: None,
         }
     }
 
+    fn pause(&mut self) {
+        self.state = RebuildState::Paused;
+        self.paused_at.get_or_insert_with(Instant::now);
+    }
+
+    fn resume(&mut self) {
+        if let Some(since) = self.paused_at.take() {
+            self.paused_for += since.elapsed();
+            self.state = RebuildState::Running;
+        }
+    }
+
     fn view(&self) -> RebuildView {
-        let until = self.ended_at.unwrap_or_else(Instant::now);
+        let until = self
+            .ended_at
+            .or(self.paused_at)
+            .unwrap_or_else(Instant::now);
+        let ran = until
+            .duration_since(self.started_at)
+            .saturating_sub(self.paused_for);
+        // The first instant counts as a millisecond.
+        let millis = i64::try_from(ran.as_millis()).unwrap_or(i64::MAX).max(1);
         RebuildView {
             state: self.state,
             position: self.position,
             target: self.target,
+            events_per_second: self.position.saturating_mul(1_000) / millis,
+            schema: self.schema.clone(),
             detail: self.detail.clone(),
-            seconds: until.duration_since(self.started_at).as_secs_f64(),
+            seconds: ran.as_secs_f64(),
         }
     }
-}
-
-/// A copy being filled.
-struct Copy {
-    projection: &'static dyn Projection,
-    log: PgPool,
-    /// Its own, on the schema of copies; holds the claim while it lives.
-    connection: PgConnection,
-    position: i64,
-    rebuilds: Arc<Rebuilds>,
-}
-
-async fn run(
-    projection: &'static dyn Projection,
-    log: PgPool,
-    rebuilds: Arc<Rebuilds>,
-) -> Result<(), Failure> {
-    let options = PgConnectOptions::clone(&log.connect_options()).options([
-        ("search_path", format!("{COPY},public").as_str()),
-        // A copy lost in a crash is filled again; the swap itself is made durable.
-        ("synchronous_commit", "off"),
-    ]);
-    let connection = PgConnection::connect_with(&options).await?;
-    let mut copy = Copy { projection, log, connection, position: 0, rebuilds };
-    copy.claim().await?;
-    copy.make().await?;
-    copy.fill().await?;
-    for _ in 0..SWAP_TRIES_MAX {
-        match copy.swap().await {
-            Ok(()) => return Ok(copy.connection.close().await?),
-            Err(Error::Database(error)) if is_busy(&error) => {
-                tokio::time::sleep(SWAP_PAUSE).await;
-                copy.fill().await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(Failure::Busy)
-}
-
-impl Copy {
-    /// Invariant 3. The lock goes with the connection, however that ends.
-    async fn claim(&mut self) -> Result<(), Failure> {
-        let claim = "select pg_try_advisory_lock($1, hashtext($2))";
-        let claimed: bool = sqlx::query_scalar(claim)
-            .bind(CLAIM_CLASS)
-            .bind(self.projection.name())
-            .fetch_one(&mut self.connection)
-            .await?;
-        claimed.then_some(()).ok_or(Failure::Claimed)
-    }
-
-    async fn make(&mut self) -> Result<(), Error> {
-        let mut transaction = self.connection.begin().await?;
-        marks::make_tables(&mut transaction, self.projection).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Brings the copy near the end of the log.
-    async fn fill(&mut self) -> Result<(), Error> {
-        let mut head = log::head(&self.log).await?;
-        self.note(RebuildState::Running, self.position, head);
-        let mut page = log::after(&self.log, self.position, log::PAGE_MAX).await?;
-        while SWAP_EVENTS_MAX < head - self.position {
-            let Some(last) = page.last().map(|event| event.position) else {
-                break;
-            };
-            let log = self.log.clone();
-            // Reading and writing take turns on the database, but parsing and folding are ours.
-            let (applied, next) =
-                tokio::join!(self.apply(&page), log::after(&log, last, log::PAGE_MAX));
-            applied?;
-            page = next?;
-            head = log::head(&self.log).await?;
-            self.note(RebuildState::Running, self.position, head);
-        }
-        Ok(())
-    }
-
-    async fn apply(&mut self, page: &[Arc<RecordedEvent>]) -> Result<(), Error> {
-        let page = fresh(self.position, page)?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        let mut transaction = self.connection.begin().await?;
-        self.projection.apply(&mut transaction, page).await?;
-        marks::move_to(&mut transaction, self.projection.name(), last.position).await?;
-        transaction.commit().await?;
-        self.position = last.position;
-        Ok(())
-    }
-
-    /// Takes the live copy's place, in one transaction. Locks in the order of everyone else: the
-    /// mark, then the tables in the order of the queries.
-    async fn swap(&mut self) -> Result<(), Error> {
-        self.note(RebuildState::Swapping, self.position, self.position);
-        let (projection, name) = (self.projection, self.projection.name());
-        let mut transaction = self.connection.begin().await?;
-        transaction.execute(SWAP_LOCK_TIMEOUT).await?;
-        transaction
-            .execute("set local synchronous_commit = on")
-            .await?;
-        let lock = format!("select position from {LIVE}.marks where name = $1 for update");
-        let live: i64 = sqlx::query_scalar(&lock)
-            .bind(name)
-            .fetch_one(&mut *transaction)
-            .await?;
-
-        // Up to the live mark, so that nobody sees the read model go back. A live copy that is
-        // stuck behind ours jumps ahead: that is a rebuild's other use.
-        let mut position = self.position;
-        while position < live {
-            let slice = Slice { from: Some(position + 1), to: Some(live), ..Slice::default() };
-            let page = log::page(&self.log, &slice, log::PAGE_MAX).await?;
-            let rest = fresh(position, &page.events)?;
-            let Some(last) = rest.last() else { break };
-            projection.apply(&mut transaction, rest).await?;
-            position = last.position;
-        }
-
-        let live_tables = marks::qualified(LIVE, projection).join(", ");
-        let drop = format!("drop table if exists {live_tables}");
-        transaction.execute(drop.as_str()).await?;
-        for copy in marks::qualified(COPY, projection) {
-            let moved = format!("alter table {copy} set schema {LIVE}");
-            transaction.execute(moved.as_str()).await?;
-        }
-        let mark = format!("update {LIVE}.marks set position = $2, version = $3 where name = $1");
-        sqlx::query(&mark)
-            .bind(name)
-            .bind(position)
-            .bind(projection.version())
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query("delete from marks where name = $1")
-            .bind(name)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        self.note(RebuildState::Swapping, position, position);
-        Ok(())
-    }
-
-    fn note(&self, state: RebuildState, position: i64, target: i64) {
-        self.rebuilds.note(|last| {
-            last.state = state;
-            last.position = position;
-            last.target = target;
-        });
-    }
-}
-
-/// Whether a lock was not to be had, for now.
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    // lock_not_available, deadlock_detected
-    code.is_some_and(|code| ["55P03", "40P01"].contains(&code.as_ref()))
 }

@@ -23,7 +23,7 @@ use self::fold::{Added, Batch, Booked, Key, Order};
 pub use self::past::{SalesChange, SalesCounts, changes, report_at};
 use crate::error::Error;
 use crate::money::MoneyView;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -180,6 +180,10 @@ impl Projection for Sales {
             "sales_orders",
             "sales_refunds",
         ]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("sales_orders", "order_id", By::Order)]
     }
 
     fn ddl(&self) -> &'static str {

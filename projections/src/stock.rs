@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::history::Fold;
 use crate::paging::{self, Page, SkuCursor};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -103,6 +103,10 @@ impl Projection for Stock {
 
     fn tables(&self) -> &'static [&'static str] {
         &["stock"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("stock", "sku", By::Sku)]
     }
 
     fn ddl(&self) -> &'static str {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::telling::Teller;
 use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 
 /// The name of this read model.
 pub const NAME: &str = "timeline";
@@ -209,6 +209,10 @@ impl Projection for Timeline {
 
     fn tables(&self) -> &'static [&'static str] {
         &["timeline"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("timeline", "order_id", By::Event)]
     }
 
     fn ddl(&self) -> &'static str {

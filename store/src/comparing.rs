@@ -20,13 +20,21 @@ pub struct Comparison {
     pub equal: usize,
     /// Those of other programs, which this one neither uses nor understands.
     pub of_other_schemas: usize,
-    /// The first that is not what its stream adds up to.
-    pub difference: Option<Difference>,
+    /// Those that are not what their streams add up to, the first of them.
+    pub differences: Vec<Difference>,
 }
 
 /// A snapshot that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// Of what.
+    pub aggregate_type: String,
+    /// Of which.
+    pub aggregate_id: String,
+    /// The state as it is stored.
+    pub stored: String,
+    /// What the stream adds up to, if the snapshot is of this log at all.
+    pub folded: Option<String>,
     /// Where the event is that it ends with; 0 if there is none.
     pub position: i64,
     /// What is wrong, as a sentence.
@@ -46,8 +54,8 @@ struct Row {
     is_of_this_log: bool,
 }
 
-/// Folds the stream of each snapshot from its first event, until one differs.
-pub async fn compare(pool: &PgPool) -> Result<Comparison, ExecuteError> {
+/// Folds the stream of each snapshot from its first event, until so many differ.
+pub async fn compare(pool: &PgPool, differences_max: usize) -> Result<Comparison, ExecuteError> {
     let streams = Streams::start(pool);
     let mut comparison = Comparison::default();
     let mut last = Row::default();
@@ -66,14 +74,21 @@ pub async fn compare(pool: &PgPool) -> Result<Comparison, ExecuteError> {
         match verdict {
             Verdict::Equal => comparison.equal += 1,
             Verdict::OfAnotherSchema => comparison.of_other_schemas += 1,
-            Verdict::Wrong(why) => {
+            Verdict::Wrong { why, folded } => {
                 let Row { aggregate_type, aggregate_id, version, .. } = &row;
-                let what = format!(
-                    "the snapshot of {aggregate_type} {aggregate_id} at version {version} {why}"
-                );
-                let position = row.position.unwrap_or(0);
-                comparison.difference = Some(Difference { position, what });
-                break;
+                comparison.differences.push(Difference {
+                    aggregate_type: aggregate_type.clone(),
+                    aggregate_id: aggregate_id.clone(),
+                    stored: row.state.clone(),
+                    folded,
+                    position: row.position.unwrap_or(0),
+                    what: format!(
+                        "the snapshot of {aggregate_type} {aggregate_id} at version {version} {why}"
+                    ),
+                });
+                if differences_max <= comparison.differences.len() {
+                    break;
+                }
             }
         }
         last = row;
@@ -104,8 +119,11 @@ async fn next(pool: &PgPool, last: &Row) -> sqlx::Result<Option<Row>> {
 enum Verdict {
     Equal,
     OfAnotherSchema,
-    /// With the rest of the sentence.
-    Wrong(&'static str),
+    Wrong {
+        /// The rest of the sentence.
+        why: &'static str,
+        folded: Option<String>,
+    },
 }
 
 async fn judge<A: Kept>(streams: &Streams, row: &Row) -> Result<Verdict, ExecuteError> {
@@ -113,19 +131,20 @@ async fn judge<A: Kept>(streams: &Streams, row: &Row) -> Result<Verdict, Execute
         return Ok(Verdict::OfAnotherSchema);
     }
     if !row.is_of_this_log {
-        return Ok(Verdict::Wrong("is not of this log"));
+        return Ok(Verdict::Wrong { why: "is not of this log", folded: None });
     }
-    let Ok(state) = serde_json::from_str::<A>(&row.state) else {
-        return Ok(Verdict::Wrong("cannot be read"));
-    };
+    let state = serde_json::from_str::<A>(&row.state).ok();
     let mut folded = Folded::<A>::default();
     let from_the_start = None;
     folded
         .catch_up(streams, &row.aggregate_id, from_the_start, row.version)
         .await?;
-    Ok(if folded.version == row.version && folded.state == state {
-        Verdict::Equal
-    } else {
-        Verdict::Wrong("is not what its stream adds up to")
-    })
+    let why = match state {
+        Some(state) if folded.version == row.version && folded.state == state => {
+            return Ok(Verdict::Equal);
+        }
+        Some(_) => "is not what its stream adds up to",
+        None => "cannot be read",
+    };
+    Ok(Verdict::Wrong { why, folded: serde_json::to_string(&folded.state).ok() })
 }

@@ -26,6 +26,8 @@ pub enum Office {
     Providers = 0x6461_7962_6f6f_6b03,
     /// Seals the log.
     Sealer = 0x6461_7962_6f6f_6b04,
+    /// Folds slices of history again and compares them with the read models.
+    SelfAudit = 0x6461_7962_6f6f_6b16,
 }
 
 /// Holding an office. Ends when dropped, or when its connection does.

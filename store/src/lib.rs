@@ -11,6 +11,7 @@ pub mod comparing;
 mod culprits;
 mod deciding;
 pub mod feed;
+pub mod folding;
 pub mod journal;
 mod kept;
 pub mod leader;

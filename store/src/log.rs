@@ -244,8 +244,9 @@ pub async fn of_aggregate_after(
     aggregate_type: &str,
     aggregate_id: &str,
     sequence: i64,
+    limit: i64,
 ) -> Result<Page, Error> {
-    let mut reading = Reading::of(PAGE_MAX);
+    let mut reading = Reading::of(limit.clamp(0, PAGE_MAX));
     while let Some(rows_max) = reading.rows_max() {
         let last = reading.page.events.last().map(|last| last.sequence);
         let rows = sqlx::query_as(select!(
@@ -261,4 +262,21 @@ pub async fn of_aggregate_after(
         reading.take(pool, rows, rows_max).await?;
     }
     Ok(reading.page)
+}
+
+/// All events of some streams of one type, in order of position: of aggregates that end some day.
+pub async fn of_aggregates(
+    pool: &PgPool,
+    aggregate_type: &str,
+    aggregate_ids: &[String],
+) -> Result<Vec<Arc<RecordedEvent>>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where aggregate_type = $1 and aggregate_id = any($2) order by position"
+    ))
+    .bind(aggregate_type)
+    .bind(aggregate_ids)
+    .fetch_all(pool)
+    .await?;
+    let events = recorded::read(pool, rows).await?;
+    Ok(events.into_iter().map(Arc::new).collect())
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::log;
 use crate::personal::Keys;
 use crate::sealed::{CannotOpen, Place};
+use crate::stored::StoredEvent;
 
 /// Who and what is behind an event. All values are texts, as cqrs-es expects of metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +210,31 @@ pub(crate) async fn read(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<RecordedEv
     let keys = Unread::keys(pool, &unread).await?;
     let read = unread.into_iter().map(|event| event.read(&keys));
     Ok(read.collect::<Result<_, _>>()?)
+}
+
+/// Reads events as an export has them, with the keys that this database has of what is personal in them.
+pub async fn read_stored(
+    pool: &PgPool,
+    stored: Vec<StoredEvent>,
+) -> Result<Vec<RecordedEvent>, log::Error> {
+    read(pool, stored.into_iter().map(Row::from).collect()).await
+}
+
+impl From<StoredEvent> for Row {
+    fn from(stored: StoredEvent) -> Self {
+        Self {
+            position: stored.position,
+            event_id: stored.event_id,
+            aggregate_type: stored.aggregate_type,
+            aggregate_id: stored.aggregate_id,
+            sequence: stored.sequence,
+            event_type: stored.event_type,
+            event_version: stored.event_version,
+            payload: stored.payload,
+            metadata: stored.metadata,
+            recorded_at: stored.recorded_at,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! ```
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -45,6 +47,43 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// Reads the line that stands for an event.
+    pub fn read(line: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Line<'l> {
+            position: i64,
+            event_id: Uuid,
+            at: DateTime<Utc>,
+            aggregate: String,
+            aggregate_id: String,
+            sequence: i64,
+            event: String,
+            schema_version: String,
+            #[serde(borrow)]
+            metadata: &'l RawValue,
+            #[serde(borrow)]
+            data: &'l RawValue,
+        }
+        // A text that would have broken the line is told as a string.
+        let text = |raw: &RawValue| match raw.get().strip_prefix('"') {
+            Some(_) => serde_json::from_str(raw.get()),
+            None => Ok(raw.get().to_owned()),
+        };
+        let line: Line<'_> = serde_json::from_str(line)?;
+        Ok(Self {
+            position: line.position,
+            event_id: line.event_id,
+            aggregate_type: line.aggregate,
+            aggregate_id: line.aggregate_id,
+            sequence: line.sequence,
+            event_type: line.event,
+            event_version: line.schema_version,
+            payload: text(line.data)?,
+            metadata: text(line.metadata)?,
+            recorded_at: line.at,
+        })
+    }
+
     /// The line that stands for the event, without a line feed.
     pub fn line(&self) -> String {
         format!(
@@ -117,6 +156,17 @@ mod tests {
              \"schema_version\":\"1\",\"metadata\":{\"actor\": \"staff\"},\
              \"data\":{\"b\":1, \"a\":2.50}}"
         );
+    }
+
+    #[test]
+    fn a_line_reads_as_the_event_that_it_stands_for() {
+        for payload in [r#"{"b":1, "a":2.50}"#, "{\"a\":\n1}"] {
+            let stored = stored(payload);
+            assert_eq!(StoredEvent::read(&stored.line()).unwrap(), stored);
+        }
+        for line in ["", "{}", "[]", r#"{"position":1}"#] {
+            assert!(StoredEvent::read(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Seven read models, the checkout process and the calls to providers.
-const READERS: usize = 9;
+/// All read models, the checkout process and the calls to providers.
+const READERS: usize = projections::NAMES.len() + 2;
 /// JetStream reserves this for each test's stream.
 const STREAM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
@@ -143,6 +143,8 @@ impl World {
             breakers: Thresholds::default(),
             backlog_max: workers::backlog::EVENTS_MAX_DEFAULT,
             rate_days_max: 5,
+            self_audit: 0,
+            sql_projections: None,
             sealing: None,
             masters: Some(MasterKeys::random_text().parse().expect("a key")),
             environment: Environment::default(),

@@ -251,6 +251,17 @@ pub struct Block {
 #[schema(example = json!({}))]
 pub struct Nothing {}
 
+/// How a projection is to be rebuilt; it may also be left out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"until": "2026-11-21T18:00:00Z"}))]
+pub struct RebuildProjection {
+    /// A position (a number) or a time: fill tables of their own with what was then, and leave the
+    /// live ones alone
+    #[schema(value_type = Option<String>, example = "2026-11-21T18:00:00Z")]
+    pub until: Option<String>,
+}
+
 /// Another try at paying.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -14,6 +14,7 @@ use super::problem::{Flaw, Problem};
 use chrono::{DateTime, Datelike as _, Utc};
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
+use projections::Until;
 
 /// Flaws told at once: four on each line of the largest order, and a bound on our answer.
 const FLAWS_MAX: usize = 8_000;
@@ -274,6 +275,15 @@ impl<'v> Fields<'v> {
     pub(crate) fn optional_instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
         let value = self.optional(name);
         self.parsed(name, value, |value| instant(string(value)?))
+    }
+
+    /// A point of the past, or nothing: a position as a number, or a time.
+    pub(crate) fn optional_until(&mut self, name: &'static str) -> Option<Until> {
+        let value = self.optional(name);
+        self.parsed(name, value, |value| match value.as_i64() {
+            Some(position) => position.to_string().parse(),
+            None => string(value)?.parse(),
+        })
     }
 
     /// A currency.

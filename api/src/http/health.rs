@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn status(state: State, lag: i64) -> Status {
-        Status { name: "orders", position: 1, lag, state, rebuild: None }
+        Status { name: "orders", position: 1, lag, state, rebuild: None, replay: None }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
-    api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates, refunds,
-    reviewing, routes, routing_rules, unmatched,
+    api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates,
+    read_models, refunds, reviewing, routes, routing_rules, unmatched,
 };
 
 fn document() -> Value {
@@ -72,6 +72,11 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/projections",
         "post /api/v1/projections/{name}/rebuild",
         "get /api/v1/projections/{name}/rows",
+        "post /api/v1/projections/{name}/rebuild/pause",
+        "post /api/v1/projections/{name}/rebuild/resume",
+        "post /api/v1/projections/{name}/rebuild/cancel",
+        "delete /api/v1/projections/{name}/replay",
+        "get /api/v1/self-audit",
         "get /api/v1/parked-facts",
         "get /api/v1/orders/{id}/payment",
         "post /api/v1/webhooks/{name}",
@@ -198,6 +203,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<rates::LoadingRates>(&document, "LoadRates");
     agrees::<inventory::Receiving>(&document, "ReceiveStock");
     agrees::<inventory::Adjusting>(&document, "AdjustStock");
+    agrees::<read_models::Rebuilding>(&document, "RebuildProjection");
     agrees::<auth::Registration>(&document, "Register");
     agrees::<auth::Credentials>(&document, "Login");
     agrees::<auth::RefreshToken>(&document, "Refresh");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use projections::{RebuildRefused, WaitError};
+use projections::{DropError, RebuildRefused, UntilError, WaitError};
 use serde_json::{Map, Value, json};
 use store::command::{Answer, ExecuteError};
 
@@ -46,6 +46,11 @@ pub(crate) struct Problem {
 
 /// Every status that a problem can have, for the table of refusals and nobody else.
 impl Problem {
+    /// Whether it may be gone when the same is asked again.
+    pub(crate) fn is_accident(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { status, code, detail, flaws: vec![], members: vec![], headers: vec![] }
@@ -343,8 +348,29 @@ impl From<RebuildRefused> for Problem {
         let (status, code) = match &refused {
             RebuildRefused::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found"),
             RebuildRefused::AlreadyRunning { .. } => (StatusCode::CONFLICT, "already_rebuilding"),
+            RebuildRefused::NotRunning { .. } => (StatusCode::CONFLICT, "not_rebuilding"),
         };
         Self::new(status, code, refused.to_string())
+    }
+}
+
+impl From<UntilError> for Problem {
+    fn from(error: UntilError) -> Self {
+        match error {
+            UntilError::Ahead { .. } | UntilError::BeforeAll(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_in_the_log", error.to_string())
+            }
+            UntilError::Log(error) => error.into(),
+        }
+    }
+}
+
+impl From<DropError> for Problem {
+    fn from(error: DropError) -> Self {
+        match error {
+            DropError::Refused(refused) => refused.into(),
+            DropError::Database(error) => error.into(),
+        }
     }
 }
 

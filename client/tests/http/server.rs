@@ -182,7 +182,9 @@ impl World {
                 "completed".clone_into(status);
                 (StatusCode::OK, json!({"id": id, "status": "completed"}))
             }
-            ["projections", "sales", "rebuild"] => (StatusCode::ACCEPTED, json!({})),
+            ["projections", "sales" | "orders", "rebuild"]
+            | ["projections", "sales", "rebuild", _]
+            | ["projections", "sales", "replay"] => (StatusCode::ACCEPTED, json!({})),
             _ => (StatusCode::NOT_FOUND, json!({"code": "not_found", "detail": "no such thing"})),
         }
     }

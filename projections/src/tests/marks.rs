@@ -19,6 +19,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "products",
         "sales_by_sku",
         "settlement_payments",
+        "milestones",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -47,6 +48,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "products",
         "sales_by_sku",
         "settlement_payments",
+        "milestones",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))

@@ -113,7 +113,7 @@ async fn a_rebuild_waits_for_a_long_query_and_then_swaps() {
 
     world.models.start_rebuild("orders").unwrap();
     let rebuilds = world.models.rebuilds_of("orders");
-    rebuilds.swapping().await;
+    rebuilds.is_now(RebuildState::Swapping).await;
     // Others are not kept waiting for longer than the swap itself waits.
     let page = orders::list(world.models.reads(), &Filter::default(), 20, None)
         .await
@@ -168,6 +168,6 @@ async fn a_rebuild_of_something_unknown_is_refused_with_what_is_known() {
     assert_eq!(
         refused.to_string(),
         "there is no projection invoices; there are orders, timeline, payments, stock, products, \
-         sales, settlement"
+         sales, settlement, milestones"
     );
 }

@@ -17,7 +17,7 @@ use crate::{NAMES, State, WaitError};
 const STREAM_BYTES_MAX: i64 = 1024 * 1024;
 
 /// All projectors of a world, until `stop` says so.
-async fn run(world: &World) -> (watch::Sender<bool>, JoinSet<()>) {
+pub(super) async fn run(world: &World) -> (watch::Sender<bool>, JoinSet<()>) {
     let (stop, stopped) = watch::channel(false);
     let client = stream::connect(&nats_url()).await.unwrap();
     let name = format!("test_{}", Uuid::now_v7().simple());

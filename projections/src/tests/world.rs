@@ -129,13 +129,23 @@ impl World {
 
     /// Every row of every live table, and every mark.
     pub(super) async fn dump(&self) -> Vec<String> {
-        let mut rows = Vec::new();
         let tables = ALL
             .iter()
             .flat_map(|projection| projection.tables().iter().copied());
-        for table in tables.chain(["marks"]) {
+        self.rows_of("read", tables.chain(["marks"])).await
+    }
+
+    /// Every row of these tables of a schema.
+    pub(super) async fn rows_of<'a>(
+        &self,
+        schema: &str,
+        tables: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let mut rows = Vec::new();
+        for table in tables {
             // Rows of a json column cannot be compared, texts can.
-            let select = format!("select '{table}' || row::text from read.{table} row order by 1");
+            let select =
+                format!("select '{table}' || row::text from {schema}.{table} row order by 1");
             let of_table: Vec<String> = sqlx::query_scalar(&select)
                 .fetch_all(&self.pool)
                 .await

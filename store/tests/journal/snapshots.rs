@@ -38,7 +38,7 @@ impl World {
     }
 
     pub(crate) async fn comparison(&self) -> Comparison {
-        comparing::compare(&self.pool).await.unwrap()
+        comparing::compare(&self.pool, 1).await.unwrap()
     }
 
     /// A stream of five events and its snapshot.
@@ -79,7 +79,7 @@ async fn a_long_stream_is_loaded_from_its_snapshot_and_what_came_after() {
     world.run(lie).await;
     let after_a_start = world.cups_after_a_start().await;
     assert_eq!(after_a_start, (Stock { on_hand: 900, reserved: 7 }, 6));
-    let difference = world.comparison().await.difference.unwrap();
+    let difference = world.comparison().await.differences.remove(0);
     assert_eq!(difference.position, 5);
     assert_eq!(
         difference.what,
@@ -124,7 +124,7 @@ async fn a_snapshot_that_makes_no_sense_is_passed_over_found_and_replaced() {
         world.run(&format!("update snapshots set {damage}")).await;
 
         assert_eq!(world.cups_after_a_start().await, WHAT_HAPPENED, "{damage}");
-        let difference = world.comparison().await.difference.unwrap();
+        let difference = world.comparison().await.differences.remove(0);
         assert_eq!(difference.what, format!("the snapshot of inventory cup {found}"));
 
         for _ in 0..5 {

@@ -1,0 +1,114 @@
+//! The sample history: this build folds it to what is expected of it.
+//!
+//! Whoever changes a fold or an upcaster on purpose writes the expectation anew, so that the change
+//! shows in review as the lines that changed:
+//!
+//! ```sh
+//! UPDATE_EXPECTATION=1 cargo test -p tests --test system history::
+//! daybook diff --history tests/history/sample.ndjson --write tests/history/expected.ndjson # the same
+//! ```
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use api::diffing::{self, fold};
+use clap::Parser as _;
+use sqlx::Executor as _;
+use tests::World;
+use tests::world::an_order;
+
+const EXAMPLES: usize = 10;
+
+/// The flags of `daybook diff`.
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: diffing::Args,
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("history")
+        .join(name)
+}
+
+#[tokio::test]
+async fn this_build_folds_the_sample_history_to_what_is_expected() {
+    let world = World::new().await;
+    let folding = async || fold(&world.pool, &file("sample.ndjson")).await.unwrap();
+    if std::env::var_os("UPDATE_EXPECTATION").is_some() {
+        let out = File::create(file("expected.ndjson")).unwrap();
+        folding().await.write(out).await.unwrap();
+    }
+    let expected = BufReader::new(File::open(file("expected.ndjson")).unwrap());
+    let report = folding().await.against(expected, EXAMPLES).await.unwrap();
+    assert!(
+        report.is_clean(),
+        "this build folds history to something else:\n{report}\
+         if that is on purpose, UPDATE_EXPECTATION=1 writes the expectation anew"
+    );
+}
+
+#[tokio::test]
+async fn what_a_running_shop_holds_is_what_this_build_makes_of_its_log() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 100).await;
+    for quantity in 1..=5 {
+        let order = an_order(&[("cup", quantity)]);
+        let _placed = world.post("/api/v1/orders", order).await.expect(201);
+    }
+    world.settle().await;
+    let report = projections::diffing::live(&world.pool, EXAMPLES, |_, _| ())
+        .await
+        .unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn the_command_fails_where_something_differs_and_writes_nothing_live() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 100).await;
+    world.settle().await;
+    let diff = async |words: &[&str]| {
+        let words = ["daybook", "--database-url", &world.settings.database_url]
+            .into_iter()
+            .chain(words.iter().copied());
+        diffing::run(Cli::try_parse_from(words).unwrap().args).await
+    };
+    diff(&["--history", "live"]).await.unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let kept = kept.path().join("kept.ndjson");
+    let (sample, kept) = (file("sample.ndjson"), kept.to_str().unwrap());
+    let sample = sample.to_str().unwrap();
+    diff(&["--history", sample, "--write", kept]).await.unwrap();
+    diff(&["--history", sample, "--expect", kept])
+        .await
+        .unwrap();
+    let expected = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(expected, std::fs::read_to_string(file("expected.ndjson")).unwrap());
+
+    std::fs::write(kept, expected.replace("\"status\":\"completed\"", "\"status\":\"lost\""))
+        .unwrap();
+    let differs = diff(&["--history", sample, "--expect", kept]).await;
+    assert!(matches!(differs, Err(diffing::Error::Differs)), "{differs:?}");
+    world
+        .pool
+        .execute("update read.stock set on_hand = 7")
+        .await
+        .unwrap();
+    let differs = diff(&["--history", "live"]).await;
+    assert!(matches!(differs, Err(diffing::Error::Differs)), "{differs:?}");
+    assert_eq!(world.stock("cup").await.0, 7, "it is told, not mended");
+
+    std::fs::write(kept, "{\"position\":1}\n").unwrap();
+    let refused = diff(&["--history", kept]).await.unwrap_err().to_string();
+    assert!(refused.starts_with("line 1 of the export"), "{refused}");
+    let refused = diff(&["--history", "live", "--write", kept]).await;
+    assert!(matches!(refused, Err(diffing::Error::LiveWithFile)), "{refused:?}");
+    let missing = diff(&["--history", "/nowhere/at/all"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(missing.contains("/nowhere/at/all"), "{missing}");
+}
