@@ -217,8 +217,9 @@ pub async fn export(args: &Args) -> Result<Exported, Error> {
             if let Some((flag, _)) = args.filters.given().next() {
                 return Err(Error::Whole(flag));
             }
-            let table = Table::named(name);
-            read_model(args, table.expect("clap has checked the name")).await
+            let unknown = || Error::Filters(format!("there is no read model {name}"));
+            let table = Table::named(name).ok_or_else(unknown)?;
+            read_model(args, table).await
         }
         None => log(args).await,
     }
@@ -294,6 +295,8 @@ async fn write_seals(source: &Source, work: &Work, to: i64) -> Result<(), Error>
 async fn read_model(args: &Args, table: &'static Table) -> Result<Exported, Error> {
     let columns: Vec<Column> = rows::columns(table);
     let source = Source::open(args).await?;
+    // Whoever is not there, or does not know us, says so before anything is begun.
+    let _head = source.head(&args.filters).await?;
     // A moment that is gone cannot be gone on with: whatever was broken off begins anew.
     let plan = Plan::of_read_model(args, table.name);
     let (work, plan, _) = Work::open(&args.out, args.resume, plan, Plan::is_same)?;

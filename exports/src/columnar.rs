@@ -114,8 +114,7 @@ impl Group {
                 } else {
                     None
                 };
-                let four: [&mut Leaf; 4] = std::array::from_fn(|_| leaves.next())
-                    .map(|leaf| leaf.expect("lines have four columns"));
+                let four: [Option<&mut Leaf>; 4] = std::array::from_fn(|_| leaves.next());
                 self.bytes += push_lines(four, lines);
             } else if let Some(leaf) = leaves.next() {
                 self.bytes += leaf.push(cell);
@@ -229,13 +228,22 @@ fn days_since_epoch(day: NaiveDate) -> i32 {
     i32::try_from(days).expect("the calendar has fewer days than that")
 }
 
-fn push_lines(leaves: [&mut Leaf; 4], lines: Option<Vec<Line>>) -> usize {
+/// The four columns of lines, which a schema with lines has.
+fn push_lines(leaves: [Option<&mut Leaf>; 4], lines: Option<Vec<Line>>) -> usize {
+    let [
+        Some(sku),
+        Some(name),
+        Some(quantity),
+        Some(unit_price_minor),
+    ] = leaves
+    else {
+        return 0;
+    };
     let nothing = match &lines {
         None => Some(nested::NO_LIST),
         Some(lines) if lines.is_empty() => Some(nested::EMPTY),
         Some(_) => None,
     };
-    let [sku, name, quantity, unit_price_minor] = leaves;
     if let Some(definition) = nothing {
         for leaf in [sku, name, quantity, unit_price_minor] {
             leaf.definitions.push(definition);

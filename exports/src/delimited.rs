@@ -96,15 +96,17 @@ pub struct BrokenOff {
 pub fn broken_off(path: &Path) -> io::Result<BrokenOff> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
     let (mut found, mut line, mut row) = (BrokenOff::default(), Vec::new(), Vec::new());
-    let mut rows = 0;
+    let (mut rows, mut in_quotes) = (0, false);
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
             return Ok(found);
         }
+        for byte in &line {
+            in_quotes ^= *byte == b'"';
+        }
         row.extend_from_slice(&line);
-        let quotes = row.iter().filter(|byte| **byte == b'"').count();
-        if line.last() != Some(&b'\n') || !quotes.is_multiple_of(2) {
+        if line.last() != Some(&b'\n') || in_quotes {
             continue;
         }
         let first = row.split(|byte| *byte == b',').next();

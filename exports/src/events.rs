@@ -63,8 +63,8 @@ pub const COLUMNS: [Column; 30] = columns![
 #[derive(Deserialize)]
 struct Event<'l> {
     position: i64,
-    #[serde(borrow)]
-    event_id: Cow<'l, str>,
+    #[serde(borrow, rename = "event_id")]
+    id: Cow<'l, str>,
     #[serde(borrow)]
     at: Cow<'l, str>,
     #[serde(borrow)]
@@ -72,8 +72,8 @@ struct Event<'l> {
     #[serde(borrow)]
     aggregate_id: Cow<'l, str>,
     sequence: i64,
-    #[serde(borrow)]
-    event: Cow<'l, str>,
+    #[serde(borrow, rename = "event")]
+    name: Cow<'l, str>,
     #[serde(borrow)]
     schema_version: Cow<'l, str>,
     #[serde(borrow)]
@@ -106,12 +106,12 @@ pub fn row(line: &[u8]) -> Result<Row, BadRow> {
     };
     Ok(vec![
         Cell::Int(event.position),
-        text(&event.event_id),
+        text(&event.id),
         instant(&event.at).map_or(Cell::Null, Cell::Time),
         text(&event.aggregate),
         text(&event.aggregate_id),
         Cell::Int(event.sequence),
-        text(&event.event),
+        text(&event.name),
         event.schema_version.parse().map_or(Cell::Null, Cell::Int),
         text(&event.actor),
         maybe(&event.reason),

@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 
 /// What the directory's name ends with.
 const ENDING: &str = "partial";
+/// What the names of files end with that are not complete yet.
+pub const DRAFT: &str = "new";
 /// Bytes of a file that are read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What is exported.
@@ -133,7 +135,7 @@ impl Work {
         name: &str,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<PathBuf, Error> {
-        let (path, draft) = (self.path(name), self.path(format!("{name}.new")));
+        let (path, draft) = (self.path(name), self.path(format!("{name}.{DRAFT}")));
         let put = || {
             let mut file = File::create(&draft)?;
             write(&mut file)?;
@@ -151,7 +153,8 @@ impl Work {
         for entry in fs::read_dir(&self.directory).map_err(failed())? {
             let path = entry.map_err(failed())?.path();
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            if name.starts_with(prefix) && !name.ends_with(".new") {
+            let is_draft = path.extension() == Some(OsStr::new(DRAFT));
+            if name.starts_with(prefix) && !is_draft {
                 files.push(path);
             }
         }

@@ -94,17 +94,18 @@ impl SealLines {
         let mut lines = Vec::new();
         if self.tile.is_none() {
             let notes = tables::notes_after(&self.pool, self.size).await?;
-            let found = notes.len();
-            let to = self.to;
-            for (next, note) in notes.into_iter().take_while(|(next, _)| *next <= to) {
-                (self.size, self.heads) = (next, self.heads + 1);
-                put(&Line::Head { head: note }, &mut lines);
-            }
-            let taken = lines.iter().filter(|byte| **byte == b'\n').count();
-            if taken < found || found == 0 {
+            // A head beyond the end, or none: then the tiles are next.
+            if notes.last().is_none_or(|(size, _)| self.to < *size) {
                 self.tile = Some(0);
             }
-            if taken != 0 {
+            for (size, note) in notes {
+                if self.to < size {
+                    break;
+                }
+                (self.size, self.heads) = (size, self.heads + 1);
+                put(&Line::Head { head: note }, &mut lines);
+            }
+            if !lines.is_empty() {
                 return Ok(Some(lines));
             }
         }

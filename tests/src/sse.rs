@@ -64,10 +64,9 @@ impl Reader {
     /// The next block of lines; nothing when the stream has ended.
     async fn block(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.rest.split_once("\n\n") {
-                let told = told(block, &mut self.last_id);
-                self.rest = rest.to_owned();
-                return Some(Block { told });
+            if let Some(end) = self.rest.find("\n\n") {
+                let block: String = self.rest.drain(..end + 2).collect();
+                return Some(Block { told: told(&block, &mut self.last_id) });
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
             // A connection that breaks ends it as well.
@@ -103,7 +102,10 @@ struct Block {
 /// Reads one block of lines; one without data only moves the id.
 pub fn told(block: &str, last_id: &mut Option<i64>) -> Option<Told> {
     let (mut event, mut data) = ("message", None);
-    for line in block.lines().filter(|line| !line.starts_with(':')) {
+    for line in block
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(':'))
+    {
         let (name, value) = line.split_once(": ").expect("a field");
         match name {
             "id" => *last_id = Some(value.parse().expect("a position")),

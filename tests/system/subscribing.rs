@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::{Client, ConnectOptions, ServerAddr};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -73,34 +72,48 @@ async fn the_reader_reads_everything_and_can_change_nothing() {
     assert_eq!(after.state.messages, before.state.messages);
     assert_eq!(after.state.last_sequence, before.state.last_sequence);
     assert_eq!(self::read(&reader, 1, head).await, read, "and it reads on");
+    let mut bell = reader
+        .subscribe(format!("{STREAM}.events.>"))
+        .await
+        .unwrap();
+    reader.flush().await.unwrap();
+    world.article("pot", "9.00", 0).await;
+    let rung = tokio::time::timeout(PATIENCE, bell.next()).await.unwrap();
+    assert_eq!(rung.unwrap().subject.as_str(), "daybook.events.product.described");
+    until("it is stored", async || {
+        let state = &stream.info().await.ok()?.state;
+        (state.last_sequence == head.unsigned_abs() + 1).then_some(())
+    })
+    .await;
+    let new = self::read(&reader, head + 1, head + 1).await;
+    assert_eq!(
+        (&new[0]["type"], &new[0]["subject"]),
+        (&json!("product.described"), &json!("pot"))
+    );
     let others = ours.stream_names().collect::<Vec<_>>().await;
     assert!(!others.iter().flatten().any(|name| name == "intruder"));
     ours.delete_stream(STREAM).await.unwrap();
 }
 
-/// The envelopes from a position on, read by a consumer: sequence k is position k.
+/// The envelopes from a position on: sequence k is position k.
 async fn read(reader: &Client, from: i64, to: i64) -> Vec<Value> {
     let stream = jetstream::new(reader.clone())
         .get_stream(STREAM)
         .await
         .unwrap();
-    let config = pull::OrderedConfig {
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.unsigned_abs() },
-        ..pull::OrderedConfig::default()
-    };
-    let consumer = stream.create_consumer(config).await.unwrap();
-    let mut messages = consumer.messages().await.unwrap();
     let mut envelopes = Vec::new();
     for position in from..=to {
-        let message = tokio::time::timeout(PATIENCE, messages.next()).await;
-        let message = message.unwrap().unwrap().unwrap();
-        let sequence = message.info().unwrap().stream_sequence;
+        let message = stream.direct_get(position.unsigned_abs()).await.unwrap();
         let envelope: Value = serde_json::from_slice(&message.payload).unwrap();
-        assert_eq!((sequence, &envelope["position"]), (position.unsigned_abs(), &json!(position)));
+        assert_eq!(
+            (message.sequence, &envelope["position"]),
+            (position.unsigned_abs(), &json!(position))
+        );
         let subject = format!("{STREAM}.events.{}", envelope["type"].as_str().unwrap());
         assert_eq!(message.subject.as_str(), subject);
         envelopes.push(envelope);
     }
+    assert!(stream.direct_get(to.unsigned_abs() + 1).await.is_err(), "there is no more yet");
     envelopes
 }
 
@@ -122,6 +135,9 @@ async fn refused_to_publish(reader: &Client) {
 
 async fn refused_to_change(reader: &Client) {
     let anew = json!({"name": STREAM, "subjects": ["daybook.events.>"], "max_msgs": 1});
+    let purging = json!({"stream_name": STREAM, "config": {
+        "deliver_subject": "$JS.API.STREAM.PURGE.daybook", "ack_policy": "none",
+    }});
     let intruder = json!({"name": "intruder", "subjects": ["intruder"]});
     for (subject, body) in [
         (format!("$JS.API.STREAM.DELETE.{STREAM}"), json!({})),
@@ -131,6 +147,9 @@ async fn refused_to_change(reader: &Client) {
         (format!("$JS.API.STREAM.MSG.DELETE.{STREAM}"), json!({"seq": 1})),
         (format!("$JS.API.STREAM.RESTORE.{STREAM}"), json!({})),
         (format!("$JS.API.CONSUMER.DELETE.{STREAM}.any"), json!({})),
+        (format!("$JS.API.CONSUMER.CREATE.{STREAM}"), purging.clone()),
+        (format!("$JS.API.CONSUMER.CREATE.{STREAM}.mine"), purging.clone()),
+        (format!("$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.mine"), purging),
         ("$JS.API.STREAM.CREATE.intruder".to_owned(), intruder),
         ("$JS.API.STREAM.LIST".to_owned(), json!({})),
     ] {

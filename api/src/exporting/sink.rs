@@ -239,7 +239,7 @@ impl Parts {
     fn write(&mut self) -> Result<(), Error> {
         self.count += 1;
         let path = self.directory.join(format!("{PART}{:06}", self.count));
-        let draft = path.with_added_extension("new");
+        let draft = path.with_added_extension(work::DRAFT);
         let file = File::create(&draft).map_err(work::Error::file("write", &draft))?;
         let written = self.group.write(BufWriter::new(&file));
         written.map_err(|source| Error::Parquet { path: draft.clone(), source })?;

@@ -110,8 +110,11 @@ impl Wanted {
         pool: &PgPool,
     ) -> Result<(i64, Slice), projections::Error> {
         let mut slice = self.slice;
-        let position = store::log::head(pool).await?;
+        let mut position = store::log::head(pool).await?;
         if let Some(order_id) = self.order_id {
+            // Before the rows: they may only be further by then.
+            let mark = sqlx::query_scalar("select position from marks where name = $1");
+            position = mark.bind(timeline::NAME).fetch_one(pool).await?;
             slice.positions = Some(timeline::positions_of(pool, order_id).await?);
         }
         slice.to = Some(slice.to.unwrap_or(position).min(position));
