@@ -3,8 +3,7 @@
 //!
 //! Nobody else is asked unless
 //!
-//! 1. a rule of routing chose the provider: whom the customer named, or whose token they gave, is
-//!    not exchanged for another;
+//! 1. a rule of routing chose the provider: whom the customer named is not exchanged for another;
 //! 2. the provider has certainly not heard of the attempt. It is the first call under this
 //!    reference, which is written down before it is made, and it was not sent, or turned away for
 //!    our credentials; or the breaker is open, and no call was made. After a crash between a call

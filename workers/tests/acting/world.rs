@@ -36,10 +36,6 @@ use crate::servers;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What a test's stream reserves.
 const STREAM_BYTES: i64 = 16 * 1024 * 1024;
-/// Statements of this database that wait for a lock.
-pub(crate) const WAITING: &str =
-    "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-
 /// A log of its own.
 pub(crate) struct World {
     pub(crate) pool: PgPool,
@@ -155,10 +151,13 @@ impl World {
 
     /// Statements that wait for a lock.
     pub(crate) async fn waiting(&self) -> i64 {
-        sqlx::query_scalar(&format!("select count(*) {WAITING}"))
-            .fetch_one(&self.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar(
+            "select count(*) from pg_stat_activity \
+             where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
     }
 
     /// How often this has happened.
