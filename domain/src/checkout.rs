@@ -388,9 +388,12 @@ impl Checkout {
             .into_iter()
             .map(|(sku, quantity)| (sku, (quantity, Hold::Asked)))
             .collect();
+        // Approved at the last moment, it may still be paid for as long as any other.
+        let window = placing.pay_by.signed_duration_since(placing.placed_at);
         let until = self
             .review_by
-            .map_or(placing.pay_by, |by| by.max(placing.pay_by));
+            .map_or(Some(placing.pay_by), |by| by.checked_add_signed(window));
+        let until = until.unwrap_or(placing.pay_by);
         let intents = self.reserve_all(until);
         self.move_to(Stage::Reserving, intents)
     }

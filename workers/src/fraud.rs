@@ -45,9 +45,6 @@ pub enum Error {
     /// The database did not answer.
     #[error("the database does not answer: {0}")]
     Database(#[from] sqlx::Error),
-    /// A row cannot be understood.
-    #[error("a rule cannot be read: {0}")]
-    Unreadable(#[from] serde_json::Error),
     /// Reasons call rules by name.
     #[error("another rule has this name")]
     NameTaken,
@@ -195,19 +192,17 @@ impl Fraud {
 
     async fn learn(&self) -> Result<(), Error> {
         let fresh = Known::read(&self.0.pool).await?;
-        let window = fresh.window_seconds();
-        {
-            let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
-            // Two may read at once; the one that has read more stays.
-            if known.revision <= fresh.revision {
-                *known = Arc::new(fresh);
-            }
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Two may read at once; the one that has read more stays.
+        if known.revision <= fresh.revision {
+            let window = fresh.window_seconds();
+            *known = Arc::new(fresh);
+            self.0.window.send_if_modified(|before| {
+                let is_other = *before != window;
+                *before = window;
+                is_other
+            });
         }
-        self.0.window.send_if_modified(|before| {
-            let is_other = *before != window;
-            *before = window;
-            is_other
-        });
         Ok(())
     }
 

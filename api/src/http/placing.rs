@@ -74,8 +74,9 @@ impl FromRequestParts<App> for Room {
 ///
 /// Prices and names come from the catalogue and are frozen into the order. Staff may give
 /// `unit_price`, `name` and `placed_at`. With `Prefer: wait=<seconds>` the answer comes when the
-/// order is neither `pending` nor `processing` any more or is held, or when the time is over. Whoever has
-/// signed in finds the order under `GET /orders`; a guest is given a token that opens it.
+/// order is neither `pending` nor `processing` any more, when it is held for staff (`review`), or
+/// when the time is over. Whoever has signed in finds the order under `GET /orders`; a guest is
+/// given a token that opens it.
 ///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
@@ -110,11 +111,7 @@ pub(crate) async fn place(
     let order_token = token_for(&app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
-    let OrderBody { payer_country, client_ip, .. } = &asked.body;
-    let screened = app
-        .fraud
-        .screen(order_id, &placing, payer_country.as_deref(), *client_ip);
-    let (command, counted) = command(placing, screened);
+    let (command, counted) = screened(&app, order_id, placing, &asked.body);
     let wording = asked.wording(StatusCode::CREATED, |accepted| PlacedView {
         order_token: order_token.clone(),
         ..placed(order_id, &accepted)
@@ -136,8 +133,17 @@ pub(crate) async fn place(
     }
 }
 
-/// With what screening has made of it; and its place among the orders that are counted.
-fn command(placing: Placing, screened: Option<Screened>) -> (order::Command, Option<Counted>) {
+/// The order with what fraud rules make of it; and its place among those that are counted.
+fn screened(
+    app: &App,
+    order_id: OrderId,
+    placing: Placing,
+    body: &OrderBody,
+) -> (order::Command, Option<Counted>) {
+    let OrderBody { payer_country, client_ip, .. } = body;
+    let screened = app
+        .fraud
+        .screen(order_id, &placing, payer_country.as_deref(), *client_ip);
     let placing = Box::new(placing);
     match screened {
         None => (order::Command::Place(placing), None),

@@ -137,7 +137,6 @@ impl From<workers::fraud::Error> for Problem {
             E::AlreadyBlocked => Self::new(STATE, "already_blocked", sentence(&error)),
             E::TooManyEntries => Self::new(STATE, "too_many_blocked", sentence(&error)),
             E::Database(cause) => Self::accident("ask for fraud rules", cause),
-            E::Unreadable(cause) => Self::accident("read fraud rules", cause),
         }
     }
 }
