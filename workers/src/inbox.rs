@@ -40,8 +40,9 @@ const TAKEN_MAX: i64 = 256;
 const AT_ONCE: usize = 32;
 /// How often the inbox is looked into when nobody rings.
 const TICK: Duration = Duration::from_millis(500);
-/// How long whoever takes one may work on it, in seconds; after that another may.
-const TAKEN_SECONDS: f64 = 90.0;
+/// How long whoever takes one may work on it, in seconds; after that another may. A provider answers
+/// within 20 s or not at all, and two who work on the same one do no harm; a crash costs this time.
+const TAKEN_SECONDS: f64 = 30.0;
 /// How often bodies that have been kept for long enough are looked for.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// How long a body is kept once it has been worked off, for whoever looks into what a provider said.
