@@ -34,7 +34,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
-use workers::providers::{Pauses, Providers};
+use workers::providers::{InHand, Pauses, Providers};
 use workers::routing::Routing;
 
 use crate::http::app::{App, HttpSettings, Parts};
@@ -240,6 +240,7 @@ impl Node {
                 registry: registry.clone(),
                 pauses: settings.poll_pauses.clone(),
                 routing: routing.clone(),
+                in_hand: InHand::default(),
             };
             listeners.spawn(providers.clone().take_callbacks(callbacks));
             listeners.spawn(inbox.clone().work(providers.clone(), stopped.clone()));

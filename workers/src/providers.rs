@@ -16,6 +16,7 @@
 
 mod beginning;
 mod calls;
+mod in_hand;
 mod lanes;
 #[cfg(test)]
 #[path = "providers/lanes_tests.rs"]
@@ -41,6 +42,7 @@ use store::recorded::RecordedEvent;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
+pub use self::in_hand::InHand;
 use self::lanes::{Call, Lanes, Why};
 use crate::bells::{every, told_to_stop};
 use crate::derived::Cause;
@@ -87,6 +89,8 @@ pub struct Providers {
     pub pauses: Pauses,
     /// Who is asked instead of one that is not reached.
     pub routing: Routing,
+    /// Refunds that are being asked for.
+    pub in_hand: InHand,
 }
 
 impl Providers {

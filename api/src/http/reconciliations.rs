@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use workers::providers::{Pauses, Providers};
+use workers::providers::{InHand, Pauses, Providers};
 use workers::reconciling::statement::{BYTES_MAX, Statement};
 use workers::reconciling::{Difference, Line, Mode, Reconciliation, Source, Summary};
 
@@ -211,6 +211,7 @@ pub(crate) async fn reconcile(
     let reconciliation = Reconciliation {
         providers: Providers {
             routing: app.routing.clone(),
+            in_hand: InHand::default(),
             pool: app.pool.clone(),
             journal: app.journal.clone(),
             registry: app.registry.clone(),

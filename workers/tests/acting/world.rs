@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 use workers::checkout;
 use workers::fraud::Fraud;
-use workers::providers::{self, Pauses, Providers};
+use workers::providers::{self, InHand, Pauses, Providers};
 use workers::routing::Routing;
 
 use crate::provider::Provider;
@@ -96,8 +96,10 @@ impl World {
         let routing = Routing::open(self.pool.clone(), registry.clone(), health)
             .await
             .unwrap();
+        let in_hand = InHand::default();
         let (pool, journal_of_calls) = (self.pool.clone(), journal.clone());
-        let calling = Providers { pool, journal: journal_of_calls, registry, pauses, routing };
+        let calling =
+            Providers { pool, journal: journal_of_calls, registry, pauses, routing, in_hand };
         let (mut tasks, mut callbacks) = (JoinSet::new(), JoinSet::new());
         tasks.spawn(relay::run(self.pool.clone(), stream, committed, standing, stopped.clone()));
         tasks.spawn(checkout::run(
