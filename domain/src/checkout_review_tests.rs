@@ -1,11 +1,6 @@
 //! The checkout while staff have to look at an order: before anybody is asked for money, and once
 //! the money is there.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows has failed, and says where"
-)]
-
 use super::examples::*;
 use super::*;
 use crate::risk::Risk;

@@ -121,11 +121,9 @@ fn an_order_that_is_not_paid_in_time_fails_and_lets_its_stock_go() {
 #[test]
 fn a_deadline_runs_only_while_money_or_staff_are_awaited() {
     for stage in STAGES {
-        let expected = match stage {
-            Stage::AwaitingPayment => Some(an_order().pay_by),
-            Stage::Held | Stage::HeldPaid => Some(review_by()),
-            _ => None,
-        };
+        let for_money = (stage == Stage::AwaitingPayment).then_some(an_order().pay_by);
+        let is_held = matches!(stage, Stage::Held | Stage::HeldPaid);
+        let expected = for_money.or(is_held.then_some(review_by()));
         assert_eq!(at(stage).deadline(), expected, "{stage:?}");
     }
 }

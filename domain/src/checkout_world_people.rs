@@ -61,7 +61,7 @@ impl Trade {
 
     /// Again and late as they please.
     pub(super) fn staff_review(&mut self, how: usize) {
-        let verdict = if how % 3 == 0 {
+        let verdict = if how.is_multiple_of(3) {
             order::Verdict::Refuse
         } else {
             order::Verdict::Approve { pay_by: noon() + chrono::TimeDelta::hours(3) }

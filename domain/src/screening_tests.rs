@@ -1,5 +1,10 @@
 //! What rules make of an order, rule by rule and together.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows has failed, and says where"
+)]
+
 use super::*;
 use crate::ids::CustomerId;
 use crate::testing::{an_order, gbp, noon};

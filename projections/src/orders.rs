@@ -83,10 +83,9 @@ pub async fn list(
     // Ordered by the columns of whichever table has the index that leads.
     let leading = match filter {
         Filter { sku: Some(_), .. } => "order_skus",
-        // A customer's orders are few, a country's may be most of them.
-        Filter { status: Some(_), customer_email: None, .. } => "order_progress",
-        // Those that staff have to look at, or have looked at, are few.
-        Filter { review: Some(Review::Held | Review::Approved | Review::Refused), .. } => {
+        // A customer's orders are few, a country's may be most of them; few are ever reviewed.
+        Filter { status: Some(_), customer_email: None, .. }
+        | Filter { review: Some(Review::Held | Review::Approved | Review::Refused), .. } => {
             "order_progress"
         }
         _ => "orders",

@@ -44,9 +44,9 @@ pub(crate) struct PlacedView {
     /// The payment that carries its money
     payment_id: Uuid,
     /// `held` if somebody has to look at it before it goes on, `refused` if it does not
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "held")]
-    review: Review,
+    review: Option<Review>,
     /// What to tell the customer about that
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
@@ -226,7 +226,7 @@ fn placed(order_id: OrderId, accepted: &Accepted<'_, Order>) -> PlacedView {
         } else {
             Status::Pending
         },
-        review: order.review(),
+        review: told(order.review()),
         notice: notice(order.review()),
         version: accepted.version,
         total: order.total().expect("a placed order has a total").into(),
@@ -243,15 +243,16 @@ impl From<OrderView> for PlacedView {
             version: order.version,
             total: order.total,
             payment_id: order.payment_id.0,
-            review: order.review,
+            review: told(order.review),
             notice: notice(order.review),
             order_token: None,
         }
     }
 }
 
-fn is_none(review: &Review) -> bool {
-    *review == Review::None
+/// Most orders are not reviewed, and do not speak of it.
+fn told(review: Review) -> Option<Review> {
+    Some(review).filter(|review| *review != Review::None)
 }
 
 /// Neutral: whoever tries what gets through must not learn it here.

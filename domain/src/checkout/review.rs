@@ -1,11 +1,13 @@
 //! What the checkout makes of holds and of what staff say about them.
 
+use chrono::{DateTime, Utc};
+
 use super::{Brief, Checkout, Fact, Intent, OutOfPlace, Stage, give_back};
 
 impl Checkout {
     pub(super) fn hear_of_review(
         &mut self,
-        mut brief: Brief,
+        brief: Brief,
         fact: Fact,
     ) -> Result<Vec<Intent>, OutOfPlace> {
         use Fact as F;
@@ -17,15 +19,13 @@ impl Checkout {
                 Ok(self.move_to(S::HeldPaid, vec![]))
             }
 
-            // Whoever waited for staff has all the time to pay that others have.
-            (stage @ (S::Reserving | S::Held), F::OrderApproved { pay_by }) => {
-                self.review_by = None;
-                brief.pay_by = pay_by;
-                self.brief = Some(brief);
-                Ok(match stage {
-                    S::Held => self.move_to(S::Reserved, vec![Intent::ProcessOrder]),
-                    _ => vec![],
-                })
+            (S::Reserving, F::OrderApproved { pay_by }) => {
+                self.go_on(brief, pay_by);
+                Ok(vec![])
+            }
+            (S::Held, F::OrderApproved { pay_by }) => {
+                self.go_on(brief, pay_by);
+                Ok(self.move_to(S::Reserved, vec![Intent::ProcessOrder]))
             }
             (S::HeldPaid, F::OrderApproved { .. }) => {
                 let confirm = Intent::ConfirmOrder { captured: brief.total, assessment: None };
@@ -43,5 +43,12 @@ impl Checkout {
 
             (_, fact) => self.out_of_place(fact),
         }
+    }
+
+    /// Whoever waited for staff has all the time to pay that others have.
+    fn go_on(&mut self, mut brief: Brief, pay_by: DateTime<Utc>) {
+        self.review_by = None;
+        brief.pay_by = pay_by;
+        self.brief = Some(brief);
     }
 }

@@ -55,8 +55,7 @@ impl Review {
                 Outcome::Refuse => Self::Refused,
             },
             Event::ReviewApproved { .. } => Self::Approved,
-            Event::ReviewRefused { .. } => Self::Refused,
-            Event::Failed(Failure::ReviewTimedOut) => Self::Refused,
+            Event::ReviewRefused { .. } | Event::Failed(Failure::ReviewTimedOut) => Self::Refused,
             // It came to another end before anybody had looked.
             Event::Failed(_) | Event::Cancelled { .. } if self == Self::Held => Self::None,
             Event::Placed(_)

@@ -118,8 +118,10 @@ impl Progress {
     fn take_order(&mut self, event: &order::Event) {
         self.review = self.review.after(event);
         match event {
-            // Read by `placed`; an order is placed once.
-            order::Event::Placed(_) => {}
+            // Read by `placed`; an order is placed once. And what staff say is all in the review.
+            order::Event::Placed(_)
+            | order::Event::ReviewApproved { .. }
+            | order::Event::ReviewRefused { .. } => {}
             order::Event::Screened(screening) => {
                 self.screenings.push(screening.clone());
                 // Late money revives an order, also where it waits for staff.
@@ -128,7 +130,6 @@ impl Progress {
                     self.failure = None;
                 }
             }
-            order::Event::ReviewApproved { .. } | order::Event::ReviewRefused { .. } => {}
             order::Event::Processing => self.status = Status::Processing,
             order::Event::Confirmed { captured_minor } => {
                 self.status = Status::Confirmed;
