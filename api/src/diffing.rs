@@ -25,7 +25,7 @@ const SNAPSHOTS_MAX: usize = 10_000;
 
 /// Flags of `daybook diff`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+pub struct DiffArgs {
     /// `live` for the log of the database, or an export (NDJSON, from position 1 on)
     #[arg(long, env = "DAYBOOK_HISTORY", value_name = "EXPORT|live")]
     pub history: String,
@@ -101,7 +101,7 @@ impl From<BadExpectation> for Error {
 }
 
 /// `daybook diff`.
-pub async fn run(args: Args) -> Result<(), Error> {
+pub async fn run(args: DiffArgs) -> Result<(), Error> {
     if args.history == LIVE && (args.expect.is_some() || args.write.is_some()) {
         return Err(Error::LiveWithFile);
     }
@@ -120,7 +120,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     told
 }
 
-async fn tell(pool: &PgPool, args: &Args) -> Result<(), Error> {
+async fn tell(pool: &PgPool, args: &DiffArgs) -> Result<(), Error> {
     let progress = Progress::new();
     let mut out = io::stdout();
     let report = if args.history == LIVE {

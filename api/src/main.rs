@@ -51,7 +51,7 @@ enum Command {
     /// Checks everything that must always hold, and names the first position that is wrong
     Verify(auditing::VerifyArgs),
     /// Tells what this build would make of history, beside what is stored: before it is shipped
-    Diff(diffing::Args),
+    Diff(diffing::DiffArgs),
     /// Makes a key that seals the log, and shows its public half
     SealKey(auditing::SealKeyArgs),
     /// Measures what this machine does, beside what its Postgres does by itself

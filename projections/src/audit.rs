@@ -31,7 +31,7 @@ use self::snapshot::{KeyColumns, Keys, Rows, Snapshot};
 use crate::differences::{self, FieldDifference};
 use crate::error::Error;
 use crate::projection::{ALL, Audited, By, Projection};
-use crate::scratch::{SCRATCH, Scratch};
+use crate::scratch::{self, SCRATCH, Scratch};
 
 /// Events of one block: a dozen orders.
 pub const BLOCK_EVENTS: i64 = 100;
@@ -107,9 +107,7 @@ impl Auditor {
         self.clear_now_and_then().await?;
         let mut begun = self.begun(block).await?;
         let keys = Keys::of(&begun.orders, &begun.skus);
-        let mut transaction = self.scratch.connection.begin().await?;
-        let snapshot = "set transaction isolation level repeatable read, read only";
-        transaction.execute(snapshot).await?;
+        let mut transaction = scratch::one_moment(&mut self.scratch.connection).await?;
         let live = Snapshot::take(&mut transaction, &self.keys, &keys, &begun.block).await?;
         let sums = sums::take(&mut transaction, &begun.orders, &live).await?;
         transaction.commit().await?;

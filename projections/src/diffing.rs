@@ -14,7 +14,7 @@ mod report;
 
 use std::sync::Arc;
 
-use sqlx::{Connection as _, Executor as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use store::folding::States;
 use store::log;
 use store::recorded::RecordedEvent;
@@ -83,8 +83,9 @@ impl Folding {
 
     /// Takes the next events; the first of all is at position 1.
     pub async fn take(&mut self, events: &[Arc<RecordedEvent>]) -> Result<(), DiffError> {
+        let Scratch { connection, positions } = &mut self.scratch;
         for index in 0..ALL.len() {
-            self.scratch.take(index, events, i64::MAX).await?;
+            scratch::take(connection, positions, index, events, i64::MAX).await?;
         }
         for event in events {
             self.states.take(event);
@@ -107,14 +108,15 @@ pub async fn live(
     mut progress: impl FnMut(i64, i64),
 ) -> Result<Report, DiffError> {
     let mut scratch = Scratch::open(pool).await?;
-    let marks = marks(&mut scratch).await?;
+    let Scratch { connection, positions } = &mut scratch;
+    let marks = marks(connection).await?;
     let goal = marks.iter().map(|(mark, _)| *mark).max().unwrap_or(0);
     let mut position = 0;
     while position < goal {
         let page = log::after(pool, position, log::PAGE_MAX).await?;
         let Some(last) = page.last() else { break };
         for (index, (mark, _)) in marks.iter().enumerate() {
-            scratch.take(index, &page, *mark).await?;
+            scratch::take(connection, positions, index, &page, *mark).await?;
         }
         position = last.position;
         progress(position.min(goal), goal);
@@ -123,11 +125,9 @@ pub async fn live(
 }
 
 /// Mark and version of each read model, in the order of [`ALL`].
-async fn marks(scratch: &mut Scratch) -> Result<Vec<(i64, i32)>, Error> {
+async fn marks(connection: &mut PgConnection) -> Result<Vec<(i64, i32)>, Error> {
     let select = format!("select name, position, version from {LIVE}.marks");
-    let rows: Vec<(String, i64, i32)> = sqlx::query_as(&select)
-        .fetch_all(&mut scratch.connection)
-        .await?;
+    let rows: Vec<(String, i64, i32)> = sqlx::query_as(&select).fetch_all(connection).await?;
     ALL.iter()
         .map(|projection| {
             let name = projection.name();
@@ -144,25 +144,23 @@ async fn against_live(
     log: Option<&PgPool>,
     examples_max: usize,
 ) -> Result<Report, DiffError> {
-    scratch
-        .connection
-        .execute("begin isolation level repeatable read")
-        .await?;
-    let marks = marks(scratch).await?;
+    let Scratch { connection, positions } = scratch;
+    let mut snapshot = scratch::one_moment(connection).await?;
+    let marks = marks(&mut snapshot).await?;
     for (index, (mark, _)) in marks.iter().enumerate() {
         while let Some(pool) = log
-            && scratch.position(index) < *mark
+            && positions[index] < *mark
         {
-            let page = log::after(pool, scratch.position(index), log::PAGE_MAX).await?;
-            scratch.take(index, &page, *mark).await?;
+            let page = log::after(pool, positions[index], log::PAGE_MAX).await?;
+            scratch::take(&mut snapshot, positions, index, &page, *mark).await?;
         }
-        let position = scratch.position(index);
+        let position = positions[index];
         if position != *mark {
             let name = ALL[index].name();
             return Err(DiffError::OtherPosition { name, mark: *mark, position });
         }
     }
-    scratch.plan_freely().await?;
+    scratch::plan_freely(&mut snapshot).await?;
     let mut report = Report::new(examples_max);
     for (index, projection) in ALL.iter().enumerate() {
         let (mark, version) = marks[index];
@@ -176,12 +174,12 @@ async fn against_live(
             ));
         }
         for table in projection.tables() {
-            let key = scratch::key_of(&mut scratch.connection, SCRATCH, table).await?;
+            let key = scratch::key_of(&mut snapshot, SCRATCH, table).await?;
             let stored = scratch::rows_of(LIVE, table, &key);
             let folded = scratch::rows_of(SCRATCH, table, &key);
             let name = format!("{}.{table}", projection.name());
             // A table of another shape must not end the comparison of the others.
-            let mut savepoint = scratch.connection.begin().await?;
+            let mut savepoint = snapshot.begin().await?;
             match report::compare(&mut savepoint, &name, &stored, &folded, examples_max).await {
                 Ok(table) => report.push(table),
                 Err(error) if version != projection.version() => {
@@ -194,6 +192,6 @@ async fn against_live(
             savepoint.commit().await?;
         }
     }
-    scratch.connection.execute("commit").await?;
+    snapshot.commit().await?;
     Ok(report)
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::projection::{ALL, Projection};
+use crate::marks::{self, LIVE};
+use crate::projection::ALL;
 use crate::projector::fresh;
 
 /// Where temporary tables are.
@@ -21,10 +22,13 @@ const BY_KEY: [(&str, &str); 3] = [
     ("enable_mergejoin", "off"),
 ];
 
+/// How far each read model has been brought, in the order of [`ALL`].
+pub(crate) type Positions = [i64; ALL.len()];
+
 /// The tables, each read model at a position of its own.
 pub(crate) struct Scratch {
     pub(crate) connection: PgConnection,
-    positions: [i64; ALL.len()],
+    pub(crate) positions: Positions,
 }
 
 impl Scratch {
@@ -39,48 +43,61 @@ impl Scratch {
         }
         Ok(Self { connection, positions: [0; ALL.len()] })
     }
+}
 
-    /// Where the read model with this index in [`ALL`] is.
-    pub(crate) fn position(&self, index: usize) -> i64 {
-        self.positions[index]
+/// Brings the read model with this index in [`ALL`] further: by those of the events that follow, up
+/// to a position. The connection may be inside of somebody's transaction.
+pub(crate) async fn take(
+    connection: &mut PgConnection,
+    positions: &mut Positions,
+    index: usize,
+    events: &[Arc<RecordedEvent>],
+    until: i64,
+) -> Result<(), Error> {
+    let within = events.partition_point(|event| event.position <= until);
+    let next = fresh(positions[index], &events[..within])?;
+    if let Some(last) = next.last() {
+        let mut transaction = connection.begin().await?;
+        ALL[index].apply(&mut transaction, next).await?;
+        transaction.commit().await?;
+        positions[index] = last.position;
     }
+    Ok(())
+}
 
-    /// Brings a read model further: by those of the events that follow, up to a position.
-    pub(crate) async fn take(
-        &mut self,
-        index: usize,
-        events: &[Arc<RecordedEvent>],
-        until: i64,
-    ) -> Result<(), Error> {
-        let within = events.partition_point(|event| event.position <= until);
-        let next = fresh(self.positions[index], &events[..within])?;
-        if let Some(last) = next.last() {
-            self.apply(ALL[index], next).await?;
-            self.positions[index] = last.position;
-        }
-        Ok(())
+/// Begins a transaction that sees one moment of the live tables and of their marks, and no rebuild's
+/// copy in their place: a table that was swapped in meanwhile would show rows, but not those of that
+/// moment. So the tables are held first, as by any query, and the moment is the one after that.
+pub(crate) async fn one_moment(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, Error> {
+    let tables: Vec<String> = ALL
+        .iter()
+        .flat_map(|projection| marks::qualified(LIVE, *projection))
+        .collect();
+    // Those of another version of the program may be others.
+    let there = "select name from unnest($1::text[]) name where to_regclass(name) is not null";
+    let there: Vec<String> = sqlx::query_scalar(there)
+        .bind(tables)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut transaction = connection.begin().await?;
+    let isolated = "set transaction isolation level repeatable read";
+    transaction.execute(isolated).await?;
+    if !there.is_empty() {
+        let hold = format!("lock table {} in access share mode", there.join(", "));
+        transaction.execute(hold.as_str()).await?;
     }
+    Ok(transaction)
+}
 
-    /// Applies any events, whether or not they follow.
-    pub(crate) async fn apply(
-        &mut self,
-        projection: &dyn Projection,
-        events: &[Arc<RecordedEvent>],
-    ) -> Result<(), Error> {
-        // Inside of somebody's transaction, a savepoint.
-        let mut transaction = self.connection.begin().await?;
-        projection.apply(&mut transaction, events).await?;
-        Ok(transaction.commit().await?)
+/// Lets the planner plan: for queries over whole tables.
+pub(crate) async fn plan_freely(connection: &mut PgConnection) -> Result<(), Error> {
+    for (setting, _) in BY_KEY {
+        let on = format!("set {setting} = on");
+        connection.execute(on.as_str()).await?;
     }
-
-    /// Lets the planner plan: for queries over whole tables.
-    pub(crate) async fn plan_freely(&mut self) -> Result<(), Error> {
-        for (setting, _) in BY_KEY {
-            let on = format!("set {setting} = on");
-            self.connection.execute(on.as_str()).await?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// The columns of a table's primary key, in order.

@@ -24,7 +24,7 @@ const EXAMPLES: usize = 10;
 #[derive(clap::Parser)]
 struct Cli {
     #[command(flatten)]
-    args: diffing::Args,
+    args: diffing::DiffArgs,
 }
 
 fn file(name: &str) -> PathBuf {

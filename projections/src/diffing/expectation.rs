@@ -59,7 +59,7 @@ impl Folding {
     pub async fn write(mut self, mut out: impl Write) -> Result<usize, DiffError> {
         put(&mut out, &Heading { history_ends_at: self.position })?;
         let mut lines = 0;
-        self.scratch.plan_freely().await?;
+        scratch::plan_freely(&mut self.scratch.connection).await?;
         for (of, rows) in self.relations().await? {
             let select = format!("select key, row from ({rows}) rows order by key collate \"C\"");
             let mut rows =
@@ -106,7 +106,7 @@ impl Folding {
         }
         self.keep(&page).await?;
 
-        self.scratch.plan_freely().await?;
+        scratch::plan_freely(&mut self.scratch.connection).await?;
         let mut report = Report::new(examples_max);
         report.position = self.position;
         let mut relations = self.relations().await?;

@@ -2,6 +2,7 @@
 
 use super::stories::{busy, tell_all};
 use super::world::World;
+use crate::NAMES;
 use crate::diffing::{self, DiffError, Folding, Report};
 
 async fn live(world: &World) -> Report {
@@ -26,6 +27,35 @@ async fn nothing_differs_where_the_read_models_are_what_this_build_makes_of_the_
     assert!(head < report.position && report.position == shop.head());
     assert_eq!(report.to_string(), format!("nothing differs, up to position {}\n", shop.head()));
     world.holds(&before).await;
+}
+
+#[tokio::test]
+async fn nothing_false_differs_while_the_shop_goes_on() {
+    let mut shop = busy(3);
+    let first = shop.log.len();
+    let world = World::projected(&shop.log, 1_000).await;
+    tell_all(&mut shop, 3, 25);
+    let (over, is_over) = tokio::sync::watch::channel(false);
+    let load = async {
+        for batch in shop.log[first..].chunks(31) {
+            world.write(batch).await;
+            for name in NAMES {
+                world.project(name, batch, 1_000).await;
+            }
+        }
+        over.send_replace(true);
+    };
+    let diffs = async {
+        let mut diffs = 0;
+        while !*is_over.borrow() {
+            let report = live(&world).await;
+            assert!(report.is_clean(), "{report}");
+            diffs += 1;
+        }
+        diffs
+    };
+    let ((), diffs) = tokio::join!(load, diffs);
+    assert!(3 < diffs, "it was looked at {diffs} times meanwhile");
 }
 
 #[tokio::test]
