@@ -362,7 +362,44 @@ impl Gateway for Flutterwave {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderMap;
+
     use super::*;
+
+    /// There is nothing to compute: v3 sends the hash itself, so no vendor has an example.
+    #[test]
+    fn the_hash_is_shown_once_and_whole() {
+        let with = |hash: &str| {
+            let environment = Environment::of([
+                ("FLUTTERWAVE_SECRET_KEY", "FLWSECK_TEST-1"),
+                ("FLUTTERWAVE_SECRET_HASH", hash),
+                ("DAYBOOK_RETURN_URL", "https://shop.example"),
+            ]);
+            switched_on(&environment).unwrap().expect("it has a key")
+        };
+        let checked = |hash: &str, shown: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in shown {
+                let value = reqwest::header::HeaderValue::from_bytes(value).unwrap();
+                headers.append("verif-hash", value);
+            }
+            let (body, received_at) = (b"{}".as_slice(), chrono::Utc::now());
+            let delivery = Delivery { headers: &headers, body, received_at };
+            with(hash).verify_webhook_signature(&delivery)
+        };
+        assert_eq!(checked("our-hash", &[b"our-hash"]), Ok(()));
+        let setting = "FLUTTERWAVE_SECRET_HASH";
+        // No hash is not the empty hash.
+        assert_eq!(checked("", &[b""]), Err(BadSignature::NotConfigured { setting }));
+        let missing = BadSignature::Missing { header: "verif-hash" };
+        assert_eq!(checked("our-hash", &[]), Err(missing));
+        for shown in [b"".as_slice(), b"our-has", b"our-hash1", b"OUR-HASH"] {
+            assert_eq!(checked("our-hash", &[shown]), Err(BadSignature::Wrong), "{shown:?}");
+        }
+        assert_eq!(checked("our-hash", &[b"\xff"]), Err(BadSignature::Malformed));
+        let twice: &[&[u8]] = &[b"our-hash", b"guess"];
+        assert_eq!(checked("our-hash", twice), Err(BadSignature::Malformed));
+    }
 
     fn about(event: &str) -> Option<About> {
         notice(&serde_json::from_str(event).unwrap()).map(|notice| notice.about)

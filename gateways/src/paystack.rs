@@ -389,7 +389,56 @@ impl Gateway for Paystack {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderMap;
+
     use super::*;
+
+    // Neither Paystack's documentation nor its libraries have an example with a key and a result;
+    // the digest itself is checked against RFC 4231. python3: hmac.new(key, body, "sha512")
+    const BODY: &[u8] = br#"{"event":"charge.success","data":{"id":302961,"reference":"A1"}}"#;
+    const SIGNATURE: &str = "6ec5b419bb03824a53dc80dabb9dfb403192a7f7efb339cea98e9ca705f3d3ac\
+        843cca8fdfdb46703e648b2c8a0dcdd28df83815ec816a345b11d92052b22466";
+
+    fn checked(headers: &[&[u8]], body: &[u8]) -> Result<(), BadSignature> {
+        let environment = Environment::of([
+            ("PAYSTACK_SECRET_KEY", "sk_test_1"),
+            ("DAYBOOK_RETURN_URL", "https://shop.example"),
+        ]);
+        let paystack = switched_on(&environment).unwrap().expect("it has a key");
+        let mut map = HeaderMap::new();
+        for value in headers {
+            let value = reqwest::header::HeaderValue::from_bytes(value).unwrap();
+            map.append("x-paystack-signature", value);
+        }
+        let received_at = chrono::Utc::now();
+        paystack.verify_webhook_signature(&Delivery { headers: &map, body, received_at })
+    }
+
+    #[test]
+    fn a_signature_belongs_to_its_body_and_to_the_key() {
+        let genuine = SIGNATURE.as_bytes();
+        let upper = SIGNATURE.to_uppercase();
+        let (short, long) = (&genuine[..126], [genuine, b"00"].concat());
+        assert_eq!(checked(&[genuine], BODY), Ok(()));
+        assert_eq!(checked(&[upper.as_bytes()], BODY), Ok(()));
+        let missing = BadSignature::Missing { header: "x-paystack-signature" };
+        assert_eq!(checked(&[], BODY), Err(missing));
+        for (headers, body, bad) in [
+            (&[genuine] as &[&[u8]], b"{}".as_slice(), BadSignature::Wrong),
+            (&[genuine], &[BODY, b"\n"].concat(), BadSignature::Wrong),
+            (&[short], BODY, BadSignature::Wrong),
+            (&[&long], BODY, BadSignature::Wrong),
+            (&[b""], BODY, BadSignature::Wrong),
+            (&[&genuine[..127]], BODY, BadSignature::Malformed),
+            (&[b"not hexadecimal"], BODY, BadSignature::Malformed),
+            (&[b"\xff\xfe"], BODY, BadSignature::Malformed),
+            // Whoever sends two cannot choose which one is looked at.
+            (&[b"00", genuine], BODY, BadSignature::Malformed),
+            (&[genuine, genuine], BODY, BadSignature::Malformed),
+        ] {
+            assert_eq!(checked(headers, body), Err(bad), "{headers:?}");
+        }
+    }
 
     fn about(event: &str) -> Option<About> {
         notice(&serde_json::from_str(event).unwrap()).map(|notice| notice.about)

@@ -396,9 +396,10 @@ fn check(password: &Secret, fields: &Fields) -> Result<(), BadSignature> {
     let (Some(sign), Some(key)) = (fields.get("verify_sign"), fields.get("verify_key")) else {
         return Err(missing);
     };
-    let named = key.split(',').filter(|name| !name.is_empty());
+    // What is named and not there does not count, as in the vendor's library.
+    let named = key.split(',');
     let mut signed: BTreeMap<&str, String> = named
-        .map(|name| (name, fields.get(name).cloned().unwrap_or_default()))
+        .filter_map(|name| Some((name, fields.get(name)?.clone())))
         .collect();
     // A notice that says nothing of itself could be any.
     if !signed.contains_key("tran_id") || !signed.contains_key("status") {
@@ -443,22 +444,25 @@ impl Gateway for SslCommerz {
     }
 
     fn parse_webhook_event(&self, delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
-        let mut fields = fields(delivery.body);
-        let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
-        let (Some(reference), Some(status)) = (text("tran_id"), text("status")) else {
-            return Err(Unreadable("it names no transaction".to_owned()));
-        };
-        let val_id = text("val_id").unwrap_or_default();
-        let key = format!("{reference} {val_id} {status}");
-        let about = match text("risk_level").as_deref() {
-            Some("1") => About::Staff {
-                reference: Some(reference),
-                what: format!("SSLCommerz finds payment {val_id} risky and holds it"),
-            },
-            _ => About::Attempt { reference, provider_reference: None },
-        };
-        Ok(Notice { key, about })
+        read(fields(delivery.body))
     }
+}
+
+fn read(mut fields: Fields) -> Result<Notice, Unreadable> {
+    let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
+    let (Some(reference), Some(status)) = (text("tran_id"), text("status")) else {
+        return Err(Unreadable("it names no transaction".to_owned()));
+    };
+    let val_id = text("val_id").unwrap_or_default();
+    let key = format!("{reference} {val_id} {status}");
+    let about = match text("risk_level").as_deref() {
+        Some("1") => About::Staff {
+            reference: Some(reference),
+            what: format!("SSLCommerz finds payment {val_id} risky and holds it"),
+        },
+        _ => About::Attempt { reference, provider_reference: None },
+    };
+    Ok(Notice { key, about })
 }
 
 #[cfg(test)]
@@ -495,6 +499,66 @@ mod tests {
         assert_eq!(set("verify_key", "status,tran_id"), Err(BadSignature::Wrong));
         let unsigned = notice(|fields| _ = fields.remove("verify_sign"));
         assert_eq!(unsigned, Err(BadSignature::Missing { header: "verify_sign" }));
+    }
+
+    /// A notice of the vendor's sandbox with the password of that store, from the examples of the
+    /// vendor's Python library (sslcommerz/SSLCommerz-Python, `hash_validate_ipn`).
+    #[test]
+    fn the_vendors_own_example_is_taken() {
+        let genuine = "tran_id=5E121A0D01F92&val_id=200105225826116qFnATY9sHIwo&amount=10.00\
+            &card_type=VISA-Dutch+Bangla&store_amount=9.75&card_no=418117XXXXXX6675\
+            &bank_tran_id=200105225825DBgSoRGLvczhFjj&status=VALID\
+            &tran_date=2020-01-05+22%3A58%3A21&currency=BDT&card_issuer=TRUST+BANK%2C+LTD.\
+            &card_brand=VISA&card_issuer_country=Bangladesh&card_issuer_country_code=BD\
+            &store_id=test_testemi&verify_sign=d42fab70ae0bcbda5280e7baffef60b0\
+            &verify_key=amount%2Cbank_tran_id%2Cbase_fair%2Ccard_brand%2Ccard_issuer\
+            %2Ccard_issuer_country%2Ccard_issuer_country_code%2Ccard_no%2Ccard_type%2Ccurrency\
+            %2Ccurrency_amount%2Ccurrency_rate%2Ccurrency_type%2Crisk_level%2Crisk_title%2Cstatus\
+            %2Cstore_amount%2Cstore_id%2Ctran_date%2Ctran_id%2Cval_id%2Cvalue_a%2Cvalue_b\
+            %2Cvalue_c%2Cvalue_d&currency_type=BDT&currency_amount=10.00&currency_rate=1.0000\
+            &base_fair=0.00&value_a=&value_b=&value_c=&value_d=&risk_level=0&risk_title=Safe";
+        let password = Secret::new("test_testemi@ssl");
+
+        assert_eq!(check(&password, &fields(genuine.as_bytes())), Ok(()));
+        for (from, to) in [
+            ("amount=10.00", "amount=10.01"),
+            ("VALID", "FAILED"),
+            ("d42fab", "d42fac"),
+            ("d42fab70", ""),
+        ] {
+            let other = genuine.replacen(from, to, 1);
+            assert_eq!(check(&password, &fields(other.as_bytes())), Err(BadSignature::Wrong));
+        }
+        let guessed = Secret::new("test_testemi");
+        assert_eq!(check(&guessed, &fields(genuine.as_bytes())), Err(BadSignature::Wrong));
+    }
+
+    #[test]
+    fn a_field_that_is_named_and_missing_does_not_count() {
+        let named = notice(|fields| {
+            fields.insert("verify_key".to_owned(), "status,amount,tran_id,error".to_owned());
+        });
+        assert_eq!(named, Ok(()));
+        let nameless = notice(|fields| _ = fields.remove("tran_id"));
+        assert_eq!(nameless, Err(BadSignature::Malformed));
+    }
+
+    #[test]
+    fn what_is_said_of_a_payment_decides_what_is_asked() {
+        let about = |body: &str| read(fields(body.as_bytes())).map(|notice| notice.about);
+        let attempt = About::Attempt { reference: "A1".to_owned(), provider_reference: None };
+        assert_eq!(about("tran_id=A1&status=VALID&risk_level=0"), Ok(attempt));
+        let risky = about("tran_id=A1&val_id=v&status=VALID&risk_level=1");
+        assert!(matches!(risky, Ok(About::Staff { .. })), "{risky:?}");
+        for body in [
+            "",
+            "tran_id=A1",
+            "tran_id=&status=VALID",
+            "status=VALID",
+            "\u{fffd}",
+        ] {
+            assert!(about(body).is_err(), "{body}");
+        }
     }
 
     #[test]

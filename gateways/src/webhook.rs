@@ -88,10 +88,16 @@ pub enum About {
 }
 
 impl Delivery<'_> {
-    /// A header's text.
+    /// A header's text. No provider sends two of a kind, and whoever does wants one of them to be
+    /// overlooked.
     pub(crate) fn header(&self, name: &'static str) -> Result<&str, BadSignature> {
-        let value = self.headers.get(name);
-        let value = value.ok_or(BadSignature::Missing { header: name })?;
+        let mut values = self.headers.get_all(name).iter();
+        let value = values
+            .next()
+            .ok_or(BadSignature::Missing { header: name })?;
+        if values.next().is_some() {
+            return Err(BadSignature::Malformed);
+        }
         value.to_str().map_err(|_| BadSignature::Malformed)
     }
 

@@ -107,6 +107,51 @@ mod tests {
     // python3: hmac.new(b"whsec_test", b"1774000000." + body, "sha256").hexdigest()
     const SIGNATURE: &str = "2eb3730bd9652e9aa08a1302ffff0ff2d43cb66af105babc202fa9d608109034";
 
+    /// Stripe's own: `event_test_signature.json` and `EventUtilityTest.cs` of stripe/stripe-dotnet.
+    #[test]
+    fn the_vendors_own_example_is_taken() {
+        let body = br#"{
+  "id": "evt_123",
+  "object": "event",
+  "account": "acct_123",
+  "api_version": "2017-05-25",
+  "created": 1533204620,
+  "data": {
+    "object": {
+      "id": "cus_123",
+      "object": "customer",
+      "created": 123456789,
+      "email": "test@stripe.com",
+      "livemode": false,
+      "metadata": {}
+    }
+  },
+  "livemode": false,
+  "pending_webhooks": 1,
+  "request": {
+    "id": "req_123",
+    "idempotency_key": "idempotency-key-123"
+  },
+  "type": "customer.created"
+}
+"#;
+        let header = "t=1533204620,\
+            v1=2220f87ef101a04665f11cdf770523143f875572008577fa0f20882ddb9cc3c7,\
+            v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef";
+        let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), header.parse().unwrap())]);
+        let checked = |secret: &str, body: &[u8], seconds_later: i64| {
+            let received_at = DateTime::from_timestamp(1_533_204_620 + seconds_later, 0).unwrap();
+            check(&Secret::new(secret), &Delivery { headers: &headers, body, received_at })
+        };
+
+        assert_eq!(checked("webhook_secret", body, 100), Ok(()));
+        assert_eq!(checked("webhook_secret", body, 400), Err(BadSignature::OutOfTime));
+        assert_eq!(checked("webhook_secret2", body, 100), Err(BadSignature::Wrong));
+        let (_, without_its_last_line) = body.split_last().unwrap();
+        let changed = checked("webhook_secret", without_its_last_line, 100);
+        assert_eq!(changed, Err(BadSignature::Wrong));
+    }
+
     fn checked(header: Option<&str>, body: &[u8], at: i64) -> Result<(), BadSignature> {
         let value = header.map(|header| (HEADER.parse().unwrap(), header.parse().unwrap()));
         let headers = HeaderMap::from_iter(value);
