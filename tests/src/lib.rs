@@ -9,6 +9,7 @@
     reason = "whatever cannot go on panics: that is how a test says where"
 )]
 
+pub mod chance;
 pub mod log;
 pub mod servers;
 pub mod simulators;
