@@ -28,7 +28,7 @@ use store::stream::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use workers::inbox::Inbox;
-use workers::providers::{Pauses, Providers};
+use workers::providers::{InHand, Pauses, Providers};
 
 use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
@@ -192,6 +192,7 @@ impl Node {
                 journal: journal.clone(),
                 registry: registry.clone(),
                 pauses: settings.poll_pauses.clone(),
+                in_hand: InHand::default(),
             };
             listeners.spawn(providers.clone().take_callbacks(callbacks));
             listeners.spawn(inbox.clone().work(providers.clone(), stopped.clone()));

@@ -15,6 +15,7 @@
 //!   without a look into Postgres is forgotten when it comes due.
 
 mod calls;
+mod in_hand;
 mod lanes;
 #[cfg(test)]
 #[path = "providers/lanes_tests.rs"]
@@ -40,6 +41,7 @@ use store::recorded::RecordedEvent;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
+pub use self::in_hand::InHand;
 use self::lanes::{Call, Lanes, Why};
 use crate::bells::{every, told_to_stop};
 use crate::derived::Cause;
@@ -83,6 +85,8 @@ pub struct Providers {
     pub registry: Registry,
     /// When silent ones are asked.
     pub pauses: Pauses,
+    /// Refunds that are being asked for.
+    pub in_hand: InHand,
 }
 
 impl Providers {

@@ -199,8 +199,11 @@ impl Providers {
         let Some(errand) = self.payback(payment_id, refund_id).await? else {
             return Ok(true);
         };
-        let Some(answer) = self.refund_status(&errand).await else {
-            return Ok(false);
+        let answer = match in_time(errand.gateway.refund_status(&errand.what)).await {
+            Some(Found::Said(answer)) => answer,
+            // Nothing begins here either: its own call is on its way, or planned as a question.
+            Some(Found::NeverHeard) => return Ok(true),
+            None => return Ok(false),
         };
         if let Some(command) = said_of_refund(refund_id, answer) {
             let cause = Cause::named(derived::id(refund_id.0, key));
@@ -251,6 +254,8 @@ impl Providers {
 
     async fn refund(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
         let Errand { gateway, what: payback, .. } = errand;
+        // Whoever comes second asks again later.
+        let _held = self.in_hand.take(payback.refund_id)?;
         let name = payback.refund_id.to_string();
         if !self
             .are_known(gateway, payback.charge.payment_id, &name)

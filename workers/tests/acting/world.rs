@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use workers::checkout;
-use workers::providers::{self, Pauses, Providers};
+use workers::providers::{self, InHand, Pauses, Providers};
 
 use crate::provider::Provider;
 use crate::servers;
@@ -89,8 +89,13 @@ impl World {
             told.collect()
         });
         let pauses = Pauses::new(vec![pause]);
-        let calling =
-            Providers { pool: self.pool.clone(), journal: journal.clone(), registry, pauses };
+        let calling = Providers {
+            pool: self.pool.clone(),
+            journal: journal.clone(),
+            registry,
+            pauses,
+            in_hand: InHand::default(),
+        };
         let (mut tasks, mut callbacks) = (JoinSet::new(), JoinSet::new());
         tasks.spawn(relay::run(self.pool.clone(), stream, committed, standing, stopped.clone()));
         tasks.spawn(checkout::run(
