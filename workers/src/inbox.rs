@@ -36,8 +36,9 @@ const TAKEN_MAX: i64 = 256;
 const AT_ONCE: usize = 32;
 /// How often the inbox is looked into when nobody rings.
 const TICK: Duration = Duration::from_millis(500);
-/// How long whoever takes one may work on it, in seconds; after that another may.
-const TAKEN_SECONDS: f64 = 90.0;
+/// How long whoever takes one may work on it, in seconds; after that another may. A provider answers
+/// within 20 s or not at all, and two who work on the same one do no harm; a crash costs this time.
+const TAKEN_SECONDS: f64 = 30.0;
 /// Pause after a failure of the database.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Tries before a person has to look: with pauses that double up to an hour, about a day.
