@@ -26,6 +26,13 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u32).range(1..=2_592_000)
     )]
     pub payment_window: u32,
+    /// Seconds after which a payment provider that has said nothing is asked, one pause after
+    /// another, the last one for ever
+    #[arg(
+        long, env = "DAYBOOK_POLL_PAUSES", value_name = "SECONDS", value_delimiter = ',',
+        default_value = "300,3600,86400", value_parser = clap::value_parser!(u32).range(1..=86_400)
+    )]
+    pub poll_pauses: Vec<u32>,
     /// Seconds that an access token is believed: 15 minutes, at most 2 days
     #[arg(
         long, env = "DAYBOOK_ACCESS_LIFE", value_name = "SECONDS", default_value_t = 900,
@@ -136,7 +143,7 @@ impl Tuning {
                 log_mail: false,
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
-            poll_pauses: Pauses::default(),
+            poll_pauses: Pauses::of_seconds(&self.poll_pauses),
             backlog_max: self.backlog_max,
             sealing: None,
             environment: Environment::of_process(),
