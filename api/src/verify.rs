@@ -6,8 +6,13 @@
 //! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
 //! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
 //!    confirmed without exactly its total captured by its payment.
-//! 5. The read model of stock, once it has reached N, equals this fold.
-//! 6. Every snapshot equals the fold of its stream, as the rules apply it.
+//! 5. Every payment belongs to exactly one order at every position. Money is kept for goods only: once
+//!    the checkout process has heard of it, what came in for an order is what is due for its goods, or
+//!    is on its way back. In between it is on its way to one or the other, by the process's next step.
+//! 6. The read model of stock, once it has reached N, equals this fold.
+//! 7. Every snapshot equals the fold of its stream, as the rules apply it.
+
+mod belonging;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +27,8 @@ use store::comparing;
 use store::log;
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
+
+use self::belonging::Belongings;
 
 /// The first thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +81,12 @@ pub enum Error {
 
 /// Checks the log up to where its head is now, telling the position now and then.
 pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result<Checked, Error> {
+    // Before the head: whatever follows from what had been heard by then is at or below it.
+    let heard_to: Option<i64> =
+        sqlx::query_scalar("select position from worker_marks where worker = $1")
+            .bind(workers::checkout::NAME)
+            .fetch_optional(pool)
+            .await?;
     let head = log::head(pool).await?;
     let mut fold = Fold::default();
     while fold.position < head {
@@ -101,6 +114,9 @@ pub async fn verify(pool: &PgPool, mut progress: impl FnMut(i64, i64)) -> Result
     if let Some(position) = beyond {
         let what = "this event lies beyond the head of the log".to_owned();
         return Err(Error::Wrong(Finding { position, what }));
+    }
+    if let Some(finding) = fold.belongings.kept_without_goods(heard_to.unwrap_or(0)) {
+        return Err(Error::Wrong(finding));
     }
     fold.compare_stock(pool).await?;
     let snapshots = comparing::compare(pool).await?;
@@ -138,6 +154,7 @@ struct Fold {
     stock: HashMap<String, Stock>,
     money: HashMap<Uuid, Account>,
     totals: HashMap<OrderId, (Money, Uuid)>,
+    belongings: Belongings,
     confirmed: usize,
 }
 
@@ -195,6 +212,10 @@ impl Fold {
 
     fn take_payment(&mut self, payment_id: Uuid, event: &payment::Event) -> Result<(), Error> {
         use payment::Event as E;
+        let belongs = self
+            .belongings
+            .take_payment(self.position, payment_id, event);
+        belongs.map_err(|what| self.wrong(what))?;
         let account = self.money.entry(payment_id).or_default();
         match event {
             E::Captured { received, .. } => {
@@ -203,7 +224,8 @@ impl Fold {
             }
             E::CapturedAgain { received, .. } => account.captured += i128::from(received.minor),
             E::Mismatched { received, expected, .. } if received.currency == expected.currency => {
-                account.captured += i128::from(received.minor);
+                // Whatever a provider means by an amount below zero, no money came in.
+                account.captured += i128::from(received.minor.max(0));
             }
             E::RefundRequested { refund_id, amount_minor, .. } => {
                 account
@@ -233,6 +255,8 @@ impl Fold {
     }
 
     fn take_order(&mut self, order_id: OrderId, event: &order::Event) -> Result<(), Error> {
+        let belongs = self.belongings.take_order(self.position, order_id, event);
+        belongs.map_err(|what| self.wrong(what))?;
         match event {
             order::Event::Placed(placing) => {
                 self.totals
