@@ -106,6 +106,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Give back what could not be given back, the same way under another name.
+    RefundAgain {
+        /// The refund's name.
+        refund_id: RefundId,
+        /// The refund that failed.
+        failed: RefundId,
+        /// Why.
+        reason: String,
+    },
     /// The provider has taken the refund on.
     AcceptRefund {
         /// Which.
@@ -171,7 +180,7 @@ pub enum Refusal {
     /// The refund's name has been used.
     #[error("a refund of this name exists already")]
     RefundExists,
-    /// No such refund is pending.
+    /// No such refund is pending, or has failed where it is to be made again.
     #[error("no such refund is pending")]
     NoSuchRefund,
     /// Invariants 1 and 4.
@@ -299,6 +308,13 @@ impl Decider for Payment {
             (Some(_), C::Void) => Ok(vec![Event::Voided]),
             (Some(_), C::Refund { refund_id, amount_minor, reference, reason }) => {
                 self.refund(refund_id, amount_minor, reference.as_deref(), reason)
+            }
+            (Some(_), C::RefundAgain { refund_id, failed, reason }) => {
+                let failed = self.refunds.get(&failed);
+                let failed = failed.filter(|refund| refund.state == RefundState::Failed);
+                let Payback { amount_minor, reference, .. } =
+                    failed.ok_or(Refusal::NoSuchRefund)?;
+                self.refund(refund_id, *amount_minor, reference.as_deref(), reason)
             }
             (Some(_), C::AcceptRefund { refund_id, provider_reference }) => {
                 let refund = self

@@ -11,6 +11,7 @@
 
 pub mod chance;
 pub mod log;
+pub mod served;
 pub mod servers;
 pub mod simulators;
 pub mod telling;

@@ -381,6 +381,25 @@ async fn a_webhook_of_the_provider_says_what_to_ask_about(pair: Pair) {
     assert!(!notice.key.is_empty());
 }
 
+async fn a_webhook_about_money_is_no_repetition_of_an_earlier_one(pair: Pair) {
+    let charge = pair.begun().await;
+    let key = || {
+        let sent = pair.simulator.webhook(&charge.reference);
+        pair.read(&sent).unwrap().key
+    };
+    let early = key();
+    let mut keys = vec![early];
+    if pair.simulator.may_pay_after_decline() {
+        pair.simulator.customer_cannot_pay(&charge.reference);
+        keys.push(key());
+    }
+    pair.simulator.customer_pays(&charge.reference);
+
+    let paid = key();
+
+    assert!(!keys.contains(&paid), "{paid} would be taken for one of {keys:?}");
+}
+
 async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {
     let charge = pair.paid().await;
     let mut payback = payback(&charge, 100);
@@ -463,6 +482,7 @@ macro_rules! contract {
             a_refund_that_fails_says_so,
             more_than_there_is_does_not_go_back,
             a_webhook_of_the_provider_says_what_to_ask_about,
+            a_webhook_about_money_is_no_repetition_of_an_earlier_one,
             a_webhook_about_a_refund_says_what_to_ask_about,
             a_webhook_of_anybody_else_is_refused,
             what_is_no_webhook_is_refused_and_harms_nothing,

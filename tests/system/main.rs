@@ -25,6 +25,7 @@ mod refunding;
 mod roles;
 mod sealing_up;
 mod stock;
+mod storm;
 mod stripe;
 mod surroundings;
 mod tampering;
