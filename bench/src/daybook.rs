@@ -101,11 +101,15 @@ pub(crate) struct Rebuild {
 }
 
 impl Daybook {
-    /// Starts it, and returns once it is ready.
-    pub(crate) async fn start(program: &Path, data_dir: &Path) -> Result<Self, Error> {
+    /// Starts it with these variables, and returns once it is ready.
+    pub(crate) async fn start(
+        program: &Path,
+        data_dir: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         fs::create_dir_all(data_dir).map_err(Error::file("create", data_dir))?;
         let spawned = (Instant::now(), SystemTime::now());
-        let mut child = spawn(program, data_dir)?;
+        let mut child = spawn(program, data_dir, variables)?;
         let starting = async {
             let address = told_address(&mut child, data_dir).await?;
             until_ready(address).await;
@@ -256,7 +260,7 @@ pub(crate) fn keep_in_clear(data_dir: &Path) -> Result<(), Error> {
     fs::write(&path, "none\n").map_err(Error::file("write", &path))
 }
 
-fn spawn(program: &Path, data_dir: &Path) -> Result<Child, Error> {
+fn spawn(program: &Path, data_dir: &Path, variables: &[(&str, &str)]) -> Result<Child, Error> {
     let log = log_of(data_dir);
     let errors = File::options()
         .append(true)
@@ -268,7 +272,7 @@ fn spawn(program: &Path, data_dir: &Path) -> Result<Child, Error> {
         let name_bytes = name.as_encoded_bytes();
         // Settings of other Daybooks on this machine are not for this one.
         if name_bytes.starts_with(b"DAYBOOK_")
-            || [&b"DATABASE_URL"[..], b"NATS_URL"].contains(&name_bytes)
+            || [&b"DATABASE_URL"[..], b"NATS_URL", b"SANDBOX_WEBHOOK_SECRET"].contains(&name_bytes)
         {
             command.env_remove(name);
         }
@@ -276,6 +280,7 @@ fn spawn(program: &Path, data_dir: &Path) -> Result<Child, Error> {
     command
         .args(["dev", "--listen", LISTEN, "--data-dir"])
         .arg(data_dir)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(errors)

@@ -20,6 +20,8 @@ const MAIN: &str = "main";
 const REBUILT_IN: &str = "rebuilt";
 const REBUILT: u64 = 300_000;
 const REBUILT_QUICK: u64 = 20_000;
+/// A Daybook that takes webhooks; others are spared the notes it takes of every attempt.
+const WEBHOOKS: &str = "webhooks";
 /// A scenario that begins with an empty log, and so has a data directory of its own.
 const YEAR: &str = "year";
 
@@ -60,6 +62,7 @@ impl Runner {
         let machine = Machine::of(&stage.daybook).await?;
         say(&machine.summary());
         self.on_a_young_log().await;
+        self.webhooks().await;
         self.rebuilds().await;
         if self.settings.year.is_some() || self.selection.names(YEAR) {
             self.year().await;
@@ -99,6 +102,26 @@ impl Runner {
         self.scenario("read-order", scenarios::reading::order).await;
         self.scenario("read-list", scenarios::reading::list).await;
         self.scenario("availability", scenarios::reading::availability)
+            .await;
+    }
+
+    /// What payment providers say of their own accord.
+    async fn webhooks(&mut self) {
+        if !self.selection.has_any(&["webhook-64", "webhook-confirmed"]) {
+            return;
+        }
+        let opened = async {
+            self.close().await?;
+            self.open_with(WEBHOOKS, &[scenarios::webhooks::SECRET])
+                .await?;
+            self.furnish().await
+        };
+        if let Err(error) = opened.await {
+            return self.failed(WEBHOOKS, &error);
+        }
+        self.scenario("webhook-64", scenarios::webhooks::accepted)
+            .await;
+        self.scenario("webhook-confirmed", scenarios::webhooks::confirmed)
             .await;
     }
 
@@ -177,6 +200,11 @@ impl Runner {
     async fn afresh(&mut self, name: &str) -> Result<(), Error> {
         self.close().await?;
         self.open(name).await?;
+        self.furnish().await
+    }
+
+    /// Opens the shop of the Daybook that runs.
+    async fn furnish(&mut self) -> Result<(), Error> {
         let stage = self.stage.as_mut().expect("it was just opened");
         shop::open(&stage.daybook).await?;
         stage.daybook.settle().await?;
@@ -185,12 +213,16 @@ impl Runner {
 
     /// Starts a Daybook on a data directory, and prepares the reference.
     pub(crate) async fn open(&mut self, name: &str) -> Result<(), Error> {
+        self.open_with(name, &[]).await
+    }
+
+    async fn open_with(&mut self, name: &str, variables: &[(&str, &str)]) -> Result<(), Error> {
         let data_dir = self.data_dir(name);
         say(&format!("starting Daybook in {}", data_dir.display()));
         if self.settings.in_clear {
             keep_in_clear(&data_dir)?;
         }
-        let daybook = Daybook::start(&self.program, &data_dir).await?;
+        let daybook = Daybook::start(&self.program, &data_dir, variables).await?;
         // Kept at once, so that it is stopped in order whatever comes next.
         let stage = self
             .stage

@@ -8,6 +8,7 @@ pub(crate) mod overload;
 pub(crate) mod read_your_write;
 pub(crate) mod reading;
 pub(crate) mod rebuild;
+pub(crate) mod webhooks;
 pub(crate) mod year;
 
 use std::time::Duration;
@@ -82,10 +83,15 @@ impl Stage {
         basket: Basket,
         answered: Answered,
     ) -> Result<Placing, Error> {
+        let name = self.named().await?;
+        Ok(Placing { name, seed: self.settings.seed, orders, basket, answered })
+    }
+
+    /// A name that nothing else in this log has, also not in a log that was there before.
+    pub(crate) async fn named(&mut self) -> Result<u64, Error> {
         self.named += 1;
         let head = self.daybook.standing().await?.head.unsigned_abs();
-        let name = (head << 16) + self.named;
-        Ok(Placing { name, seed: self.settings.seed, orders, basket, answered })
+        Ok((head << 16) + self.named)
     }
 
     /// Tells a round's figure.

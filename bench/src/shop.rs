@@ -65,8 +65,8 @@ pub(crate) async fn offer(daybook: &Daybook, articles: &[(String, u32)]) -> Resu
 }
 
 /// Different requests, each once.
-struct Each {
-    requests: Vec<Vec<u8>>,
+pub(crate) struct Each {
+    pub(crate) requests: Vec<Vec<u8>>,
 }
 
 impl Work for Each {

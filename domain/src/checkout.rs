@@ -38,6 +38,10 @@ use crate::refunding::{Refund, RestockPart};
 use crate::risk::Assessment;
 use crate::screening::SetAside;
 
+/// How often money that never belonged to the order is asked for again once it could not go back:
+/// a provider says so after hours or days, and whatever it is then takes a person.
+const OWN_REFUNDS_AGAIN_MAX: u32 = 5;
+
 /// Where a checkout stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,6 +133,9 @@ pub struct Checkout {
     /// What was said about late money, until its stock is held again.
     #[serde(default)]
     assessment: Option<Assessment>,
+    /// How often one of those was asked for again.
+    #[serde(default)]
+    own_refunds_again: u32,
 }
 
 impl Checkout {
@@ -329,7 +336,7 @@ impl Checkout {
                 Ok(self.settle(refund_id))
             }
             (_, F::PaymentRefundFailed { refund_id, reason }) if self.knows(refund_id) => {
-                Ok(self.refund_failed(refund_id, reason))
+                Ok(self.refund_failed(brief.payment_id, refund_id, reason))
             }
 
             (_, fact) => self.out_of_place(fact),
@@ -512,13 +519,25 @@ impl Checkout {
         intents
     }
 
-    fn refund_failed(&mut self, refund_id: RefundId, reason: String) -> Vec<Intent> {
-        let call = Intent::CallStaff { reason: format!("refund {refund_id} failed: {reason}") };
+    /// What belonged to the order is asked for again by people, who may have changed their minds.
+    /// Invariant 2 is nobody's choice.
+    fn refund_failed(
+        &mut self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        said: String,
+    ) -> Vec<Intent> {
+        let reason = format!("refund {refund_id} failed: {said}");
         if self.refunds.remove(&refund_id).is_some() {
-            return vec![Intent::FailRefund { refund_id, reason }, call];
+            let fail = Intent::FailRefund { refund_id, reason: said };
+            return vec![fail, Intent::CallStaff { reason }];
         }
         self.own_refunds.remove(&refund_id);
-        vec![call]
+        if OWN_REFUNDS_AGAIN_MAX <= self.own_refunds_again {
+            return vec![Intent::CallStaff { reason }];
+        }
+        self.own_refunds_again = self.own_refunds_again.saturating_add(1);
+        vec![Intent::RefundAgain { payment_id, failed: refund_id, reason }]
     }
 }
 

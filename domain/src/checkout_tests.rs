@@ -262,13 +262,30 @@ fn a_refund_that_fails_is_told_to_the_order_and_to_a_person() {
     let call = Intent::CallStaff { reason };
     let fail = Intent::FailRefund { refund_id: refund_id(1), reason: "account closed".into() };
     let asked = (asked(1, 900, None), vec![pay_out(1, 900)], Stage::Completed);
-    let failed = (fact.clone(), vec![fail, call.clone()], Stage::Completed);
+    let failed = (fact, vec![fail, call], Stage::Completed);
     walk(Stage::Completed, [asked, failed]);
+}
 
-    // Money that never belonged to the order: only a person need know.
+#[test]
+fn money_that_never_belonged_to_the_order_goes_back_again_before_a_person_is_called() {
     let mut checkout = at(Stage::Abandoned);
-    checkout.name_own_refund(refund_id(1));
-    assert_eq!(checkout.react(fact), Ok(vec![call]));
+    checkout.react(captured()).unwrap();
+    for name in 1..=6 {
+        checkout.name_own_refund(refund_id(name));
+        let fact = Fact::PaymentRefundFailed {
+            refund_id: refund_id(name),
+            reason: "account closed".into(),
+        };
+        let reason = format!("refund {} failed: account closed", refund_id(name));
+        let (payment_id, failed) = (an_order().payment_id, refund_id(name));
+        let expected = if name < 6 {
+            Intent::RefundAgain { payment_id, failed, reason }
+        } else {
+            Intent::CallStaff { reason }
+        };
+        assert_eq!(checkout.react(fact.clone()), Ok(vec![expected]), "{name}");
+        assert!(checkout.react(fact).is_err(), "it is known no longer");
+    }
 }
 
 #[test]

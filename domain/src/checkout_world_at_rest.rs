@@ -47,6 +47,13 @@ impl Trade {
         given_back.sort_unstable();
         assert_eq!(given_back, to_give_back, "money without an order goes back: {self:#?}");
 
+        // Whatever failed on the way, it has gone back in the end, or a person has been called.
+        if self.given_back_again < 5 {
+            let own = self.order.captured_minor() - self.order.refunded_minor();
+            let kept = self.payment.captured_minor() - self.payment.refunded_minor();
+            assert_eq!(kept, own, "money is kept for goods only: {self:#?}");
+        }
+
         let (captured, refunded) = (self.order.captured_minor(), self.order.refunded_minor());
         assert!(refunded <= captured);
         let ended = matches!(stages.0, order::Stage::Cancelled | order::Stage::Refunded);

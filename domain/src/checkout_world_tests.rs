@@ -82,6 +82,8 @@ struct Trade {
     pending_refunds: Vec<RefundId>,
     came_in: Vec<i64>,
     given_back: Vec<i64>,
+    /// How often money that never belonged to the order was sent back once more.
+    given_back_again: u32,
     refund_failures: usize,
     issued: BTreeMap<Sku, u64>,
 }
@@ -268,6 +270,16 @@ impl World {
                     .ask_payment(refund)
                     .expect("nothing is given back that did not come in");
             }
+            Intent::RefundAgain { failed, reason, .. } => {
+                self.names += 1;
+                let refund_id = refund_id(1_000 + self.names);
+                trade.checkout.name_own_refund(refund_id);
+                let again = payment::Command::RefundAgain { refund_id, failed, reason };
+                trade
+                    .ask_payment(again)
+                    .expect("what could not go back is still there");
+                trade.given_back_again += 1;
+            }
             Intent::CallStaff { .. } => {}
         }
     }
@@ -293,6 +305,7 @@ impl Trade {
             came_in: Vec::new(),
             given_back: Vec::new(),
             refund_failures: 0,
+            given_back_again: 0,
             issued: BTreeMap::new(),
         };
         let placing = Box::new(trade.placing.clone());
@@ -324,9 +337,10 @@ impl Trade {
                 | Intent::ReleaseStock { sku }
                 | Intent::IssueStock { sku } => Place::Stock(sku.clone()),
                 Intent::RestockStock { part, .. } => Place::Stock(part.sku.clone()),
-                Intent::OpenPayment(_) | Intent::VoidPayment(_) | Intent::RefundPayment { .. } => {
-                    Place::Payment
-                }
+                Intent::OpenPayment(_)
+                | Intent::VoidPayment(_)
+                | Intent::RefundPayment { .. }
+                | Intent::RefundAgain { .. } => Place::Payment,
                 Intent::ProcessOrder
                 | Intent::ConfirmOrder { .. }
                 | Intent::FailOrder(_)

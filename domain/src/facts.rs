@@ -162,6 +162,15 @@ pub enum Intent {
         /// Why.
         reason: String,
     },
+    /// Give back what could not be given back, under a name after its cause.
+    RefundAgain {
+        /// Whose.
+        payment_id: PaymentId,
+        /// The refund that failed.
+        failed: RefundId,
+        /// Why.
+        reason: String,
+    },
     /// Tell the order that its refund is paid out.
     SettleRefund {
         /// Which.

@@ -140,6 +140,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Give back what could not be given back, the same way under another name.
+    RefundAgain {
+        /// The refund's name.
+        refund_id: RefundId,
+        /// The refund that failed.
+        failed: RefundId,
+        /// Why.
+        reason: String,
+    },
     /// The provider has taken the refund on.
     AcceptRefund {
         /// Which.
@@ -208,7 +217,7 @@ pub enum Refusal {
     /// The refund's name has been used.
     #[error("a refund of this name exists already")]
     RefundExists,
-    /// No such refund is pending.
+    /// No such refund is pending, or has failed where it is to be made again.
     #[error("no such refund is pending")]
     NoSuchRefund,
     /// Invariant 6: once is enough.
@@ -370,6 +379,13 @@ impl Decider for Payment {
             (Some(_), C::Refund { refund_id, amount_minor, reference, reason }) => {
                 self.refund(refund_id, amount_minor, reference.as_deref(), reason)
             }
+            (Some(_), C::RefundAgain { refund_id, failed, reason }) => {
+                let failed = self.refunds.get(&failed);
+                let failed = failed.filter(|refund| refund.state == RefundState::Failed);
+                let Payback { amount_minor, reference, .. } =
+                    failed.ok_or(Refusal::NoSuchRefund)?;
+                self.refund(refund_id, *amount_minor, reference.as_deref(), reason)
+            }
             (_, C::AcceptRefund { refund_id, provider_reference }) => {
                 let refund = self.pending(refund_id)?;
                 // What was said before is no news.
@@ -393,7 +409,8 @@ impl Decider for Payment {
                 | C::FallBack { .. }
                 | C::RecordOutcome { .. }
                 | C::Void
-                | C::Refund { .. },
+                | C::Refund { .. }
+                | C::RefundAgain { .. },
             ) => Err(Refusal::NotOpen),
         }
     }

@@ -296,6 +296,35 @@ fn money_that_could_not_go_back_may_be_refunded_under_another_name() {
 }
 
 #[test]
+fn money_that_could_not_go_back_may_go_the_same_way_again() {
+    let again = |name: u128, failed: u128| Command::RefundAgain {
+        refund_id: refund_id(name),
+        failed: refund_id(failed),
+        reason: "it failed".into(),
+    };
+    let mut payment = Payment::replay(&captured());
+    let mut ask = |command| {
+        let events = payment.decide(command)?;
+        for event in &events {
+            payment.evolve(event);
+        }
+        Ok(events)
+    };
+    assert_eq!(ask(again(2, 1)), Err(Refusal::NoSuchRefund));
+    ask(refund_by(Some("a"), 1, 700)).unwrap();
+    assert_eq!(ask(again(2, 1)), Err(Refusal::NoSuchRefund), "it is pending");
+    ask(Command::FailRefund { refund_id: refund_id(1), reason: "closed".into() }).unwrap();
+    assert_eq!(ask(again(1, 1)), Err(Refusal::RefundExists));
+    let requested = Event::RefundRequested {
+        refund_id: refund_id(2),
+        amount_minor: 700,
+        reference: Some("a".into()),
+        reason: "it failed".into(),
+    };
+    assert_eq!(ask(again(2, 1)), Ok(vec![requested]));
+}
+
+#[test]
 fn a_refund_goes_back_through_the_attempt_that_brought_the_money() {
     let twice = [
         and(declined("a")),

@@ -346,7 +346,9 @@ fn notice(event: &Event) -> Option<Notice> {
     let id = id
         .or_else(|| text("/refund_reference"))
         .or_else(|| text("/reference"))?;
-    Some(Notice { key: format!("{kind} {id}"), about })
+    // The same transaction may be spoken of again once it stands otherwise.
+    let status = text("/status").unwrap_or_default();
+    Some(Notice { key: format!("{kind} {id} {status}"), about })
 }
 
 fn accepts_token(token: Option<&str>) -> Result<(), String> {
@@ -449,6 +451,17 @@ mod tests {
 
     fn about(event: &str) -> Option<About> {
         notice(&serde_json::from_str(event).unwrap()).map(|notice| notice.about)
+    }
+
+    #[test]
+    fn what_is_said_in_another_state_is_no_repetition() {
+        let key = |status: &str| {
+            let data = format!(r#"{{"id":7,"reference":"A1","status":"{status}"}}"#);
+            let event = format!(r#"{{"event":"charge.success","data":{data}}}"#);
+            notice(&serde_json::from_str(&event).unwrap()).unwrap().key
+        };
+        assert_eq!(key("success"), key("success"));
+        assert_ne!(key("success"), key("failed"));
     }
 
     #[test]

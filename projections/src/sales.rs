@@ -183,7 +183,10 @@ impl Projection for Sales {
     }
 
     fn audited(&self) -> Vec<Audited> {
-        vec![Audited::new("sales_orders", "order_id", By::Order)]
+        vec![
+            Audited::new("sales_orders", "order_id", By::Order),
+            Audited::new("sales_refunds", "order_id", By::Order),
+        ]
     }
 
     fn ddl(&self) -> &'static str {
@@ -333,6 +336,7 @@ async fn keep_refunds(connection: &mut PgConnection, batch: &Batch) -> Result<()
                 .collect::<Vec<_>>(),
         )
         .bind(backs.iter().map(|back| back.at.at).collect::<Vec<_>>())
+        .bind(backs.iter().map(|back| back.order_id).collect::<Vec<_>>())
         .bind(backs.iter().map(|back| back.day).collect::<Vec<_>>())
         .bind(
             backs

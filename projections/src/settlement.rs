@@ -23,7 +23,7 @@ use uuid::Uuid;
 use self::fold::{Added, Batch, Key, Payment};
 use crate::error::Error;
 use crate::money::Decimal;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -163,6 +163,15 @@ impl Projection for Settlement {
 
     fn tables(&self) -> &'static [&'static str] {
         &["settlement_days", "settlement_payments"]
+    }
+
+    /// Days are sums over all payments: `daybook diff` compares them.
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new(
+            "settlement_payments",
+            "payment_id",
+            By::Payment,
+        )]
     }
 
     fn ddl(&self) -> &'static str {

@@ -9,9 +9,11 @@
     reason = "whatever cannot go on panics: that is how a test says where"
 )]
 
+pub mod chance;
 pub mod command;
 pub mod log;
 pub mod looking;
+pub mod served;
 pub mod servers;
 pub mod simulators;
 pub mod sse;

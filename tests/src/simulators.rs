@@ -10,7 +10,9 @@ pub mod sslcommerz;
 pub mod stripe;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -26,6 +28,8 @@ use gateways::webhook::HeaderMap;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::chance::Chance;
 
 /// An answer as most providers give one.
 type Reply = (StatusCode, Json<Value>);
@@ -49,24 +53,75 @@ pub enum Fault {
     KnowsNoKey,
     /// Does what it was asked for, and says that it does not know the key.
     ActsThenKnowsNoKey,
+    /// Thinks for a while, then does what it was asked for and says so.
+    Delays,
+    /// The connection breaks before it has done anything.
+    BreaksOff,
 }
 
-/// What the next requests meet, in this order.
+/// What may go wrong with any request, the more often the more often it is named here.
+const WEATHER: [Fault; 12] = [
+    Fault::Fails,
+    Fault::Fails,
+    Fault::ActsThenFails,
+    Fault::ActsThenFails,
+    Fault::ActsThenBreaksOff,
+    Fault::ActsThenHangs,
+    Fault::Babbles,
+    Fault::TurnsAway,
+    Fault::KnowsNoKey,
+    Fault::Delays,
+    Fault::Delays,
+    Fault::BreaksOff,
+];
+/// How long a provider thinks that takes its time.
+const DELAY: Duration = Duration::from_millis(150);
+
+/// What goes wrong with the next requests.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<VecDeque<Fault>>>);
+pub struct Faults(Arc<Mutex<Sky>>);
+
+#[derive(Default)]
+struct Sky {
+    /// To order, in this order.
+    next: VecDeque<Fault>,
+    /// By chance, so many times in a thousand.
+    weather: Option<(Chance, u64)>,
+    is_away: bool,
+}
 
 impl Faults {
     /// The next request meets this.
     pub fn next(&self, fault: Fault) {
-        self.lock().push_back(fault);
+        self.lock().next.push_back(fault);
+    }
+
+    /// From now on, so many requests in a thousand meet something.
+    pub fn come_by_chance(&self, chance: Chance, in_a_thousand: u64) {
+        self.lock().weather = Some((chance, in_a_thousand));
     }
 
     /// No more faults.
     pub fn clear(&self) {
-        self.lock().clear();
+        let mut sky = self.lock();
+        sky.next.clear();
+        sky.weather = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+    fn draw(&self) -> Option<Fault> {
+        let mut sky = self.lock();
+        if sky.is_away {
+            return Some(Fault::BreaksOff);
+        }
+        let to_order = sky.next.pop_front();
+        to_order.or_else(|| {
+            let (chance, in_a_thousand) = sky.weather.as_mut()?;
+            let happens = chance.happens(*in_a_thousand);
+            happens.then(|| chance.one_of(&WEATHER))
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sky> {
         self.0.lock().expect("no test panics while it holds this")
     }
 }
@@ -96,6 +151,26 @@ pub struct Sent {
     pub body: Vec<u8>,
 }
 
+/// What a provider's own books say about an attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What came in, payment by payment.
+    pub came_in: Vec<Money>,
+    /// What has been paid out again, in minor units.
+    pub gone_minor: i64,
+    /// What was taken on and is not paid out yet, in minor units.
+    pub going_minor: i64,
+}
+
+/// How a provider says no to a customer, and what we call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decline {
+    /// The provider's word.
+    pub theirs: &'static str,
+    /// The reason in events and answers.
+    pub ours: &'static str,
+}
+
 /// A provider that obeys tests.
 pub trait Simulator: Send + Sync {
     /// The gateway's name.
@@ -106,6 +181,8 @@ pub trait Simulator: Send + Sync {
     fn secrets(&self) -> Vec<String>;
     /// What goes wrong next.
     fn faults(&self) -> &Faults;
+    /// Where it is reached.
+    fn server(&self) -> &Server;
     /// What is asked for in tests.
     fn price(&self) -> Money;
     /// How it is paid in tests.
@@ -121,8 +198,12 @@ pub trait Simulator: Send + Sync {
     fn customer_pays(&self, reference: &str);
     /// The customer pays something else.
     fn customer_pays_instead(&self, reference: &str, amount: Money);
-    /// The customer has not enough money, and gives up.
-    fn customer_cannot_pay(&self, reference: &str);
+    /// The ways in which it says no to a customer.
+    fn declines(&self) -> &'static [Decline];
+    /// The customer is turned away in this way, and gives up.
+    fn customer_is_declined(&self, reference: &str, how: Decline);
+    /// Whether a customer who was turned away may pay all the same, under the same reference.
+    fn may_pay_after_decline(&self) -> bool;
     /// From now on it speaks of this attempt under another name.
     fn confuses(&self, reference: &str, with: &str);
 
@@ -130,8 +211,12 @@ pub trait Simulator: Send + Sync {
     fn refunds_work(&self, they_do: bool);
     /// Everything that was taken on is paid out, or fails.
     fn works_off_refunds(&self);
+    /// One refund of this attempt's money that it has not paid out yet, or else the next, fails.
+    fn fails_a_refund_of(&self, reference: &str);
     /// How many refunds of this name were taken on.
     fn refunds_called(&self, refund_id: &str) -> usize;
+    /// What its own books say about an attempt by now.
+    fn account(&self, reference: &str) -> Account;
 
     /// Its lists have at most so many entries on a page.
     fn pages_of(&self, _size: usize) {}
@@ -140,6 +225,9 @@ pub trait Simulator: Send + Sync {
 
     /// What it says of its own accord about an attempt by now.
     fn webhook(&self, reference: &str) -> Sent;
+    /// What it says of its own accord about the refunds of an attempt, one by one; nothing where
+    /// it does not speak of refunds.
+    fn refund_webhooks(&self, reference: &str) -> Vec<Sent>;
     /// The same, signed by somebody who knows no secret; `None` where nobody signs.
     fn forged_webhook(&self, reference: &str) -> Option<Sent>;
 }
@@ -149,13 +237,25 @@ impl dyn Simulator {
     pub fn environment(&self) -> Environment {
         Environment::of(self.settings())
     }
+
+    /// The customer has not enough money, and gives up.
+    ///
+    /// # Panics
+    /// If it never says no.
+    pub fn customer_cannot_pay(&self, reference: &str) {
+        let how = self.declines().first().expect("it may say no");
+        self.customer_is_declined(reference, *how);
+    }
 }
 
 /// A running server; ends with it.
 pub struct Server {
     /// Where it answers.
     pub url: String,
-    task: JoinHandle<()>,
+    address: SocketAddr,
+    routes: Router,
+    faults: Faults,
+    task: Mutex<JoinHandle<()>>,
 }
 
 impl Server {
@@ -170,12 +270,45 @@ impl Server {
             .layer(from_fn_with_state(faults.clone(), with_faults))
             .merge(others);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let task = tokio::spawn(async move {
-            axum::serve(listener, routes).await.expect("it serves");
-        });
-        Self { url, task }
+        let address = listener.local_addr().expect("an address");
+        let (url, faults) = (format!("http://{address}"), faults.clone());
+        let task = Mutex::new(serving(listener, routes.clone()));
+        Self { url, address, routes, faults, task }
     }
+
+    /// From now on, connections are refused, and those that are open break.
+    pub async fn goes_away(&self) {
+        self.faults.lock().is_away = true;
+        let task = std::mem::replace(&mut *self.task(), tokio::spawn(async {}));
+        task.abort();
+        // With the task, its listener is gone.
+        let _aborted = task.await;
+    }
+
+    /// It is there again, where it was.
+    pub async fn comes_back(&self) {
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                // Somebody's connection has it for the moment.
+                Err(_) => tokio::time::sleep(DELAY).await,
+            }
+        };
+        *self.task() = serving(listener, self.routes.clone());
+        self.faults.lock().is_away = false;
+    }
+
+    fn task(&self) -> MutexGuard<'_, JoinHandle<()>> {
+        self.task
+            .lock()
+            .expect("no test panics while it holds this")
+    }
+}
+
+fn serving(listener: TcpListener, routes: Router) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        axum::serve(listener, routes).await.expect("it serves");
+    })
 }
 
 /// Routes for whoever shows this key; anybody else is refused in the provider's words.
@@ -195,13 +328,12 @@ where
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task().abort();
     }
 }
 
 async fn with_faults(State(faults): State<Faults>, request: Request, next: Next) -> Response {
-    let fault = faults.lock().pop_front();
-    let Some(fault) = fault else {
+    let Some(fault) = faults.draw() else {
         return next.run(request).await;
     };
     let broken = StatusCode::INTERNAL_SERVER_ERROR;
@@ -213,8 +345,12 @@ async fn with_faults(State(faults): State<Faults>, request: Request, next: Next)
         }
         Fault::ActsThenBreaksOff => {
             next.run(request).await;
-            let breaks: Result<Vec<u8>, _> = Err(std::io::Error::other("to order"));
-            Body::from_stream(futures::stream::iter([Ok(b"{".to_vec()), breaks])).into_response()
+            broken_off()
+        }
+        Fault::BreaksOff => broken_off(),
+        Fault::Delays => {
+            tokio::time::sleep(DELAY).await;
+            next.run(request).await
         }
         Fault::ActsThenHangs => {
             next.run(request).await;
@@ -232,4 +368,10 @@ async fn with_faults(State(faults): State<Faults>, request: Request, next: Next)
             (StatusCode::UNAUTHORIZED, said).into_response()
         }
     }
+}
+
+/// An answer that breaks off in the middle.
+fn broken_off() -> Response {
+    let breaks: Result<Vec<u8>, _> = Err(std::io::Error::other("to order"));
+    Body::from_stream(futures::stream::iter([Ok(b"{".to_vec()), breaks])).into_response()
 }

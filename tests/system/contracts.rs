@@ -25,13 +25,13 @@ use self::listing::{
 };
 
 /// A provider, and the adapter that speaks to it.
-struct Pair {
+pub(crate) struct Pair {
     simulator: Arc<dyn Simulator>,
-    gateway: Arc<dyn Gateway>,
+    pub(crate) gateway: Arc<dyn Gateway>,
 }
 
 impl Pair {
-    fn of(simulator: Arc<dyn Simulator>) -> Self {
+    pub(crate) fn of(simulator: Arc<dyn Simulator>) -> Self {
         // Nobody wants to wait for a provider that hangs.
         let settings = simulator.settings().into_iter();
         let patience = [("DAYBOOK_GATEWAY_TIMEOUT_MS", "400".to_owned())];
@@ -41,7 +41,7 @@ impl Pair {
         Self { simulator, gateway }
     }
 
-    fn charge(&self) -> Charge {
+    pub(crate) fn charge(&self) -> Charge {
         let now = Utc::now();
         Charge {
             payment_id: PaymentId(Uuid::now_v7()),
@@ -191,6 +191,7 @@ async fn an_answer_that_is_lost_leaves_the_outcome_unknown_and_is_found_again(pa
         Fault::ActsThenFails,
         Fault::ActsThenBreaksOff,
         Fault::ActsThenHangs,
+        Fault::BreaksOff,
     ] {
         let mut charge = pair.charge();
         pair.simulator.faults().next(fault);
@@ -264,19 +265,15 @@ async fn what_it_never_heard_of_is_told_apart(pair: Pair) {
     assert_eq!(found, Found::NeverHeard);
 }
 
-async fn a_customer_who_cannot_pay_is_declined_for_a_reason_of_ours(pair: Pair) {
-    let charge = pair.begun().await;
-    pair.simulator.customer_cannot_pay(&charge.reference);
+async fn each_way_of_saying_no_has_a_reason_of_ours(pair: Pair) {
+    for how in pair.simulator.declines() {
+        let charge = pair.begun().await;
+        pair.simulator.customer_is_declined(&charge.reference, *how);
 
-    let outcome = pair.said(&charge).await;
+        let outcome = pair.said(&charge).await;
 
-    let Outcome::Declined { reason } = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert!(
-        ["insufficient_funds", "expired", "declined"].contains(&reason.as_str()),
-        "{reason}"
-    );
+        assert_eq!(outcome, Outcome::Declined { reason: how.ours.to_owned() }, "{how:?}");
+    }
 }
 
 async fn another_amount_or_currency_is_reported_as_it_came_in(pair: Pair) {
@@ -394,6 +391,48 @@ async fn a_webhook_of_the_provider_says_what_to_ask_about(pair: Pair) {
     assert!(!notice.key.is_empty());
 }
 
+async fn a_webhook_about_money_is_no_repetition_of_an_earlier_one(pair: Pair) {
+    let charge = pair.begun().await;
+    let key = || {
+        let sent = pair.simulator.webhook(&charge.reference);
+        pair.read(&sent).unwrap().key
+    };
+    let early = key();
+    let mut keys = vec![early];
+    if pair.simulator.may_pay_after_decline() {
+        pair.simulator.customer_cannot_pay(&charge.reference);
+        keys.push(key());
+    }
+    pair.simulator.customer_pays(&charge.reference);
+
+    let paid = key();
+
+    assert!(!keys.contains(&paid), "{paid} would be taken for one of {keys:?}");
+}
+
+async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {
+    let charge = pair.paid().await;
+    let mut payback = payback(&charge, 100);
+    pair.refund(&mut payback).await;
+    pair.simulator.works_off_refunds();
+
+    for sent in pair.simulator.refund_webhooks(&charge.reference) {
+        let notice = pair.read(&sent).unwrap();
+        let is_ours = match &notice.about {
+            About::RefundsOf { reference } => *reference == charge.reference,
+            About::Refund { refund_id } => *refund_id == payback.refund_id,
+            About::Attempt { .. }
+            | About::Staff { .. }
+            | About::Unnamed { .. }
+            | About::Nothing => false,
+        };
+        assert!(is_ours, "{notice:?}");
+    }
+    let account = pair.simulator.account(&charge.reference);
+    assert_eq!((account.came_in, account.gone_minor), (vec![charge.amount], 100));
+    assert_eq!(account.going_minor, 0);
+}
+
 async fn a_webhook_of_anybody_else_is_refused(pair: Pair) {
     let charge = pair.begun().await;
     pair.simulator.customer_pays(&charge.reference);
@@ -448,7 +487,7 @@ macro_rules! contract {
             trouble_is_told_apart_by_whether_it_may_have_acted,
             no_error_shows_a_secret,
             what_it_never_heard_of_is_told_apart,
-            a_customer_who_cannot_pay_is_declined_for_a_reason_of_ours,
+            each_way_of_saying_no_has_a_reason_of_ours,
             another_amount_or_currency_is_reported_as_it_came_in,
             money_under_another_reference_is_not_taken,
             money_goes_back_in_parts_and_each_part_once,
@@ -456,6 +495,8 @@ macro_rules! contract {
             a_refund_that_fails_says_so,
             more_than_there_is_does_not_go_back,
             a_webhook_of_the_provider_says_what_to_ask_about,
+            a_webhook_about_money_is_no_repetition_of_an_earlier_one,
+            a_webhook_about_a_refund_says_what_to_ask_about,
             a_webhook_of_anybody_else_is_refused,
             what_is_no_webhook_is_refused_and_harms_nothing,
             everything_is_listed_once_page_by_page,

@@ -272,6 +272,52 @@ async fn what_nobody_signed_and_names_nothing_of_ours_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_webhook_about_one_refund_does_not_begin_another() {
+    let simulator: Arc<dyn Simulator> = Paystack::start().await;
+    let world = world(&simulator).await;
+    let (order_id, _) = place(&world, &simulator).await;
+    let to_pay = to_pay(&world, &order_id).await;
+    let reference = to_pay["reference"].as_str().unwrap();
+    simulator.customer_pays(reference);
+    let _stored = delivered(&world, "paystack", &simulator.webhook(reference))
+        .await
+        .expect(200);
+    world.order_when(&order_id, "confirmed").await;
+    let refund = async |amount: &str| {
+        let path = format!("/api/v1/orders/{order_id}/refunds");
+        let amount = json!({"amount": amount, "currency": "NGN"});
+        let asked = json!({"amount": amount, "reason": "a chip"});
+        let refund = world.post(&path, asked).await.expect(201).json();
+        refund["refund_id"].as_str().unwrap().to_owned()
+    };
+    let first = refund("10.00").await;
+    until("the first is taken on", async || {
+        (simulator.refunds_called(&first) == 1).then_some(())
+    })
+    .await;
+    world.settle().await;
+
+    // The second is turned away, so that its call is still to come: soon, by itself.
+    simulator.faults().next(Fault::TurnsAway);
+    let second = refund("20.00").await;
+    world.settle().await;
+    for sent in simulator.refund_webhooks(reference) {
+        let _stored = delivered(&world, "paystack", &sent).await.expect(200);
+    }
+    worked_off(&world).await;
+    assert_eq!(simulator.refunds_called(&second), 0, "two would begin it at the same time");
+
+    until("the second is taken on", async || {
+        let path = format!("/api/v1/orders/{order_id}/payment");
+        let _asked_soon = world.get(&path).await;
+        (simulator.refunds_called(&second) == 1).then_some(())
+    })
+    .await;
+    assert_eq!(simulator.refunds_called(&first), 1);
+    world.verify().await;
+}
+
+#[tokio::test]
 async fn money_that_belongs_to_no_payment_of_ours_is_shown_to_staff() {
     let ours: Arc<dyn Simulator> = Paystack::start().await;
     let (world, elsewhere) = (world(&ours).await, world(&ours).await);

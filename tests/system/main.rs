@@ -41,6 +41,8 @@ mod sealing_up;
 mod self_audit;
 mod settling;
 mod stock;
+mod storm;
+mod stripe;
 mod subscribing;
 mod surroundings;
 mod tampering;

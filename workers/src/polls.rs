@@ -51,6 +51,12 @@ impl Pauses {
         }
     }
 
+    /// The same, as settings give them.
+    pub fn of_seconds(seconds: &[u32]) -> Self {
+        let pause = |seconds: &u32| Duration::from_secs(u64::from(*seconds));
+        Self::new(seconds.iter().map(pause).collect())
+    }
+
     fn after(&self, asked: i32) -> Duration {
         let last = self.0.len().saturating_sub(1);
         let index = usize::try_from(asked).unwrap_or(0).min(last);

@@ -50,6 +50,7 @@ pub(super) struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Back {
     pub(super) at: Booked,
+    pub(super) order_id: Uuid,
     pub(super) sku: String,
     pub(super) day: NaiveDate,
     pub(super) country: String,
@@ -169,6 +170,7 @@ impl Batch {
             let back = Added { refunded_minor: part.amount_minor, ..Added::default() };
             self.backs.push(Back {
                 at,
+                order_id: id,
                 sku: part.sku.to_string(),
                 day: order.day,
                 country: order.country.clone(),

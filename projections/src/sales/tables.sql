@@ -58,9 +58,12 @@ create table sales_refunds (
     position bigint not null,
     sku text collate "C" not null,
     at timestamptz not null,
+    order_id uuid not null,
     day date not null,
     country text collate "C" not null,
     currency text collate "C" not null,
     refunded_minor bigint not null,
     primary key (position, sku)
 );
+
+create index sales_refunds_by_order on sales_refunds (order_id);

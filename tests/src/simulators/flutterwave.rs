@@ -1,7 +1,7 @@
 //! Flutterwave v3 as developer.flutterwave.com/v3.0.0 says: pages by link, transactions once
 //! somebody pays, refunds that are `completed` before they are paid out, a secret hash in the open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -14,7 +14,7 @@ use domain::placing::PaymentMethod;
 use serde_json::{Value, json};
 
 use super::lists::{self, PAGE_MAX, Query as Asked};
-use super::{Faults, Reply, Sent, Server, Simulator, for_key};
+use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "FLWSECK_TEST-simulated-b2b3e7c5f0a14d2e9c8b7a6f5e4d3c2b-X";
 const HASH: &str = "simulated-secret-hash-3f9a2c";
@@ -37,6 +37,8 @@ struct Pages {
     refunds: Vec<Value>,
     refunds_fail: bool,
     page_max: Option<usize>,
+    /// Attempts of which one refund fails.
+    failing: BTreeSet<String>,
     names: u64,
 }
 
@@ -75,13 +77,17 @@ impl Flutterwave {
         pages.transactions.insert(reference.to_owned(), transaction);
     }
 
-    fn signed(&self, hash: &str, reference: &str) -> Sent {
-        let pages = self.books.lock();
+    fn said(&self, hash: &str, reference: &str) -> Sent {
+        let mut pages = self.books.lock();
+        let id = pages.name();
         let data = pages.transactions.get(reference).cloned();
-        let data = data.unwrap_or_else(|| json!({"id": 1, "tx_ref": reference, "status": "x"}));
-        let body = json!({"event": "charge.completed", "data": data})
-            .to_string()
-            .into_bytes();
+        let data =
+            data.unwrap_or_else(|| json!({"id": id, "tx_ref": reference, "status": "pending"}));
+        Self::signed(hash, &json!({"event": "charge.completed", "data": data}))
+    }
+
+    fn signed(hash: &str, event: &Value) -> Sent {
+        let body = event.to_string().into_bytes();
         let header = ("verif-hash".parse().expect("a name"), hash.parse().expect("ASCII"));
         Sent { headers: HeaderMap::from_iter([header]), body }
     }
@@ -154,17 +160,12 @@ async fn refund(
     let Some(paid) = paid.filter(|paid| paid["status"] == "successful") else {
         return no(StatusCode::BAD_REQUEST, "No transaction was found for this id");
     };
-    let cents = |text: &str| {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        format!("{whole}{fraction:0<2}")
-            .parse::<i64>()
-            .unwrap_or(i64::MAX)
-    };
     let paid = cents(&paid["amount"].to_string());
     let gone = pages
         .refunds
         .iter()
-        .filter(|refund| refund["tx_id"] == id.as_str() && refund["status"] != "failed");
+        .filter(|refund| refund["status"] != "failed")
+        .filter(|refund| refund["tx_id"] == id.as_str());
     let gone: i64 = gone.filter_map(|refund| refund["cents"].as_i64()).sum();
     let asked = cents(body["amount"].as_str().unwrap_or_default());
     if paid < gone.saturating_add(asked) {
@@ -177,6 +178,12 @@ async fn refund(
     });
     pages.refunds.push(refund.clone());
     yes("Transaction refund initiated", refund)
+}
+
+fn cents(text: &str) -> i64 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{whole}{fraction:0<2}");
+    digits.parse().unwrap_or(i64::MAX)
 }
 
 async fn list_refunds(
@@ -250,6 +257,10 @@ impl Simulator for Flutterwave {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 1_250_050, currency: "NGN".parse().expect("a currency") }
     }
@@ -270,8 +281,24 @@ impl Simulator for Flutterwave {
         self.pay(reference, "successful", "Approved by Financial Institution", Some(amount));
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
-        self.pay(reference, "failed", "Insufficient Funds", None);
+    /// Words that banks are known to use.
+    fn declines(&self) -> &'static [Decline] {
+        &[
+            Decline { theirs: "Insufficient Funds", ours: "insufficient_funds" },
+            Decline { theirs: "Declined", ours: "declined" },
+            Decline { theirs: "Incorrect PIN", ours: "incorrect_details" },
+            Decline { theirs: "Expired Card", ours: "card_expired" },
+            Decline { theirs: "Exceeds withdrawal limit", ours: "limit_exceeded" },
+            Decline { theirs: "Please contact your bank", ours: "unspecified" },
+        ]
+    }
+
+    fn may_pay_after_decline(&self) -> bool {
+        true
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
+        self.pay(reference, "failed", how.theirs, None);
     }
 
     fn confuses(&self, reference: &str, with: &str) {
@@ -286,15 +313,50 @@ impl Simulator for Flutterwave {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let status = if pages.refunds_fail {
-            "failed"
-        } else {
-            "completed-bank-transfer"
-        };
-        for refund in &mut pages.refunds {
+        let Pages { transactions, refunds, refunds_fail, failing, .. } = &mut *pages;
+        for refund in refunds {
             if refund["status"] == "completed" {
+                let name = refund["tx_id"].as_str().and_then(|name| name.parse().ok());
+                let mut all = transactions.values();
+                let paid = all.find(|paid| paid["id"].as_u64() == name);
+                let attempt = paid.and_then(|paid| paid["tx_ref"].as_str());
+                let fail = *refunds_fail || failing.remove(attempt.unwrap_or_default());
+                let status = if fail {
+                    "failed"
+                } else {
+                    "completed-bank-transfer"
+                };
                 refund["status"] = status.into();
             }
+        }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        self.books.lock().failing.insert(reference.to_owned());
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let pages = self.books.lock();
+        let paid = pages.transactions.get(reference);
+        let paid = paid.filter(|paid| paid["tx_ref"] == reference);
+        let Some(paid) = paid.filter(|paid| paid["status"] == "successful") else {
+            return Account::default();
+        };
+        let code = paid["currency"].as_str().unwrap_or_default();
+        let currency = code.parse().expect("a currency");
+        let minor = cents(&paid["amount"].to_string());
+        let name = paid["id"].to_string();
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.iter();
+            refunds
+                .filter(|refund| refund["tx_id"] == name && refund["status"] == status)
+                .filter_map(|refund| refund["cents"].as_i64())
+                .sum()
+        };
+        Account {
+            came_in: vec![Money { minor, currency }],
+            gone_minor: of("completed-bank-transfer"),
+            going_minor: of("completed"),
         }
     }
 
@@ -317,10 +379,29 @@ impl Simulator for Flutterwave {
     }
 
     fn webhook(&self, reference: &str) -> Sent {
-        self.signed(HASH, reference)
+        self.said(HASH, reference)
+    }
+
+    fn refund_webhooks(&self, reference: &str) -> Vec<Sent> {
+        let pages = self.books.lock();
+        let Some(paid) = pages.transactions.get(reference) else {
+            return Vec::new();
+        };
+        let name = paid["id"].to_string();
+        let refunds = pages.refunds.iter();
+        let events = refunds
+            .filter(|refund| refund["tx_id"] == name)
+            .map(|refund| {
+                let data = json!({
+                    "id": refund["id"], "tx_ref": reference, "status": refund["status"],
+                    "amount_refunded": refund["amount_refunded"],
+                });
+                json!({"event": "refund.completed", "data": data})
+            });
+        events.map(|event| Self::signed(HASH, &event)).collect()
     }
 
     fn forged_webhook(&self, reference: &str) -> Option<Sent> {
-        Some(self.signed("guessed", reference))
+        Some(self.said("guessed", reference))
     }
 }

@@ -2,7 +2,7 @@
 //! idempotency and tracing, orchestrated charges of mobile money, charges of stored payment methods,
 //! refunds, numbered lists, webhooks signed with the secret hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -19,7 +19,7 @@ use serde_json::{Number, Value, json};
 use sha2::Sha256;
 
 use super::lists::{self, PAGE_MAX, Query as Asked};
-use super::{Faults, Reply, Sent, Server, Simulator, for_key};
+use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const CLIENT_ID: &str = "simulated-a1e9c3d4-client";
 const CLIENT_SECRET: &str = "simulated-Hs8pQ2xTz4Yw6Bn0";
@@ -45,6 +45,8 @@ struct Pages {
     charges: Vec<Value>,
     refunds: Vec<Value>,
     refunds_fail: bool,
+    /// Charges of which one refund fails.
+    failing: BTreeSet<String>,
     page_max: Option<usize>,
     names: u64,
     tokens: usize,
@@ -377,6 +379,10 @@ impl Simulator for FlutterwaveV4 {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 125_050, currency: "GHS".parse().expect("a currency") }
     }
@@ -413,11 +419,19 @@ impl Simulator for FlutterwaveV4 {
         });
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
+    fn declines(&self) -> &'static [Decline] {
+        &[Decline { theirs: "insufficient_funds", ours: "insufficient_funds" }]
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
         self.change(reference, |charge| {
             charge["status"] = "failed".into();
-            charge["processor_response"] = json!({"type": "insufficient_funds", "code": "51"});
+            charge["processor_response"] = json!({"type": how.theirs, "code": "51"});
         });
+    }
+
+    fn may_pay_after_decline(&self) -> bool {
+        false
     }
 
     fn confuses(&self, reference: &str, with: &str) {
@@ -435,11 +449,55 @@ impl Simulator for FlutterwaveV4 {
         } else {
             "succeeded"
         };
-        for refund in &mut pages.refunds {
-            if refund["status"] == "new" {
-                refund["status"] = status.into();
-            }
+        let Pages { refunds, failing, .. } = &mut *pages;
+        for refund in refunds
+            .iter_mut()
+            .filter(|refund| refund["status"] == "new")
+        {
+            let fails = failing.remove(refund["charge_id"].as_str().unwrap_or_default());
+            refund["status"] = if fails { "failed" } else { status }.into();
         }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        let charge = pages
+            .charges
+            .iter()
+            .find(|charge| charge["reference"] == reference);
+        let id = charge
+            .and_then(|charge| charge["id"].as_str())
+            .map(ToOwned::to_owned);
+        pages.failing.extend(id);
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let pages = self.books.lock();
+        let mut charges = pages.charges.iter();
+        let is_paid =
+            |charge: &&Value| charge["reference"] == reference && charge["status"] == "succeeded";
+        let Some(charge) = charges.find(is_paid) else {
+            return Account::default();
+        };
+        let code = charge["currency"].as_str().unwrap_or_default();
+        let currency = code.parse().expect("a currency");
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.iter();
+            refunds
+                .filter(|refund| refund["charge_id"] == charge["id"] && refund["status"] == status)
+                .map(|refund| cents(&refund["amount_refunded"]))
+                .sum()
+        };
+        Account {
+            came_in: vec![Money { minor: cents(&charge["amount"]), currency }],
+            gone_minor: of("succeeded"),
+            going_minor: of("new"),
+        }
+    }
+
+    // Its webhooks about refunds are not documented in a form to rely on.
+    fn refund_webhooks(&self, _reference: &str) -> Vec<Sent> {
+        Vec::new()
     }
 
     fn refunds_called(&self, refund_id: &str) -> usize {

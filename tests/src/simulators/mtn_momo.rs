@@ -1,7 +1,7 @@
 //! MTN Mobile Money as momodeveloper.mtn.com says: tokens per product, names of UUID version 4 that
 //! are used once, answers without a body, callbacks without a signature.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -14,7 +14,7 @@ use domain::placing::PaymentMethod;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Faults, Sent, Server, Simulator};
+use super::{Account, Decline, Faults, Sent, Server, Simulator};
 
 const USER: &str = "c72025f5-5cd1-4630-99e4-8ba4722fad56";
 const KEY: &str = "simulated-f1db798c98df4bcf83b538175893bbf0";
@@ -37,6 +37,8 @@ struct Pages {
     requests: BTreeMap<Uuid, Value>,
     refunds: BTreeMap<Uuid, Value>,
     refunds_fail: bool,
+    /// Attempts of which one refund fails.
+    failing: BTreeSet<String>,
 }
 
 impl MtnMomo {
@@ -183,20 +185,13 @@ async fn refund(
         .as_str()
         .and_then(|of| of.parse().ok());
     let paid = of.and_then(|of: Uuid| pages.requests.get(&of));
-    let cents = |value: &Value| {
-        let text = value["amount"]
-            .as_str()
-            .unwrap_or_default()
-            .replace('.', "");
-        text.parse::<i64>().unwrap_or(i64::MAX)
-    };
     let Some(paid) = paid.filter(|paid| paid["status"] == "SUCCESSFUL") else {
         return problem(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND");
     };
     let gone = pages.refunds.values();
     let gone = gone
-        .filter(|refund| refund["referenceIdToRefund"] == body["referenceIdToRefund"])
-        .filter(|refund| refund["status"] != "FAILED");
+        .filter(|refund| refund["status"] != "FAILED")
+        .filter(|refund| refund["referenceIdToRefund"] == body["referenceIdToRefund"]);
     let gone: i64 = gone.map(cents).sum();
     if cents(paid) < gone.saturating_add(cents(&body)) {
         return problem(StatusCode::BAD_REQUEST, "NOT_ALLOWED");
@@ -205,6 +200,11 @@ async fn refund(
     refund["status"] = "PENDING".into();
     pages.refunds.insert(name, refund);
     StatusCode::ACCEPTED.into_response()
+}
+
+fn cents(request: &Value) -> i64 {
+    let text = request["amount"].as_str().unwrap_or_default();
+    text.replace('.', "").parse().unwrap_or(i64::MAX)
 }
 
 async fn show_refund(
@@ -253,6 +253,10 @@ impl Simulator for MtnMomo {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 1530, currency: "EUR".parse().expect("a currency") }
     }
@@ -288,10 +292,25 @@ impl Simulator for MtnMomo {
         });
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
+    fn declines(&self) -> &'static [Decline] {
+        &[
+            Decline { theirs: "NOT_ENOUGH_FUNDS", ours: "insufficient_funds" },
+            Decline { theirs: "APPROVAL_REJECTED", ours: "customer_cancelled" },
+            Decline { theirs: "EXPIRED", ours: "expired" },
+            Decline { theirs: "PAYER_LIMIT_REACHED", ours: "limit_exceeded" },
+            Decline { theirs: "PAYER_NOT_FOUND", ours: "payer_not_found" },
+        ]
+    }
+
+    /// A request that has failed is over.
+    fn may_pay_after_decline(&self) -> bool {
+        false
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
         self.change(reference, |request| {
             request["status"] = "FAILED".into();
-            request["reason"] = json!({"code": "NOT_ENOUGH_FUNDS", "message": "no money"});
+            request["reason"] = json!({"code": how.theirs, "message": "as the code says"});
         });
     }
 
@@ -305,11 +324,42 @@ impl Simulator for MtnMomo {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let fail = pages.refunds_fail;
-        for refund in pages.refunds.values_mut() {
+        let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
+        for refund in refunds.values_mut() {
             if refund["status"] == "PENDING" {
+                // The adapter notes there which attempt it is about.
+                let attempt = refund["payeeNote"].as_str().unwrap_or_default();
+                let fail = *refunds_fail || failing.remove(attempt);
                 refund["status"] = if fail { "FAILED" } else { "SUCCESSFUL" }.into();
             }
+        }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        self.books.lock().failing.insert(reference.to_owned());
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let pages = self.books.lock();
+        let mut all = pages.requests.iter();
+        let paid = all.find(|(_, request)| request["externalId"] == reference);
+        let Some((name, paid)) = paid.filter(|(_, paid)| paid["status"] == "SUCCESSFUL") else {
+            return Account::default();
+        };
+        let code = paid["currency"].as_str().unwrap_or_default();
+        let (currency, name) = (code.parse().expect("a currency"), name.to_string());
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.values();
+            let of_attempt = refunds.filter(|refund| refund["referenceIdToRefund"] == name);
+            of_attempt
+                .filter(|refund| refund["status"] == status)
+                .map(cents)
+                .sum()
+        };
+        Account {
+            came_in: vec![Money { minor: cents(paid), currency }],
+            gone_minor: of("SUCCESSFUL"),
+            going_minor: of("PENDING"),
         }
     }
 
@@ -337,6 +387,15 @@ impl Simulator for MtnMomo {
             .to_string()
             .into_bytes();
         Sent { headers: HeaderMap::new(), body }
+    }
+
+    fn refund_webhooks(&self, reference: &str) -> Vec<Sent> {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.values();
+        let of_attempt = refunds.filter(|refund| refund["payeeNote"] == reference);
+        of_attempt
+            .map(|refund| Sent { headers: HeaderMap::new(), body: refund.to_string().into_bytes() })
+            .collect()
     }
 
     fn forged_webhook(&self, _reference: &str) -> Option<Sent> {

@@ -1,7 +1,7 @@
 //! Paystack as its `OpenAPI` document and paystack.com/docs say: references that are used once for
 //! ever, transactions that are `abandoned` until somebody pays, refunds, signed events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::Sha512;
 
 use super::lists::{self, PAGE_MAX, Query as Asked};
-use super::{Faults, Reply, Sent, Server, Simulator, for_key};
+use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_9a1c2b3d4e5f60718293a4b5c6d7e8f901234567";
 
@@ -35,6 +35,8 @@ struct Pages {
     refunds: Vec<Value>,
     refunds_fail: bool,
     page_max: Option<usize>,
+    /// Attempts of which one refund fails.
+    failing: BTreeSet<String>,
     names: u64,
 }
 
@@ -53,12 +55,14 @@ impl Paystack {
         Arc::new(Self { server, faults, books })
     }
 
-    fn signed(&self, key: &str, reference: &str) -> Sent {
+    fn said(&self, key: &str, reference: &str) -> Sent {
         let pages = self.books.lock();
         let transaction = &pages.transactions[reference];
-        let body = json!({"event": "charge.success", "data": transaction})
-            .to_string()
-            .into_bytes();
+        Self::signed(key, &json!({"event": "charge.success", "data": transaction}))
+    }
+
+    fn signed(key: &str, event: &Value) -> Sent {
+        let body = event.to_string().into_bytes();
         let mut mac = Hmac::<Sha512>::new_from_slice(key.as_bytes()).expect("any length");
         mac.update(&body);
         let signature = hex::encode(mac.finalize().into_bytes());
@@ -159,8 +163,8 @@ async fn refund(State(books): State<Books>, Json(body): Json<Value>) -> Reply {
     let gone = pages
         .refunds
         .iter()
-        .filter(|refund| refund["transaction"]["id"] == transaction_id)
-        .filter(|refund| refund["status"] != "failed");
+        .filter(|refund| refund["status"] != "failed")
+        .filter(|refund| refund["transaction"]["id"] == transaction_id);
     let gone: i64 = gone.filter_map(|refund| refund["amount"].as_i64()).sum();
     let left = paid.unwrap_or(0) - gone;
     let amount = body["amount"].as_i64().unwrap_or(left);
@@ -251,6 +255,10 @@ impl Simulator for Paystack {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 1_250_050, currency: "NGN".parse().expect("a currency") }
     }
@@ -278,10 +286,26 @@ impl Simulator for Paystack {
         });
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
+    /// Words that banks are known to use.
+    fn declines(&self) -> &'static [Decline] {
+        &[
+            Decline { theirs: "Insufficient Funds", ours: "insufficient_funds" },
+            Decline { theirs: "Declined", ours: "declined" },
+            Decline { theirs: "Incorrect PIN", ours: "incorrect_details" },
+            Decline { theirs: "Expired Card", ours: "card_expired" },
+            Decline { theirs: "Transaction not permitted to card", ours: "not_permitted" },
+            Decline { theirs: "Token Not Generated. Try Again", ours: "unspecified" },
+        ]
+    }
+
+    fn may_pay_after_decline(&self) -> bool {
+        true
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
         self.change(reference, |transaction| {
             transaction["status"] = "failed".into();
-            transaction["gateway_response"] = "Insufficient Funds".into();
+            transaction["gateway_response"] = how.theirs.into();
         });
     }
 
@@ -295,15 +319,45 @@ impl Simulator for Paystack {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let status = if pages.refunds_fail {
-            "failed"
-        } else {
-            "processed"
-        };
-        for refund in &mut pages.refunds {
+        let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
+        for refund in refunds {
             if refund["status"] == "pending" {
-                refund["status"] = status.into();
+                let attempt = refund["transaction"]["reference"].as_str();
+                let fail = *refunds_fail || failing.remove(attempt.unwrap_or_default());
+                refund["status"] = if fail { "failed" } else { "processed" }.into();
             }
+        }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        self.books.lock().failing.insert(reference.to_owned());
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let pages = self.books.lock();
+        let is_named = |of: &&Value| of["reference"] == reference;
+        let Some(transaction) = pages.transactions.get(reference).filter(is_named) else {
+            return Account::default();
+        };
+        let code = transaction["currency"].as_str().unwrap_or_default();
+        let currency = code.parse().expect("a currency");
+        let minor = transaction["amount"].as_i64().expect("an amount");
+        let is_paid = transaction["status"] == "success";
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.iter();
+            refunds
+                .filter(|refund| refund["transaction"]["reference"] == reference)
+                .filter(|refund| refund["status"] == status)
+                .filter_map(|refund| refund["amount"].as_i64())
+                .sum()
+        };
+        Account {
+            came_in: is_paid
+                .then_some(Money { minor, currency })
+                .into_iter()
+                .collect(),
+            gone_minor: of("processed"),
+            going_minor: of("pending"),
         }
     }
 
@@ -324,10 +378,25 @@ impl Simulator for Paystack {
     }
 
     fn webhook(&self, reference: &str) -> Sent {
-        self.signed(KEY, reference)
+        self.said(KEY, reference)
+    }
+
+    fn refund_webhooks(&self, reference: &str) -> Vec<Sent> {
+        let pages = self.books.lock();
+        let refunds = pages.refunds.iter();
+        let of_attempt = refunds.filter(|refund| refund["transaction"]["reference"] == reference);
+        let events = of_attempt.map(|refund| {
+            let kind = format!("refund.{}", refund["status"].as_str().unwrap_or_default());
+            let data = json!({
+                "id": refund["id"].to_string(), "status": refund["status"],
+                "transaction_reference": reference, "amount": refund["amount"],
+            });
+            json!({"event": kind, "data": data})
+        });
+        events.map(|event| Self::signed(KEY, &event)).collect()
     }
 
     fn forged_webhook(&self, reference: &str) -> Option<Sent> {
-        Some(self.signed("sk_test_guessed", reference))
+        Some(self.said("sk_test_guessed", reference))
     }
 }

@@ -2,7 +2,7 @@
 //! transactions by our name, validation by theirs, refunds that are accepted long before they are
 //! paid out, notifications signed with MD5.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -16,7 +16,7 @@ use domain::placing::PaymentMethod;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use super::{Faults, Sent, Server, Simulator};
+use super::{Account, Decline, Faults, Sent, Server, Simulator};
 
 const STORE: &str = "testbox";
 /// With characters that look different in an address.
@@ -65,6 +65,8 @@ struct Pages {
     refunds: BTreeMap<String, Value>,
     refunds_fail: bool,
     finds_risk: bool,
+    /// Attempts of which one refund fails.
+    failing: BTreeSet<String>,
     names: usize,
 }
 
@@ -86,7 +88,7 @@ impl SslCommerz {
         self.books.lock().finds_risk = true;
     }
 
-    fn pay(&self, reference: &str, status: &str, amount: Option<Money>) {
+    fn pay(&self, reference: &str, status: &str, words: &str, amount: Option<Money>) {
         let mut pages = self.books.lock();
         pages.names += 1;
         let n = pages.names;
@@ -99,15 +101,15 @@ impl SslCommerz {
             "bank_tran_id": format!("bank{n}"),
             "risk_level": if pages.finds_risk { "1" } else { "0" },
             "card_issuer_country_code": "BD",
-            "error": if status == "FAILED" { "Insufficient funds" } else { "" },
+            "error": words,
         });
         pages.transactions.push(transaction);
     }
 
     fn signed(&self, password: &str, reference: &str) -> Sent {
         let pages = self.books.lock();
-        let mut paid = pages.transactions.iter();
-        let paid = paid.find(|transaction| transaction["tran_id"] == reference);
+        let mut tried = pages.transactions.iter().rev();
+        let paid = tried.find(|transaction| transaction["tran_id"] == reference);
         let unpaid = json!({"tran_id": reference, "status": "UNATTEMPTED"});
         let mut fields: Fields = paid
             .unwrap_or(&unpaid)
@@ -228,15 +230,14 @@ fn refund(pages: &mut Pages, query: &Fields) -> Response {
     if let Some(before) = pages.refunds.get(&name) {
         return Json(before.clone()).into_response();
     }
-    let paisa = |text: &str| text.replace('.', "").parse::<i64>().unwrap_or(i64::MAX);
     let mut all = pages.transactions.iter();
     let paid = all.find(|transaction| transaction["bank_tran_id"] == bank.as_str());
     let paid = paid.map_or(0, |paid| paisa(paid["amount"].as_str().unwrap_or_default()));
     let gone = pages
         .refunds
         .values()
-        .filter(|refund| refund["bank_tran_id"] == bank.as_str())
-        .filter(|refund| refund["status"] != "cancelled");
+        .filter(|refund| refund["status"] != "cancelled")
+        .filter(|refund| refund["bank_tran_id"] == bank.as_str());
     let gone: i64 = gone.filter_map(|refund| refund["paisa"].as_i64()).sum();
     let asked = paisa(&text("refund_amount"));
     if paid < gone.saturating_add(asked) {
@@ -249,10 +250,14 @@ fn refund(pages: &mut Pages, query: &Fields) -> Response {
     pages.names += 1;
     let refund = json!({
         "APIConnect": "DONE", "bank_tran_id": bank, "refund_ref_id": format!("ref{}", pages.names),
-        "status": "success", "errorReason": "", "paisa": asked,
+        "status": "success", "errorReason": "", "paisa": asked, "refe_id": text("refe_id"),
     });
     pages.refunds.insert(name, refund.clone());
     Json(refund).into_response()
+}
+
+fn paisa(text: &str) -> i64 {
+    text.replace('.', "").parse().unwrap_or(i64::MAX)
 }
 
 impl Simulator for SslCommerz {
@@ -279,6 +284,10 @@ impl Simulator for SslCommerz {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 125_050, currency: "BDT".parse().expect("a currency") }
     }
@@ -292,15 +301,32 @@ impl Simulator for SslCommerz {
     }
 
     fn customer_pays(&self, reference: &str) {
-        self.pay(reference, "VALID", None);
+        self.pay(reference, "VALID", "", None);
     }
 
     fn customer_pays_instead(&self, reference: &str, amount: Money) {
-        self.pay(reference, "VALID", Some(amount));
+        self.pay(reference, "VALID", "", Some(amount));
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
-        self.pay(reference, "FAILED", None);
+    fn declines(&self) -> &'static [Decline] {
+        &[
+            Decline { theirs: "Insufficient funds", ours: "insufficient_funds" },
+            Decline { theirs: "Card is declined by issuing bank", ours: "declined" },
+            Decline { theirs: "Invalid card number", ours: "incorrect_details" },
+            Decline { theirs: "CANCELLED", ours: "customer_cancelled" },
+            Decline { theirs: "EXPIRED", ours: "expired" },
+        ]
+    }
+
+    fn may_pay_after_decline(&self) -> bool {
+        true
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
+        match how.theirs {
+            status @ ("CANCELLED" | "EXPIRED") => self.pay(reference, status, "", None),
+            words => self.pay(reference, "FAILED", words, None),
+        }
     }
 
     fn confuses(&self, reference: &str, with: &str) {
@@ -319,15 +345,49 @@ impl Simulator for SslCommerz {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let status = if pages.refunds_fail {
-            "cancelled"
-        } else {
-            "refunded"
-        };
-        for refund in pages.refunds.values_mut() {
+        let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
+        for refund in refunds.values_mut() {
             if refund["status"] == "success" {
-                refund["status"] = status.into();
+                let attempt = refund["refe_id"].as_str().unwrap_or_default();
+                let fail = *refunds_fail || failing.remove(attempt);
+                refund["status"] = if fail { "cancelled" } else { "refunded" }.into();
             }
+        }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        self.books.lock().failing.insert(reference.to_owned());
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let pages = self.books.lock();
+        let brought = |paid: &&Value| paid["status"] == "VALID" || paid["status"] == "VALIDATED";
+        let all = pages.transactions.iter();
+        let paid: Vec<&Value> = all
+            .filter(|paid| paid["tran_id"] == reference)
+            .filter(brought)
+            .collect();
+        let money = |paid: &&Value| {
+            let text = |name: &str| paid[name].as_str().unwrap_or_default();
+            let currency = text("currency_type").parse().expect("a currency");
+            Money { minor: paisa(text("amount")), currency }
+        };
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.values();
+            let is_ours = |refund: &&Value| {
+                paid.iter()
+                    .any(|paid| paid["bank_tran_id"] == refund["bank_tran_id"])
+            };
+            refunds
+                .filter(is_ours)
+                .filter(|refund| refund["status"] == status)
+                .filter_map(|refund| refund["paisa"].as_i64())
+                .sum()
+        };
+        Account {
+            came_in: paid.iter().map(money).collect(),
+            gone_minor: of("refunded"),
+            going_minor: of("success"),
         }
     }
 
@@ -345,6 +405,11 @@ impl Simulator for SslCommerz {
 
     fn webhook(&self, reference: &str) -> Sent {
         self.signed(PASSWORD, reference)
+    }
+
+    /// It notifies of payments only.
+    fn refund_webhooks(&self, _reference: &str) -> Vec<Sent> {
+        Vec::new()
     }
 
     fn forged_webhook(&self, reference: &str) -> Option<Sent> {

@@ -1,7 +1,9 @@
 //! Stripe as docs.stripe.com/api says: nested parameters in forms, idempotency keys that insist on
 //! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
 
-use std::collections::BTreeMap;
+mod parameters;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -15,51 +17,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use self::parameters::Parameter;
 use super::lists::PAGE_MAX;
-use super::{Faults, Reply, Sent, Server, Simulator, for_key};
+use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
 const WEBHOOK_SECRET: &str = "whsec_simulated_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// Parameters that are documented and that anybody may send; others are refused, as Stripe does.
-const SESSION_PARAMETERS: [&str; 16] = [
-    "mode",
-    "client_reference_id",
-    "success_url",
-    "cancel_url",
-    "expires_at",
-    "customer_email",
-    "line_items[0][quantity]",
-    "line_items[0][price_data][currency]",
-    "line_items[0][price_data][unit_amount]",
-    "line_items[0][price_data][product_data][name]",
-    "metadata[reference]",
-    "metadata[payment_id]",
-    "payment_intent_data[metadata][reference]",
-    "payment_intent_data[metadata][payment_id]",
-    "payment_intent_data[capture_method]",
-    "locale",
-];
-const INTENT_PARAMETERS: [&str; 10] = [
-    "amount",
-    "currency",
-    "payment_method",
-    "confirm",
-    "automatic_payment_methods[enabled]",
-    "return_url",
-    "capture_method",
-    "metadata[reference]",
-    "metadata[payment_id]",
-    "expand[]",
-];
-const REFUND_PARAMETERS: [&str; 5] = [
-    "payment_intent",
-    "amount",
-    "reason",
-    "metadata[refund_id]",
-    "metadata[reference]",
-];
-
 type Form = BTreeMap<String, String>;
+
 /// A Stripe of one's own.
 pub struct Stripe {
     server: Server,
@@ -82,6 +47,8 @@ struct Pages {
     /// Events whose webhook nobody took.
     undelivered: Vec<Value>,
     page_max: Option<usize>,
+    /// Attempts of which one refund fails.
+    failing: BTreeSet<String>,
     names: usize,
 }
 
@@ -255,7 +222,11 @@ fn missing(what: &str) -> Reply {
 }
 
 /// What a request has to be before Stripe looks at it.
-fn read(headers: &HeaderMap, body: &str, known: &[&str]) -> Result<(String, Form), Reply> {
+fn read(
+    headers: &HeaderMap,
+    body: &str,
+    documented: &[Parameter],
+) -> Result<(String, Form), Reply> {
     let bad = |message: &str| {
         Err(problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message))
     };
@@ -270,8 +241,8 @@ fn read(headers: &HeaderMap, body: &str, known: &[&str]) -> Result<(String, Form
     let form: Form = form_urlencoded::parse(body.as_bytes())
         .into_owned()
         .collect();
-    if let Some(unknown) = form.keys().find(|name| !known.contains(&name.as_str())) {
-        return bad(&format!("Received unknown parameter: {unknown}"));
+    if let Err(flaw) = parameters::judge(&form, documented) {
+        return bad(&flaw);
     }
     Ok((key.to_owned(), form))
 }
@@ -281,18 +252,16 @@ fn unknown_key() -> Reply {
 }
 
 async fn open_session(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
-    let (key, form) = match read(&headers, &body, &SESSION_PARAMETERS) {
+    let (key, form) = match read(&headers, &body, &parameters::SESSION) {
         Ok(read) => read,
         Err(reply) => return reply,
     };
     books.lock().once(&key, form, |pages, form| {
         let text = |name: &str| form.get(name).cloned().unwrap_or_default();
-        let Ok(amount) = text("line_items[0][price_data][unit_amount]").parse::<i64>() else {
-            let kind = "invalid_request_error";
-            return problem(StatusCode::BAD_REQUEST, kind, None, "Invalid integer");
-        };
+        let amount = text("line_items[0][price_data][unit_amount]");
+        let amount: i64 = amount.parse().expect("it has been judged");
         let expires_in = text("expires_at").parse().unwrap_or(0) - Utc::now().timestamp();
-        if text("mode") != "payment" || !(1_800..=86_400).contains(&expires_in) {
+        if !(1_800..=86_400).contains(&expires_in) {
             let message = "expires_at is 30 minutes to 24 hours from now";
             return problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message);
         }
@@ -336,7 +305,7 @@ async fn show_session(
 
 /// Test payment methods as docs.stripe.com/testing names them.
 async fn confirm_intent(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
-    let (key, form) = match read(&headers, &body, &INTENT_PARAMETERS) {
+    let (key, form) = match read(&headers, &body, &parameters::INTENT) {
         Ok(read) => read,
         Err(reply) => return reply,
     };
@@ -425,7 +394,7 @@ async fn search_intents(State(books): State<Books>, Query(query): Query<Form>) -
 }
 
 async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
-    let (key, form) = match read(&headers, &body, &REFUND_PARAMETERS) {
+    let (key, form) = match read(&headers, &body, &parameters::REFUND) {
         Ok(read) => read,
         Err(reply) => return reply,
     };
@@ -547,6 +516,10 @@ impl Simulator for Stripe {
         &self.faults
     }
 
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
     fn price(&self) -> Money {
         Money { minor: 1530, currency: "GBP".parse().expect("a currency") }
     }
@@ -571,10 +544,19 @@ impl Simulator for Stripe {
         self.books.lock().pay(reference, Some(amount));
     }
 
-    fn customer_cannot_pay(&self, reference: &str) {
+    fn declines(&self) -> &'static [Decline] {
+        // A card that is declined is no end: the customer may take another one on the same page.
+        &[Decline { theirs: "expired", ours: "expired" }]
+    }
+
+    fn may_pay_after_decline(&self) -> bool {
+        false
+    }
+
+    fn customer_is_declined(&self, reference: &str, how: Decline) {
         let mut pages = self.books.lock();
         let session = pages.session(reference).expect("there is such a session");
-        session["status"] = "expired".into();
+        session["status"] = how.theirs.into();
     }
 
     fn confuses(&self, reference: &str, with: &str) {
@@ -591,14 +573,49 @@ impl Simulator for Stripe {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let fail = pages.refunds_fail;
-        for refund in pages.refunds.values_mut() {
+        let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
+        for refund in refunds.values_mut() {
             if refund["status"] == "pending" {
+                let attempt = refund["metadata"]["reference"].as_str().unwrap_or_default();
+                let fail = *refunds_fail || failing.remove(attempt);
                 refund["status"] = if fail { "failed" } else { "succeeded" }.into();
                 if fail {
                     refund["failure_reason"] = "lost_or_stolen_card".into();
                 }
             }
+        }
+    }
+
+    fn fails_a_refund_of(&self, reference: &str) {
+        self.books.lock().failing.insert(reference.to_owned());
+    }
+
+    fn account(&self, reference: &str) -> Account {
+        let mut pages = self.books.lock();
+        let intent = pages.session(reference).and_then(|session| {
+            let name = session["payment_intent"].as_str()?;
+            Some(name.to_owned())
+        });
+        let intent = intent.and_then(|name| pages.intents.get(&name));
+        let is_named = |of: &&Value| of["metadata"]["reference"] == reference;
+        let Some(intent) = intent.filter(is_named) else {
+            return Account::default();
+        };
+        let code = intent["currency"].as_str().unwrap_or_default();
+        let currency = code.to_uppercase().parse().expect("a currency");
+        let minor = intent["amount_received"].as_i64().expect("an amount");
+        let of = |status: &str| -> i64 {
+            let refunds = pages.refunds.values();
+            refunds
+                .filter(|refund| refund["payment_intent"] == intent["id"])
+                .filter(|refund| refund["status"] == status)
+                .filter_map(|refund| refund["amount"].as_i64())
+                .sum()
+        };
+        Account {
+            came_in: vec![Money { minor, currency }],
+            gone_minor: of("succeeded"),
+            going_minor: of("pending"),
         }
     }
 
@@ -623,6 +640,24 @@ impl Simulator for Stripe {
 
     fn webhook(&self, reference: &str) -> Sent {
         Self::signed(WEBHOOK_SECRET, &self.event(reference))
+    }
+
+    fn refund_webhooks(&self, reference: &str) -> Vec<Sent> {
+        let mut pages = self.books.lock();
+        let refunds = pages.refunds.values();
+        let refunds: Vec<Value> = refunds
+            .filter(|refund| refund["metadata"]["reference"] == reference)
+            .cloned()
+            .collect();
+        let events = refunds.into_iter().map(|refund| {
+            pages.names += 1;
+            let id = format!("evt_{}", pages.names);
+            let data = json!({"object": refund});
+            json!({"id": id, "object": "event", "type": "refund.updated", "data": data})
+        });
+        events
+            .map(|event| Self::signed(WEBHOOK_SECRET, &event))
+            .collect()
     }
 
     fn forged_webhook(&self, reference: &str) -> Option<Sent> {

@@ -131,6 +131,11 @@ impl Executor {
                 self.refund(step, payment_id, refund_id, (amount_minor, reference), reason.clone())
                     .await
             }
+            Intent::RefundAgain { payment_id, failed, reason } => {
+                let step = Step { reason: Some(&reason), ..step("refund again".to_owned()) };
+                self.refund_again(step, payment_id, failed, reason.clone())
+                    .await
+            }
             Intent::CallStaff { reason } => {
                 Ok(Answer::Park { step: "call staff".to_owned(), reason })
             }
@@ -329,6 +334,27 @@ impl Executor {
                 other => other,
             },
         )
+    }
+}
+
+impl Executor {
+    async fn refund_again(
+        &self,
+        mut step: Step<'_>,
+        payment_id: PaymentId,
+        failed: RefundId,
+        reason: String,
+    ) -> Result<Answer, ExecuteError> {
+        let refund_id = RefundId(step.cause.leads_to("own refund"));
+        step.name = format!("refund payment {refund_id} for {failed}");
+        let command = payment::Command::RefundAgain { refund_id, failed, reason };
+        let answer = self
+            .must::<Payment>(&payment_id.to_string(), step, command)
+            .await?;
+        Ok(match answer {
+            Answer::Done => Answer::OwnRefund(refund_id),
+            other => other,
+        })
     }
 }
 
