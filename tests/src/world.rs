@@ -23,6 +23,8 @@ use crate::servers;
 
 /// Whoever shows this is staff.
 pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
+/// What every world seals personal data with, unless a test says otherwise.
+pub static MASTER_KEY: LazyLock<String> = LazyLock::new(MasterKeys::random_text);
 /// How long a condition may take before a test fails. Generous: machines are shared.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
@@ -146,7 +148,7 @@ impl World {
             self_audit: 0,
             sql_projections: None,
             sealing: None,
-            masters: Some(MasterKeys::random_text().parse().expect("a key")),
+            masters: Some(MASTER_KEY.parse().expect("a key")),
             environment: Environment::default(),
         };
         adjust(&mut settings);

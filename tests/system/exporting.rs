@@ -14,7 +14,7 @@ use tests::World;
 use tests::command::{Ran, daybook, ran};
 use tests::log::{all_sealed, an_empty_log, lines, receive, seal_all, sealing_with};
 use tests::telling::a_world_with_cups;
-use tests::world::{STAFF, an_order, send, until};
+use tests::world::{MASTER_KEY, STAFF, an_order, send, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_daybook-under-test");
 /// Long enough to be killed in the middle, and several row groups of [`GROUP_ROWS`].
@@ -34,7 +34,7 @@ impl Desk {
     }
 
     fn at_database(url: &str) -> Self {
-        let source = ["--database-url", url].map(str::to_owned);
+        let source = ["--database-url", url, "--master-key", &MASTER_KEY].map(str::to_owned);
         Self { folder: tempfile::tempdir().unwrap(), source: source.to_vec() }
     }
 

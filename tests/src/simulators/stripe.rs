@@ -1,6 +1,7 @@
 //! Stripe as docs.stripe.com/api says: nested parameters in forms, idempotency keys that insist on
 //! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
 
+mod lists;
 mod parameters;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,6 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use self::parameters::Parameter;
-use super::lists::PAGE_MAX;
 use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
@@ -59,11 +59,11 @@ impl Stripe {
         let routes = Router::new()
             .route("/v1/checkout/sessions", post(open_session))
             .route("/v1/checkout/sessions/{id}", get(show_session))
-            .route("/v1/payment_intents", post(confirm_intent).get(list_intents))
-            .route("/v1/events", get(list_events))
-            .route("/v1/payment_intents/search", get(search_intents))
+            .route("/v1/payment_intents", post(confirm_intent).get(lists::intents))
+            .route("/v1/events", get(lists::events))
+            .route("/v1/payment_intents/search", get(lists::search))
             .route("/v1/payment_intents/{id}", get(show_intent))
-            .route("/v1/refunds", post(refund).get(list_refunds))
+            .route("/v1/refunds", post(refund).get(lists::refunds))
             .route("/v1/refunds/{id}", get(show_refund));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
@@ -374,25 +374,6 @@ async fn show_intent(
 }
 
 /// Only the one query that is used, in the search query language.
-async fn search_intents(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
-    let is_expanded = asks_for(&query, "data.latest_charge");
-    let query = query.get("query").cloned().unwrap_or_default();
-    let reference = query
-        .strip_prefix("metadata['reference']:'")
-        .and_then(|rest| rest.strip_suffix('\''));
-    let Some(reference) = reference else {
-        let kind = "invalid_request_error";
-        return problem(StatusCode::BAD_REQUEST, kind, None, "the query cannot be parsed");
-    };
-    let pages = books.lock();
-    let found = pages.intents.values();
-    let found: Vec<Value> = found
-        .filter(|intent| intent["metadata"]["reference"] == reference)
-        .map(|intent| shown(intent.clone(), is_expanded))
-        .collect();
-    (StatusCode::OK, Json(json!({"object": "search_result", "data": found})))
-}
-
 async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
     let (key, form) = match read(&headers, &body, &parameters::REFUND) {
         Ok(read) => read,
@@ -429,64 +410,6 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) ->
         pages.refunds.insert(id, refund.clone());
         (StatusCode::OK, Json(refund))
     })
-}
-
-async fn list_refunds(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
-    let pages = books.lock();
-    let found = pages.refunds.values();
-    let Some(of) = query.get("payment_intent").cloned() else {
-        return page(found.cloned().collect(), &query, pages.page_max);
-    };
-    let found: Vec<&Value> = found
-        .filter(|refund| refund["payment_intent"] == of.as_str())
-        .collect();
-    (StatusCode::OK, Json(json!({"object": "list", "data": found})))
-}
-
-async fn list_intents(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
-    let pages = books.lock();
-    page(pages.intents.values().cloned().collect(), &query, pages.page_max)
-}
-
-async fn list_events(State(books): State<Books>, Query(query): Query<Form>) -> Reply {
-    if query.get("delivery_success").map(String::as_str) != Some("false") {
-        let kind = "invalid_request_error";
-        return problem(StatusCode::BAD_REQUEST, kind, None, "only what was not delivered");
-    }
-    let pages = books.lock();
-    page(pages.undelivered.clone(), &query, pages.page_max)
-}
-
-/// The newest first, by `created[gte]`, `created[lt]`, `limit` and `starting_after`.
-fn page(mut all: Vec<Value>, query: &Form, page_max: Option<usize>) -> Reply {
-    let number = |name: &str| query.get(name).and_then(|text| text.parse::<i64>().ok());
-    let named = |object: &Value| {
-        let name = object["id"].as_str().unwrap_or_default();
-        let number = name.rsplit('_').next().unwrap_or_default();
-        number.parse::<u64>().unwrap_or(0)
-    };
-    all.sort_by_key(|object| std::cmp::Reverse(named(object)));
-    all.retain(|object| {
-        let created = object["created"].as_i64();
-        number("created[gte]").is_none_or(|from| Some(from) <= created)
-            && number("created[lt]").is_none_or(|until| created < Some(until))
-    });
-    let after = query.get("starting_after");
-    let seen = all
-        .iter()
-        .position(|object| Some(&object["id"]) == after.map(|id| json!(id)).as_ref());
-    if let (Some(_), None) = (after, seen) {
-        return missing("object");
-    }
-    let rest = all.split_off(seen.map_or(0, |seen| seen + 1));
-    let limit = number("limit").and_then(|limit| usize::try_from(limit).ok());
-    let size = limit.unwrap_or(10).min(page_max.unwrap_or(PAGE_MAX));
-    let has_more = size < rest.len();
-    let data: Vec<Value> = rest.into_iter().take(size).collect();
-    (
-        StatusCode::OK,
-        Json(json!({"object": "list", "data": data, "has_more": has_more})),
-    )
 }
 
 async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
