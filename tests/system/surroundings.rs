@@ -101,6 +101,8 @@ async fn the_document_is_openapi_3_1_and_every_path_of_it_answers() {
             let is_query = method == Method::GET;
             let query = if address.ends_with("/sales") {
                 "?group_by=day"
+            } else if address.ends_with("/choice") {
+                "?currency=GBP&country=GB&method=credit_card&amount=4.50"
             } else if address.ends_with("/stream") {
                 // It would go on for ever.
                 "?to=0"

@@ -65,7 +65,7 @@ pub(super) const SESSION: [Parameter; 15] = [
 ];
 
 /// `POST /v1/payment_intents`.
-pub(super) const INTENT: [Parameter; 9] = [
+pub(super) const INTENT: [Parameter; 10] = [
     required("amount", AMOUNT),
     required("currency", Kind::Currency),
     optional("payment_method", Kind::Id("pm_")),
@@ -74,6 +74,7 @@ pub(super) const INTENT: [Parameter; 9] = [
     optional("return_url", Kind::Url),
     optional("capture_method", Kind::OneOf(&["automatic", "automatic_async", "manual"])),
     optional("description", Kind::Text(1_000)),
+    optional("expand[]", Kind::OneOf(&["latest_charge"])),
     optional("metadata[*]", METADATA),
 ];
 
