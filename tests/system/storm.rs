@@ -38,8 +38,8 @@ const UNDER_WAY_MAX: usize = 160;
 const ORDER_EVERY: Duration = Duration::from_millis(20);
 /// Seconds until an order that nobody pays is given up.
 const PAYMENT_WINDOW: &str = "20";
-/// Seconds after which a silent provider is asked.
-const POLL_PAUSES: &str = "1,2,4";
+/// After which a silent provider is asked.
+const POLL_PAUSES: &str = "1s,2s,4s";
 /// A provider that hangs is given up after this.
 const PROVIDER_TIMEOUT_MS: &str = "1000";
 /// How many calls in a thousand meet some fault.
