@@ -167,6 +167,10 @@ pub struct Node {
 
 impl Node {
     /// Connects, migrates and starts the parts of all roles but HTTP itself.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one step after another, in the order that matters"
+    )]
     pub async fn start(
         settings: &NodeSettings,
         metrics: PrometheusHandle,

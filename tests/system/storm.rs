@@ -32,7 +32,7 @@ use self::plan::{Pays, Plan};
 use self::shops::Shop;
 
 /// So many that every fault meets every provider, and few enough for a test run of two minutes.
-const ORDERS: u64 = 1_000;
+const ORDERS: u64 = 200;
 /// Orders under way at once, and the least time between two: a slow machine's storm takes longer.
 const UNDER_WAY_MAX: usize = 160;
 const ORDER_EVERY: Duration = Duration::from_millis(20);
