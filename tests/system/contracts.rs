@@ -405,9 +405,9 @@ async fn a_webhook_about_money_is_no_repetition_of_an_earlier_one(pair: Pair) {
     }
     pair.simulator.customer_pays(&charge.reference);
 
-    let paid = key();
+    let of_payment = key();
 
-    assert!(!keys.contains(&paid), "{paid} would be taken for one of {keys:?}");
+    assert!(!keys.contains(&of_payment), "{of_payment} would be taken for one of {keys:?}");
 }
 
 async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {

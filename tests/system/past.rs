@@ -59,21 +59,18 @@ impl Shop {
 fn put(tree: &mut Value, pointer: &str, value: &Value) {
     let mut at = tree;
     for name in pointer.split('/').skip(1) {
-        at = match name.parse::<usize>() {
-            Ok(index) => {
-                if !at.is_array() {
-                    *at = json!([]);
-                }
-                let list = at.as_array_mut().unwrap();
-                list.resize(list.len().max(index + 1), Value::Null);
-                &mut list[index]
+        at = if let Ok(index) = name.parse::<usize>() {
+            if !at.is_array() {
+                *at = json!([]);
             }
-            Err(_) => {
-                if !at.is_object() {
-                    *at = json!({});
-                }
-                &mut at[name]
+            let list = at.as_array_mut().unwrap();
+            list.resize(list.len().max(index + 1), Value::Null);
+            &mut list[index]
+        } else {
+            if !at.is_object() {
+                *at = json!({});
             }
+            &mut at[name]
         };
     }
     *at = value.clone();
