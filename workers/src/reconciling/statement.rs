@@ -310,7 +310,7 @@ mod tests {
     fn a_long_statement_comes_in_pages() {
         let mut text = String::from("reference,amount,currency,status\n");
         for n in 0..1_200 {
-            text.push_str(&format!("A{n},1,BDT,succeeded\n"));
+            text += &["A", &n.to_string(), ",1,BDT,succeeded\n"].concat();
         }
         let statement = Statement::of(text.into_bytes()).unwrap();
         let sizes: Vec<usize> = statement
