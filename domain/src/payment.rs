@@ -58,6 +58,9 @@ pub struct Payment {
     terms: Option<Terms>,
     voided: bool,
     attempts: Vec<Tried>,
+    /// The attempt that brought the order's own money; what others brought never was the order's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own: Option<String>,
     refunds: BTreeMap<RefundId, Payback>,
     /// Invariant 6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -429,6 +432,9 @@ impl Decider for Payment {
             }
             Event::Captured { reference, provider_reference, received, .. }
             | Event::CapturedAgain { reference, provider_reference, received } => {
+                if let Event::Captured { .. } = event {
+                    self.own = Some(reference.clone());
+                }
                 let named = Some(provider_reference);
                 self.move_attempt(reference, AttemptState::Captured, named, received.minor);
             }
@@ -548,8 +554,10 @@ impl Payment {
             .filter(may_pay)
             .map(|tried| (tried, self.left_minor(tried)))
             .collect();
-        // The order's own money first; what came in wrong goes back by its reference.
-        able.sort_by_key(|(tried, _)| tried.state != AttemptState::Captured);
+        // The order's own money first: what came in wrong or once more goes back by its reference,
+        // and has to be there then.
+        let is_own = |tried: &Tried| self.own.as_ref() == Some(&tried.attempt.reference);
+        able.sort_by_key(|(tried, _)| (!is_own(tried), tried.state != AttemptState::Captured));
         let enough = able
             .iter()
             .find(|(_, left_minor)| amount_minor <= *left_minor);

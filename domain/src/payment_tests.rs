@@ -335,7 +335,7 @@ fn a_refund_goes_back_through_the_attempt_that_brought_the_money() {
     for (history, asked_for, by) in [
         (captured(), None, "a"),
         (and(got_less("a")), None, "a"),
-        (twice.clone(), None, "a"),
+        (twice.clone(), None, "b"),
         (twice.clone(), Some("b"), "b"),
         (twice, Some("a"), "a"),
         // The order's own money, not what came in wrong before it.

@@ -98,7 +98,7 @@ impl Kept for Order {
 }
 
 impl Kept for Payment {
-    const STATE_SCHEMA: &'static str = "3-5a747009";
+    const STATE_SCHEMA: &'static str = "4-2f97f8f5";
     /// One attempt.
     const USUAL_HEAP_BYTES: usize = 250;
 

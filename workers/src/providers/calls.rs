@@ -123,7 +123,12 @@ impl Providers {
                 Why::Late if Utc::now() <= errand.what.pay_by => self.begin(&errand).await?,
                 Why::Late | Why::Silence { .. } => self.verify(&errand).await?,
             };
-            let (cause, mut name) = why.step("initialized", derived::id(payment_id.0, reference));
+            let said = match &begun {
+                Begun::Said(outcome) => name_of(outcome),
+                Begun::Instead(_) | Begun::Silence => String::new(),
+            };
+            let subject = derived::id(payment_id.0, reference);
+            let (cause, mut name) = why.step("initialized", subject, &said);
             let command = match begun {
                 Begun::Said(outcome) => Some(said_of_attempt(reference, outcome)),
                 Begun::Instead(attempt) => {
@@ -160,7 +165,8 @@ impl Providers {
                 Why::Silence { .. } => self.refund_status(&errand).await,
             };
             if let Some(command) = answer.and_then(|answer| said_of_refund(refund_id, answer)) {
-                let (cause, name) = why.step("refunded", refund_id.0);
+                let said = format!("{command:?}");
+                let (cause, name) = why.step("refunded", refund_id.0, &said);
                 let order_id = errand.order_id;
                 let step = Step { payment_id, order_id, cause: &cause, name: &name };
                 self.tell(step, command).await?;
@@ -462,12 +468,13 @@ impl Providers {
 }
 
 impl Why {
-    /// Because of what, and under which name an answer is taken down.
-    fn step(&self, called: &str, subject: Uuid) -> (Cause, String) {
+    /// Because of what, and under which name an answer is taken down. The same question may be asked
+    /// again, because somebody looks; only the same answer to it is a repetition.
+    fn step(&self, called: &str, subject: Uuid, said: &str) -> (Cause, String) {
         match self {
             Self::Event { cause } => (cause.clone(), called.to_owned()),
             Self::Late => (Cause::named(subject), format!("{called} late")),
-            Self::Silence { asked } => (Cause::named(subject), format!("poll {asked}")),
+            Self::Silence { asked } => (Cause::named(subject), format!("poll {asked} {said}")),
         }
     }
 }

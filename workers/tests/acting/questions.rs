@@ -62,3 +62,33 @@ async fn a_call_that_had_no_room_is_made_when_its_turn_comes() {
     world.happens("payment.captured", 1).await;
     process.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_asked_again_because_somebody_looks_may_have_another_answer() {
+    let world = World::new().await;
+    let provider = Provider::new("patient", Manner::TakesOn);
+    let an_hour = std::time::Duration::from_hours(1);
+    let process = world
+        .start_with(std::slice::from_ref(&provider), an_hour)
+        .await;
+    let (_, reference) = process.ask_for_money("patient").await;
+    until("the question is planned", async || world.questions().await == 1).await;
+
+    // As a look does: sooner, and one question less.
+    let look = "update provider_polls set asked = greatest(asked - 1, 0), due_at = now()";
+    world.run(look).await;
+    until("it is put off again", async || {
+        let asked = sqlx::query_scalar("select asked from provider_polls")
+            .fetch_one(&world.pool)
+            .await;
+        asked.is_ok_and(|asked: i32| asked == 1)
+    })
+    .await;
+    assert_eq!(provider.asked(&reference), 1);
+    provider.behaves(Manner::Pays);
+    world.run(look).await;
+
+    world.happens("payment.captured", 1).await;
+    assert_eq!(provider.asked(&reference), 2);
+    process.stop().await;
+}
