@@ -12,20 +12,15 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use api::diffing::{self, fold};
-use clap::Parser as _;
+use api::diffing::fold;
 use sqlx::Executor as _;
 use tests::World;
+use tests::command::{Ran, daybook, ran};
 use tests::world::an_order;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_daybook-under-test");
 const EXAMPLES: usize = 10;
-
-/// The flags of `daybook diff`.
-#[derive(clap::Parser)]
-struct Cli {
-    #[command(flatten)]
-    args: diffing::DiffArgs,
-}
+const DIFFERS: &str = "this build makes something else of the history";
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -71,44 +66,40 @@ async fn the_command_fails_where_something_differs_and_writes_nothing_live() {
     world.article("cup", "4.50", 100).await;
     world.settle().await;
     let diff = async |words: &[&str]| {
-        let words = ["daybook", "--database-url", &world.settings.database_url]
-            .into_iter()
-            .chain(words.iter().copied());
-        diffing::run(Cli::try_parse_from(words).unwrap().args).await
+        let source = ["diff", "--database-url", &world.settings.database_url];
+        ran(daybook(PROGRAM, &[&source, words].concat())).await
     };
-    diff(&["--history", "live"]).await.unwrap();
+    let agrees = async |words: &[&str]| {
+        let ran = diff(words).await;
+        assert!(ran.is_well, "{ran:?}");
+    };
+    let refused = async |words: &[&str], why: &str| {
+        let Ran { is_well, complained, .. } = diff(words).await;
+        assert!(!is_well && complained.contains(why), "{complained}");
+    };
+    agrees(&["--history", "live"]).await;
     let kept = tempfile::tempdir().unwrap();
     let kept = kept.path().join("kept.ndjson");
     let (sample, kept) = (file("sample.ndjson"), kept.to_str().unwrap());
     let sample = sample.to_str().unwrap();
-    diff(&["--history", sample, "--write", kept]).await.unwrap();
-    diff(&["--history", sample, "--expect", kept])
-        .await
-        .unwrap();
+    agrees(&["--history", sample, "--write", kept]).await;
+    agrees(&["--history", sample, "--expect", kept]).await;
     let expected = std::fs::read_to_string(kept).unwrap();
     assert_eq!(expected, std::fs::read_to_string(file("expected.ndjson")).unwrap());
 
     std::fs::write(kept, expected.replace("\"status\":\"completed\"", "\"status\":\"lost\""))
         .unwrap();
-    let differs = diff(&["--history", sample, "--expect", kept]).await;
-    assert!(matches!(differs, Err(diffing::Error::Differs)), "{differs:?}");
+    refused(&["--history", sample, "--expect", kept], DIFFERS).await;
     world
         .pool
         .execute("update read.stock set on_hand = 7")
         .await
         .unwrap();
-    let differs = diff(&["--history", "live"]).await;
-    assert!(matches!(differs, Err(diffing::Error::Differs)), "{differs:?}");
+    refused(&["--history", "live"], DIFFERS).await;
     assert_eq!(world.stock("cup").await.0, 7, "it is told, not mended");
 
     std::fs::write(kept, "{\"position\":1}\n").unwrap();
-    let refused = diff(&["--history", kept]).await.unwrap_err().to_string();
-    assert!(refused.starts_with("line 1 of the export"), "{refused}");
-    let refused = diff(&["--history", "live", "--write", kept]).await;
-    assert!(matches!(refused, Err(diffing::Error::LiveWithFile)), "{refused:?}");
-    let missing = diff(&["--history", "/nowhere/at/all"])
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(missing.contains("/nowhere/at/all"), "{missing}");
+    refused(&["--history", kept], "line 1 of the export").await;
+    refused(&["--history", "live", "--write", kept], "give --history a file").await;
+    refused(&["--history", "/nowhere/at/all"], "/nowhere/at/all").await;
 }
