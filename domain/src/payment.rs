@@ -432,9 +432,7 @@ impl Decider for Payment {
             }
             Event::Captured { reference, provider_reference, received, .. }
             | Event::CapturedAgain { reference, provider_reference, received } => {
-                if let Event::Captured { .. } = event {
-                    self.own = Some(reference.clone());
-                }
+                let _own = self.own.get_or_insert_with(|| reference.clone());
                 let named = Some(provider_reference);
                 self.move_attempt(reference, AttemptState::Captured, named, received.minor);
             }
