@@ -16,6 +16,8 @@ pub(super) struct Parameter {
 enum Kind {
     /// Characters, at most.
     Text(usize),
+    /// Characters, at most; none at all takes the name away.
+    Metadata(usize),
     /// A whole number from one to another.
     Integer(i64, i64),
     /// Three small letters.
@@ -30,7 +32,7 @@ enum Kind {
 /// The largest amount: eight digits.
 const AMOUNT: Kind = Kind::Integer(1, 99_999_999);
 /// `metadata`: names have up to 40 characters, values up to 500, and there are up to 50.
-const METADATA: Kind = Kind::Text(500);
+const METADATA: Kind = Kind::Metadata(500);
 const METADATA_NAME_MAX: usize = 40;
 const METADATA_MAX: usize = 50;
 
@@ -130,6 +132,7 @@ impl Kind {
     fn judge(self, value: &str) -> Result<(), String> {
         let is_good = match self {
             Self::Text(max) => !value.is_empty() && value.chars().count() <= max,
+            Self::Metadata(max) => value.chars().count() <= max,
             Self::Integer(min, max) => {
                 let is_digits = value.bytes().all(|byte| byte.is_ascii_digit());
                 let number = value.parse::<i64>();
