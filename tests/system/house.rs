@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Lines of one source file; what needs more scrolling is not read.
 const LINES_MAX: usize = 600;
 /// The order of dependence: each may know those before it.
-const LEVELS: [(&str, &[&str]); 13] = [
+const LEVELS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("sealing", &["domain", "store"]),
@@ -15,6 +15,7 @@ const LEVELS: [(&str, &[&str]); 13] = [
     ("projections", &["domain", "store"]),
     ("workers", &["domain", "store", "gateways", "projections"]),
     ("accounts", &[]),
+    ("storefront", &["domain"]),
     ("client", &[]),
     ("exports", &[]),
     ("stack", &[]),
@@ -29,6 +30,7 @@ const LEVELS: [(&str, &[&str]); 13] = [
             "projections",
             "workers",
             "accounts",
+            "storefront",
             "client",
             "exports",
             "stack",
@@ -45,6 +47,7 @@ const LEVELS: [(&str, &[&str]); 13] = [
             "projections",
             "workers",
             "accounts",
+            "storefront",
             "client",
             "exports",
             "stack",
