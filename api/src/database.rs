@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use accounts::{Accounts, Password, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool};
 use stack::{Options, Servers, Stack};
 use store::masters::BadMasterKey;
 use store::personal::{self, CannotBegin};
@@ -190,10 +190,14 @@ impl Database {
     }
 }
 
-/// What is made without a schema is still made in `public`, which is looked into first.
+/// What is made without a schema is still made in `public`, which is looked into first. Commands ask
+/// about all of history: that a statement took seconds is no news, and would stand between the lines
+/// of their answer.
 fn finding_read_models(url: &str) -> sqlx::Result<PgConnectOptions> {
     let options: PgConnectOptions = url.parse()?;
-    Ok(options.options([("search_path", "public,read")]))
+    Ok(options
+        .options([("search_path", "public,read")])
+        .disable_statement_logging())
 }
 
 /// The database of a data directory: that of the `daybook dev` that runs there, or started by us.
