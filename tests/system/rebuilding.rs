@@ -1,8 +1,14 @@
 //! A rebuilt read model equals the live one.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Command;
+
 use serde_json::json;
 use tests::World;
-use tests::world::{an_order, until};
+use tests::command::daybook;
+use tests::world::{STAFF, an_order, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_daybook-under-test");
 
 /// What every query shows, as text.
 async fn everything(world: &World) -> Vec<String> {
@@ -173,6 +179,54 @@ async fn a_rebuild_is_paused_resumed_and_cancelled_over_http() {
     })
     .await;
     assert!(rebuild["events_per_second"].is_i64(), "{rebuild}");
+}
+
+#[tokio::test]
+async fn whoever_stops_watching_a_rebuild_is_told_that_it_goes_on() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 100).await;
+    world.settle().await;
+    let mut holding = world.pool.begin().await.unwrap();
+    let hold = "insert into rebuild.marks values ('sales', 0, 0)";
+    sqlx::query(hold).execute(&mut *holding).await.unwrap();
+    let words = [
+        "rebuild", "sales", "stock", "--url", &world.url, "--token", STAFF,
+    ];
+    let mut watching = daybook(PROGRAM, &words).spawn().unwrap();
+    // It says how far the rebuild is only when it is watching, and heeds Ctrl-C from then on.
+    let mut said = BufReader::new(watching.stderr.take().unwrap());
+    let first = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        said.read_line(&mut line).map(|_| (line, said))
+    });
+    let (line, mut said) = first.await.unwrap().unwrap();
+    assert!(line.contains("rebuild"), "{line}");
+
+    let interrupt = ["-INT", &watching.id().to_string()];
+    assert!(
+        Command::new("kill")
+            .args(interrupt)
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    let (ended, complaint) = tokio::task::spawn_blocking(move || {
+        let mut complaint = String::new();
+        said.read_to_string(&mut complaint).unwrap();
+        (watching.wait().unwrap(), complaint)
+    })
+    .await
+    .unwrap();
+    assert_eq!(ended.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("rebuild sales --cancel"), "{complaint}");
+    assert!(complaint.contains("stock"), "nobody has begun it: {complaint}");
+    holding.rollback().await.unwrap();
+    until("it goes on to its end", async || {
+        (status(&world, "sales").await["rebuild"]["state"] == "done").then_some(())
+    })
+    .await;
+    assert!(status(&world, "stock").await.get("rebuild").is_none());
 }
 
 #[tokio::test]
