@@ -22,6 +22,7 @@ mod history;
 mod house;
 mod idempotency;
 mod importing;
+mod manual;
 mod master_keys;
 mod outages;
 mod own_projections;
