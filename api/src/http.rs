@@ -30,6 +30,7 @@ mod identity;
 mod inventory;
 mod json;
 mod keys;
+mod manual;
 pub mod metrics;
 mod moves;
 mod occurrence;
@@ -146,6 +147,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund))
+        .routes(routes!(manual::receive))
+        .routes(routes!(manual::pay_out))
         .routes(routes!(reconciliations::reconcile));
     operation().nest(BASE, business.merge(accounts()).merge(screening()))
 }

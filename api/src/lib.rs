@@ -8,11 +8,13 @@
 //! | [`database`] | commands that need no server |
 //! | [`exporting`] | the log and read models as files |
 //! | [`auditing`] | commands for auditors: keys, and proof of the log |
+//! | [`breakers`] | when a payment provider counts as away |
 //! | [`verify`] | what must always hold |
 //! | [`self_audit`] | the same, slice by slice, while the shop goes on |
 //! | [`diffing`] | what this build makes of history, before it is shipped |
 
 pub mod auditing;
+pub mod breakers;
 pub mod database;
 pub mod dev;
 pub mod diffing;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use gateways::health::Thresholds;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
 use store::masters::{BadMasterKey, MasterKeys};
 use workers::providers::Pauses;
 
+use crate::breakers::Breakers;
 use crate::node::{NodeSettings, Role};
 
 /// Shortest staff token in production: 128 bits in hexadecimal.
@@ -75,6 +75,9 @@ pub struct Tuning {
         default_value = "5m,1h,1d"
     )]
     pub poll_pauses: Pauses,
+    /// When nobody is sent to a payment provider for a while.
+    #[command(flatten)]
+    pub breakers: Breakers,
     /// Percent of a processor's time that the self-audit takes at most; 0 for none
     #[arg(
         long, env = "DAYBOOK_SELF_AUDIT", value_name = "PERCENT", default_value_t = 1,
@@ -239,7 +242,7 @@ impl Tuning {
             payment_window: Duration::from_secs(self.payment_window.into()),
             review_window: Duration::from_secs(self.review_window.into()),
             poll_pauses: self.poll_pauses.clone(),
-            breakers: Thresholds::default(),
+            breakers: self.breakers.thresholds(),
             backlog_max: self.backlog_max,
             rate_days_max: self.rate_days_max,
             self_audit: self.self_audit,

@@ -422,6 +422,11 @@ mod tests {
         assert_eq!(about(charge), Some(attempt));
         let refund = r#"{"event":"refund.completed","data":{"id":7,"tx_ref":"A1"}}"#;
         assert_eq!(about(refund), Some(About::RefundsOf { reference: reference() }));
+        let nameless = r#"{"event":"refund.completed","data":{"id":7}}"#;
+        assert_eq!(about(nameless), Some(About::Nothing));
+        let dispute = r#"{"event":"charge-dispute.created","data":{"id":7,"tx_ref":"A1"}}"#;
+        let what = "charge-dispute.created".to_owned();
+        assert_eq!(about(dispute), Some(About::Staff { reference: Some(reference()), what }));
         let transfer = r#"{"event":"transfer.completed","data":{"id":7}}"#;
         assert_eq!(about(transfer), Some(About::Nothing));
         assert_eq!(about(r#"{"event":"charge.completed","data":{}}"#), None);

@@ -16,7 +16,11 @@
 //!    here: the shop stores the card at Flutterwave and gives its name.
 //!
 //! Sources: developer.flutterwave.com/v4 (authentication, API headers, mobile money, orchestrator
-//! flow, refunds). Unconfirmed: the constants that say so, asking for charges by `reference`, and
+//! flow, refunds). What hosts a page for the customer in v4 (`POST /checkout/sessions`) is used by some
+//! shops, whose code disagrees about its body (`customer` or `customer_id`), about where its address
+//! stands (`link`, `checkout_url`, or made of the session's id) and about what then names the money (a
+//! charge or an order); no page of the vendor's says it. On a wrong guess customers would pay what
+//! nobody finds again, so there is none here; v3 has a page. Unconfirmed: the constants that say so, asking for charges by `reference`, and
 //! the header of webhooks, which is what the code of several shops agrees on (the vendor's earlier
 //! pages compared it with the secret hash itself, which is not taken here).
 

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod health;
 mod http;
 pub mod listing;
+pub mod manual;
 pub mod mtn_momo;
 pub mod paystack;
 pub mod reason;

@@ -485,6 +485,8 @@ mod tests {
             "data":{"id":7,"category":"chargeback","transaction":{"reference":"A1"}}}"#;
         let what = "charge.dispute.create: chargeback".to_owned();
         assert_eq!(about(dispute), Some(About::Staff { reference: Some(reference()), what }));
+        let details = r#"{"event":"refund.needs-attention","data":{"id":7}}"#;
+        assert!(matches!(about(details), Some(About::Staff { reference: None, .. })));
         let transfer = r#"{"event":"transfer.success","data":{"id":7}}"#;
         assert_eq!(about(transfer), Some(About::Nothing));
         assert_eq!(about(r#"{"event":"charge.success","data":{}}"#), None);

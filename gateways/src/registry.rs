@@ -10,7 +10,6 @@ use crate::gateway::{Callback, Gateway};
 use crate::routing::Candidate;
 use crate::sandbox::Sandbox;
 use crate::settings::{BadSetting, Environment};
-use crate::{flutterwave, flutterwave_v4, mtn_momo, paystack, sandbox, sslcommerz, stripe};
 
 /// The provider that is asked when none is named.
 pub const DEFAULT: &str = crate::sandbox::NAME;
@@ -43,20 +42,21 @@ pub(crate) fn takes_no_token(provider: &str, token: Option<&str>) -> Result<(), 
 }
 
 /// Every provider but the sandbox, which is always there: one line each.
-const PROVIDERS: [Provider; 6] = [
-    stripe::PROVIDER,
-    paystack::PROVIDER,
-    flutterwave::PROVIDER,
-    flutterwave_v4::PROVIDER,
-    mtn_momo::PROVIDER,
-    sslcommerz::PROVIDER,
+const PROVIDERS: &[Provider] = &[
+    crate::stripe::PROVIDER,
+    crate::paystack::PROVIDER,
+    crate::flutterwave::PROVIDER,
+    crate::flutterwave_v4::PROVIDER,
+    crate::mtn_momo::PROVIDER,
+    crate::sslcommerz::PROVIDER,
+    crate::manual::PROVIDER,
 ];
 
 /// Every provider there is, on or off.
 pub fn providers() -> impl Iterator<Item = &'static Provider> {
-    [const { &sandbox::PROVIDER }]
+    [const { &crate::sandbox::PROVIDER }]
         .into_iter()
-        .chain(const { &PROVIDERS })
+        .chain(PROVIDERS)
 }
 
 /// The provider of this name, on or off.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::registry::{Provider, providers};
 use crate::secret::Secret;
 
 /// Where customers come back to from a provider's page.
@@ -19,16 +20,8 @@ pub const TIMEOUT: &str = "DAYBOOK_GATEWAY_TIMEOUT_MS";
 /// Within [`crate::gateway::CALL_TIMEOUT`], so that the client says what happened.
 const TIMEOUT_MS_DEFAULT: u64 = 15_000;
 const TIMEOUT_MS_MAX: u64 = 19_000;
-/// Names that begin otherwise are none of ours.
-const PREFIXES: [&str; 7] = [
-    "STRIPE_",
-    "PAYSTACK_",
-    "FLUTTERWAVE_",
-    "MTN_MOMO_",
-    "SSLCOMMERZ_",
-    "SANDBOX_",
-    "DAYBOOK_",
-];
+/// What is no single provider's begins like this.
+const PREFIX: &str = "DAYBOOK_";
 
 /// The environment as it concerns providers. Printed, it shows names only.
 #[derive(Clone, Default)]
@@ -64,12 +57,11 @@ pub enum BadSetting {
 impl Environment {
     /// What this process was started with.
     pub fn of_process() -> Self {
-        let ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         let variables = std::env::vars_os();
         let texts = variables.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Self::of(texts.filter(|(name, _)| ours(name)))
+        Self::of(texts.filter(|(name, _)| is_ours(name)))
     }
 
     /// These variables.
@@ -149,6 +141,16 @@ impl Environment {
     }
 }
 
+/// A provider's variables begin with its name; those that begin otherwise are none of ours.
+fn is_ours(name: &str) -> bool {
+    let begins = |provider: &Provider| {
+        let prefix = provider.name.to_uppercase().replace('-', "_");
+        name.strip_prefix(&prefix)
+            .is_some_and(|rest| rest.starts_with('_'))
+    };
+    name.starts_with(PREFIX) || providers().any(begins)
+}
+
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
@@ -184,6 +186,27 @@ mod tests {
         let environment = Environment::of([("STRIPE_SECRET_KEY", " "), ("SANDBOX_A", "x ")]);
         assert_eq!(environment.text("STRIPE_SECRET_KEY"), None);
         assert_eq!(environment.text("SANDBOX_A"), Some("x"));
+    }
+
+    #[test]
+    fn a_providers_variables_begin_with_its_name() {
+        for ours in [
+            "STRIPE_SECRET_KEY",
+            "FLUTTERWAVE_V4_IDP_URL",
+            "MTN_MOMO_API_KEY",
+            "SANDBOX_WEBHOOK_SECRET",
+            "DAYBOOK_RETURN_URL",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in [
+            "STRIPE",
+            "STRIPES_KEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "XSTRIPE_SECRET_KEY",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
     }
 
     #[test]

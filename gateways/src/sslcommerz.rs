@@ -6,6 +6,7 @@
 //! 3. A payment that `SSLCommerz` finds risky (`risk_level` 1) is captured, and `SSLCommerz` asks that
 //!    nothing is delivered before somebody has looked; it goes along as [`Assessment::hold`].
 //! 4. To accept a refund is not to pay it out: that is asked for by its own reference.
+//! 5. Only what was paid in taka is given back from here: see [`REFUNDED_IN`].
 //!
 //! Sources: the vendor's `SSLCommerz-PHP`, the tables of developer.sslcommerz.com/doc/v4.
 
@@ -58,6 +59,11 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// Asks about transactions, refunds them, and asks about refunds.
 const TRANSACTIONS: &str = "/validator/api/merchantTransIDvalidationAPI.php";
 const VALIDATION: &str = "/validator/api/validationserverAPI.php";
+/// What can be given back. In which currency `refund_amount` is meant where the payment was in
+/// another one is not documented: `SSLCommerz` keeps such payments in taka (`amount`) beside what the
+/// customer paid (`currency_amount`). On a wrong guess, 10.00 dollars would go back as 10.00 taka and
+/// count as given back, so nothing is guessed and staff are told to use the dashboard; unconfirmed.
+const REFUNDED_IN: &str = "BDT";
 /// What the page wants to know and the order does not say.
 const UNKNOWN: &str = "N/A";
 
@@ -284,6 +290,14 @@ impl SslCommerz {
             let reason = "the bank's name for the payment is not known".to_owned();
             return Ok(PaybackOutcome::Failed { reason });
         };
+        let currency = payback.amount.currency.code();
+        if currency != REFUNDED_IN {
+            let reason = format!(
+                "SSLCommerz does not say in which currency it gives {currency} back; refund it in \
+                 its dashboard"
+            );
+            return Ok(PaybackOutcome::Failed { reason });
+        }
         let (name, amount) = (attempt_reference(payback.refund_id.0), payback.amount.decimal());
         let about = [
             ("bank_tran_id", bank_tran_id),

@@ -4,7 +4,8 @@
 //! and the currency that moved. `net` is what came in less what went back, and adds up to what the
 //! read model `payments` shows as captured less refunded. Money in another currency than was asked
 //! for is counted in none of it, there as here: it stands in a column of its own. Money that nobody
-//! asked for is in no row.
+//! asked for is booked when it is taken down, which is when it is given back, and its refunds with
+//! all others; the read model `payments` does not know it.
 
 mod fold;
 
@@ -60,6 +61,11 @@ pub struct SettlementRow {
     /// What they brought; not in `net`.
     #[schema(value_type = String, example = "0.00")]
     pub other_currency_amount: Decimal,
+    /// Payments that nobody here asked for, and that are being given back.
+    pub unmatched: i64,
+    /// What they brought.
+    #[schema(value_type = String, example = "0.00")]
+    pub unmatched_amount: Decimal,
     /// Refunds paid out.
     pub refunds: i64,
     /// What they took.
@@ -70,7 +76,7 @@ pub struct SettlementRow {
     /// What they will take.
     #[schema(value_type = String, example = "0.00")]
     pub pending_refunds_amount: Decimal,
-    /// Captured, repeated and mismatched, less refunded.
+    /// Captured, repeated, mismatched and unmatched, less refunded.
     #[schema(value_type = String, example = "1540.19")]
     pub net: Decimal,
 }
@@ -86,12 +92,21 @@ pub struct Filter {
     pub gateway: Option<String>,
 }
 
+impl Filter {
+    /// The first and the last day that are asked for, both included.
+    pub fn days(&self) -> (NaiveDate, NaiveDate) {
+        let (first, last) = storable::DAYS.into_inner();
+        let from = self.from.map_or(first, |from| from.clamp(first, last));
+        (from, self.to.map_or(last, |to| to.clamp(first, last)))
+    }
+}
+
 /// Days on which anything moved, ordered by day, gateway and currency.
 pub async fn report(pool: &PgPool, filter: &Filter) -> Result<Vec<SettlementRow>, Error> {
-    let (first, last) = storable::DAYS.into_inner();
+    let (from, to) = filter.days();
     let rows: Vec<Row> = sqlx::query_as(include_str!("settlement/report.sql"))
-        .bind(filter.from.map_or(first, |from| from.clamp(first, last)))
-        .bind(filter.to.map_or(last, |to| to.clamp(first, last)))
+        .bind(from)
+        .bind(to)
         .bind(filter.gateway.as_deref())
         .fetch_all(pool)
         .await?;
@@ -119,6 +134,8 @@ impl Row {
             mismatched_minor,
             other_currency,
             other_currency_minor,
+            unmatched,
+            unmatched_minor,
             refunds,
             refunded_minor,
             pending,
@@ -126,7 +143,8 @@ impl Row {
         } = self.added;
         let came_in = captured_minor
             .saturating_add(repeated_minor)
-            .saturating_add(mismatched_minor);
+            .saturating_add(mismatched_minor)
+            .saturating_add(unmatched_minor);
         let amount = |minor| Decimal::of(minor, currency);
         Ok(SettlementRow {
             day: self.day,
@@ -140,6 +158,8 @@ impl Row {
             mismatched_amount: amount(mismatched_minor),
             other_currency,
             other_currency_amount: amount(other_currency_minor),
+            unmatched,
+            unmatched_amount: amount(unmatched_minor),
             refunds,
             refunded: amount(refunded_minor),
             pending_refunds: pending,
@@ -158,7 +178,7 @@ impl Projection for Settlement {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -243,7 +263,7 @@ async fn book(connection: &mut PgConnection, days: &BTreeMap<Key, Added>) -> Res
                 .collect::<Vec<_>>(),
         )
         .bind(days.keys().map(|key| key.currency).collect::<Vec<_>>());
-    let columns: [fn(&Added) -> i64; 12] = [
+    let columns: [fn(&Added) -> i64; 14] = [
         |added| added.captures,
         |added| added.captured_minor,
         |added| added.repeated,
@@ -252,6 +272,8 @@ async fn book(connection: &mut PgConnection, days: &BTreeMap<Key, Added>) -> Res
         |added| added.mismatched_minor,
         |added| added.other_currency,
         |added| added.other_currency_minor,
+        |added| added.unmatched,
+        |added| added.unmatched_minor,
         |added| added.refunds,
         |added| added.refunded_minor,
         |added| added.pending,

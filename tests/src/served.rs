@@ -1,5 +1,6 @@
 //! A Daybook in a process of its own, which a test can kill.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Served {
     program: PathBuf,
     environment: Vec<(String, String)>,
+    /// What it logs is added to this file; without one it goes where the test's own errors go.
+    log: Option<PathBuf>,
     running: tokio::sync::Mutex<Option<Child>>,
     url: Mutex<String>,
     http: Client,
@@ -29,11 +32,21 @@ pub struct Served {
 impl Served {
     /// Starts this program with these variables and no others.
     pub async fn start(program: impl Into<PathBuf>, environment: Vec<(String, String)>) -> Self {
+        Self::start_with_log(program, environment, None).await
+    }
+
+    /// The same with what it logs in a file.
+    pub async fn start_with_log(
+        program: impl Into<PathBuf>,
+        environment: Vec<(String, String)>,
+        log: Option<PathBuf>,
+    ) -> Self {
         // Whoever came first has installed the same one.
         let _there = rustls::crypto::ring::default_provider().install_default();
         let served = Self {
             program: program.into(),
             environment,
+            log,
             running: tokio::sync::Mutex::default(),
             url: Mutex::default(),
             http: Client::builder()
@@ -115,12 +128,17 @@ impl Served {
         let kept = kept
             .iter()
             .filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let log = self.log.as_ref().map_or_else(Stdio::inherit, |path| {
+            let file = File::options().create(true).append(true).open(path);
+            file.expect("its log can be written").into()
+        });
         Command::new(&self.program)
             .args(["--listen", &address.to_string()])
             .env_clear()
             .envs(kept)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .expect("the program is there")

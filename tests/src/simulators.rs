@@ -101,6 +101,11 @@ impl Faults {
         self.lock().weather = Some((chance, in_a_thousand));
     }
 
+    /// Whether everything that was ordered has happened.
+    pub fn are_over(&self) -> bool {
+        self.lock().next.is_empty()
+    }
+
     /// No more faults.
     pub fn clear(&self) {
         let mut sky = self.lock();
@@ -230,6 +235,19 @@ pub trait Simulator: Send + Sync {
     fn refund_webhooks(&self, reference: &str) -> Vec<Sent>;
     /// The same, signed by somebody who knows no secret; `None` where nobody signs.
     fn forged_webhook(&self, reference: &str) -> Option<Sent>;
+}
+
+/// Every provider's, running: one line each.
+pub async fn all() -> Vec<Arc<dyn Simulator>> {
+    let all: [Arc<dyn Simulator>; 6] = [
+        stripe::Stripe::start().await,
+        paystack::Paystack::start().await,
+        flutterwave::Flutterwave::start().await,
+        flutterwave_v4::FlutterwaveV4::start().await,
+        mtn_momo::MtnMomo::start().await,
+        sslcommerz::SslCommerz::start().await,
+    ];
+    all.into()
 }
 
 impl dyn Simulator {

@@ -2,6 +2,7 @@
 //!
 //! A new provider is one more line at the end of this file.
 
+mod garbage;
 mod listing;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tests::simulators::flutterwave_v4::FlutterwaveV4;
 use tests::simulators::{Fault, Sent, Simulator};
 use uuid::Uuid;
 
+use self::garbage::garbage_moves_no_money_and_harms_nothing;
 use self::listing::{
     a_list_that_cannot_be_read_is_no_empty_list, another_time_has_an_empty_list,
     everything_is_listed_once_page_by_page,
@@ -502,6 +504,7 @@ macro_rules! contract {
             everything_is_listed_once_page_by_page,
             another_time_has_an_empty_list,
             a_list_that_cannot_be_read_is_no_empty_list,
+            garbage_moves_no_money_and_harms_nothing,
         ]);
     };
 }

@@ -51,7 +51,7 @@ pub(crate) async fn place(world: &World, simulator: &Arc<dyn Simulator>) -> (Str
 }
 
 /// What the customer has to do, once the provider has said so; and the attempt's reference.
-async fn to_pay(world: &World, order_id: &str) -> Value {
+pub(crate) async fn to_pay(world: &World, order_id: &str) -> Value {
     let path = format!("/api/v1/orders/{order_id}/payment");
     until("the customer is told where to pay", async || {
         let answer = world.get(&path).await;
@@ -212,6 +212,23 @@ async fn a_provider_that_is_away_is_asked_again(simulator: Arc<dyn Simulator>) {
     world.verify().await;
 }
 
+async fn money_whose_webhook_is_lost_is_found_by_whoever_looks(simulator: Arc<dyn Simulator>) {
+    let world = world(&simulator).await;
+    let (order_id, _) = place(&world, &simulator).await;
+    let to_pay = to_pay(&world, &order_id).await;
+    simulator.customer_pays(to_pay["reference"].as_str().unwrap());
+
+    until("looking at the payment confirms the order", async || {
+        world
+            .get(&format!("/api/v1/orders/{order_id}/payment"))
+            .await;
+        let order = world.get(&format!("/api/v1/orders/{order_id}")).await;
+        (order.json()["status"] == "confirmed").then_some(())
+    })
+    .await;
+    world.verify().await;
+}
+
 /// Every story, for one provider.
 macro_rules! stories {
     ($provider:ident, $start:expr, [$($story:ident),+ $(,)?]) => {
@@ -230,6 +247,7 @@ macro_rules! stories {
             another_amount_confirms_nothing_and_goes_back,
             forged_webhooks_are_refused_and_nothing_is_stored,
             a_provider_that_is_away_is_asked_again,
+            money_whose_webhook_is_lost_is_found_by_whoever_looks,
         ]);
     };
 }

@@ -1,11 +1,17 @@
 //! Without its database Daybook says so, at once and to everybody, and goes on where it was.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tests::servers::database_url;
+use tests::simulators::Simulator;
+use tests::simulators::paystack::Paystack;
 use tests::world::{an_order, send, until};
 use tests::{Answer, World};
+
+use crate::gateways;
 
 /// Closes or opens this world's database; closing it ends every connection to it.
 async fn allow_connections(world: &World, allow: bool) {
@@ -86,5 +92,30 @@ async fn without_its_database_daybook_asks_for_patience_and_then_acts_once() {
         .json();
     assert_eq!(orders["items"].as_array().unwrap().len(), 2);
     assert_eq!(world.stock("cup").await, (10, 4));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_stored_is_never_answered_as_if_it_were() {
+    let simulator: Arc<dyn Simulator> = Paystack::start().await;
+    let world = gateways::world(&simulator).await;
+    let (order_id, _) = gateways::place(&world, &simulator).await;
+    let to_pay = gateways::to_pay(&world, &order_id).await;
+    let reference = to_pay["reference"].as_str().unwrap();
+    simulator.customer_pays(reference);
+    let webhook = simulator.webhook(reference);
+    world.settle().await;
+
+    allow_connections(&world, false).await;
+    let refused = gateways::delivered(&world, "paystack", &webhook).await;
+    assert_for_later(&refused);
+
+    allow_connections(&world, true).await;
+    until("the provider, who says it again, is heard", async || {
+        let stored = gateways::delivered(&world, "paystack", &webhook).await;
+        (stored.status.as_u16() == 200).then_some(())
+    })
+    .await;
+    world.order_when(&order_id, "confirmed").await;
     world.verify().await;
 }

@@ -20,7 +20,7 @@ mod following;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::PaymentId;
 use futures::StreamExt as _;
 use futures::stream;
@@ -109,6 +109,17 @@ pub struct Webhook {
     pub received_currency: Option<String>,
     /// Why the last refund failed.
     pub refund_failure: Option<String>,
+}
+
+/// How many webhooks of a day wait for a person.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Parked {
+    /// When they came in, UTC.
+    pub day: NaiveDate,
+    /// From which provider.
+    pub gateway: String,
+    /// How many.
+    pub webhooks: i64,
 }
 
 #[derive(FromRow)]
@@ -252,6 +263,26 @@ impl Inbox {
             .bind(webhook_id)
             .fetch_optional(&self.pool)
             .await
+    }
+
+    /// What waits for a person, of the days from one to another and of this provider if given.
+    pub async fn parked(
+        &self,
+        (from, to): (NaiveDate, NaiveDate),
+        gateway: Option<&str>,
+    ) -> sqlx::Result<Vec<Parked>> {
+        sqlx::query_as(
+            "select (received_at at time zone 'utc')::date as day, gateway, count(*) as webhooks \
+             from webhooks where state = 'parked' \
+             and (received_at at time zone 'utc')::date between $1 and $2 \
+             and ($3::text is null or gateway = $3) \
+             group by day, gateway order by day, gateway",
+        )
+        .bind(from)
+        .bind(to)
+        .bind(gateway)
+        .fetch_all(&self.pool)
+        .await
     }
 
     /// Works until told to stop. Failures are logged and tried again for ever.

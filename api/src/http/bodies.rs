@@ -312,6 +312,33 @@ pub struct RefundWebhook {
     pub reason: String,
 }
 
+/// Money that staff have taken.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "amount": {"amount": "15.30", "currency": "GBP"}, "note": "statement 17, line 3"
+}))]
+pub struct ReceivePayment {
+    pub amount: Money,
+    /// Kept with the money, such as where a bank statement shows it
+    #[schema(min_length = 1, max_length = 255)]
+    pub note: Option<String>,
+    /// That this is what came in although another amount was asked for
+    pub differs: Option<bool>,
+}
+
+/// A refund that staff have handed out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "refund_id": "0192f1a0-0000-7000-8000-000000000001", "note": "over the counter"
+}))]
+pub struct PayOutRefund {
+    pub refund_id: uuid::Uuid,
+    #[schema(min_length = 1, max_length = 255)]
+    pub note: Option<String>,
+}
+
 /// How a product is offered.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
-    api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates,
+    api_keys, auth, blocklist, fraud_rules, inventory, manual, moves, payments, products, rates,
     read_models, refunds, reviewing, routes, routing_rules, unmatched,
 };
 
@@ -83,6 +83,8 @@ fn every_route_of_the_contract_is_there() {
         "put /api/v1/webhooks/{name}",
         "get /api/v1/webhooks/{name}",
         "post /api/v1/webhooks/{id}/refund",
+        "post /api/v1/payments/{id}/receipt",
+        "post /api/v1/payments/{id}/payout",
         "get /api/v1/webhooks",
         "post /api/v1/orders/{id}/review",
         "get /api/v1/fraud-rules",
@@ -198,6 +200,8 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");
     agrees::<unmatched::GivingBack>(&document, "RefundWebhook");
+    agrees::<manual::Taking>(&document, "ReceivePayment");
+    agrees::<manual::HandingOut>(&document, "PayOutRefund");
     agrees::<payments::Starting>(&document, "StartPayment");
     agrees::<products::Describing>(&document, "DescribeProduct");
     agrees::<rates::LoadingRates>(&document, "LoadRates");

@@ -3,12 +3,14 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use chrono::NaiveDate;
 use projections::AsOf;
 use projections::history::Asked;
 use projections::sales::{self, GroupBy, SalesChange, SalesRow};
 use projections::settlement::{self, Filter, SettlementRow};
 use serde::Serialize;
 use utoipa::ToSchema;
+use workers::inbox::Parked;
 
 use super::App;
 use super::history::Moments;
@@ -119,6 +121,27 @@ fn group_by(parameters: &mut Parameters) -> GroupBy {
 pub(crate) struct SettlementView {
     /// Ordered by day, gateway and currency
     items: Vec<SettlementRow>,
+    /// What waits for a person (`GET /webhooks?state=parked`): money that it may tell of is in no row
+    /// until it is given back
+    parked: Vec<ParkedWebhooks>,
+}
+
+/// Webhooks of a day that wait for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ParkedWebhooks {
+    /// When they came in, UTC
+    day: NaiveDate,
+    /// From which provider
+    #[schema(example = "stripe")]
+    gateway: String,
+    /// How many
+    webhooks: i64,
+}
+
+impl From<Parked> for ParkedWebhooks {
+    fn from(Parked { day, gateway, webhooks }: Parked) -> Self {
+        Self { day, gateway, webhooks }
+    }
 }
 
 const CSV: &str = "text/csv";
@@ -127,7 +150,7 @@ const CSV: &str = "text/csv";
 ///
 /// What each provider took and gave back, by day (UTC) and currency, to be held against its
 /// payouts. Days on which nothing moved have no row. `Accept: text/csv` gives a table with the same
-/// columns.
+/// columns, without `parked`.
 #[utoipa::path(
     get, path = "/reports/settlement", tag = "reports",
     security(("bearer" = ["admin", "analyst", "auditor"])),
@@ -156,7 +179,12 @@ pub(crate) async fn report_settlement(
     let (position, _seat) = asking.seat(&app, &[settlement::NAME]).await?;
     let items = settlement::report(app.read_models.reads(), &filter).await?;
     if !queries::accepts(&headers, CSV) {
-        return Ok(queries::show(position, &SettlementView { items }));
+        let parked = app
+            .inbox
+            .parked(filter.days(), filter.gateway.as_deref())
+            .await?;
+        let parked = parked.into_iter().map(Into::into).collect();
+        return Ok(queries::show(position, &SettlementView { items, parked }));
     }
     let table = table(&items).map_err(|error| Problem::accident("write a table", &error))?;
     let mut response = queries::show(position, &());
@@ -181,7 +209,7 @@ fn table(items: &[SettlementRow]) -> Result<Vec<u8>, csv::Error> {
 }
 
 /// Written also where there is no row to take them from.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 18] = [
     "day",
     "gateway",
     "currency",
@@ -193,6 +221,8 @@ const COLUMNS: [&str; 16] = [
     "mismatched_amount",
     "other_currency",
     "other_currency_amount",
+    "unmatched",
+    "unmatched_amount",
     "refunds",
     "refunded",
     "pending_refunds",

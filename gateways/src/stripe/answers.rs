@@ -328,3 +328,71 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_decline_code_has_a_reason_of_ours() {
+        for (code, reason) in [
+            ("insufficient_funds", Reason::InsufficientFunds),
+            ("expired_card", Reason::CardExpired),
+            ("incorrect_cvc", Reason::IncorrectDetails),
+            ("resource_missing", Reason::IncorrectDetails),
+            ("authentication_required", Reason::AuthenticationFailed),
+            ("card_velocity_exceeded", Reason::LimitExceeded),
+            ("stolen_card", Reason::SuspectedFraud),
+            ("transaction_not_allowed", Reason::NotPermitted),
+            ("currency_not_supported", Reason::NotSupported),
+            ("try_again_later", Reason::ProviderError),
+            ("do_not_honor", Reason::Declined),
+            ("of_another_year", Reason::Unspecified),
+        ] {
+            let said = |of: &str| {
+                let error = format!(r#"{{"error": {of}}}"#);
+                serde_json::from_str::<Problem>(&error).unwrap().reason()
+            };
+            let finer = format!(r#"{{"code": "card_declined", "decline_code": "{code}"}}"#);
+            assert_eq!(said(&finer), reason, "{code}");
+            assert_eq!(said(&format!(r#"{{"code": "{code}"}}"#)), reason, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_problem_says_something_to_people_in_any_case() {
+        let words = |error: &str| serde_json::from_str::<Problem>(error).unwrap().words();
+        assert_eq!(
+            words(r#"{"error": {"code": "a", "message": "No such charge"}}"#),
+            "No such charge"
+        );
+        assert_eq!(
+            words(r#"{"error": {"code": "charge_already_refunded"}}"#),
+            "charge_already_refunded"
+        );
+        assert_eq!(words(r#"{"error": {}}"#), "Stripe said no more");
+    }
+
+    #[test]
+    fn only_a_refund_that_succeeded_is_paid_out() {
+        let outcome = |status: &str| {
+            let refund = format!(r#"{{"id": "re_1", "status": {status}}}"#);
+            serde_json::from_str::<Refund>(&refund).unwrap().outcome()
+        };
+        let pending = PaybackOutcome::Pending { provider_reference: Some("re_1".to_owned()) };
+        for undecided in [
+            "null",
+            r#""pending""#,
+            r#""requires_action""#,
+            r#""of_another_year""#,
+        ] {
+            assert_eq!(outcome(undecided), pending, "{undecided}");
+        }
+        let settled = PaybackOutcome::Settled { provider_reference: "re_1".to_owned() };
+        assert_eq!(outcome(r#""succeeded""#), settled);
+        for failed in ["failed", "canceled"] {
+            let reason = failed.to_owned();
+            assert_eq!(outcome(&format!("{failed:?}")), PaybackOutcome::Failed { reason });
+        }
+    }
+}

@@ -237,6 +237,8 @@ mod tests {
         }
         let refunds = About::RefundsOf { reference: reference() };
         assert_eq!(about("charge.refunded", r#"{"reference":"A1"}"#), refunds);
+        assert_eq!(about("charge.refunded", "{}"), About::Nothing);
+        assert_eq!(about("refund.updated", r#"{"reference":"A1","refund_id":"no UUID"}"#), refunds);
         assert!(matches!(about("charge.dispute.created", "{}"), About::Staff { .. }));
         assert_eq!(about("customer.created", "{}"), About::Nothing);
     }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use domain::event::Event;
 use domain::ids::RefundId;
 use domain::money::{Currency, Money};
-use domain::payment;
+use domain::payment::{self, Unmatched};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use store::recorded::RecordedEvent;
@@ -35,6 +35,8 @@ pub(super) struct Added {
     pub(super) mismatched_minor: i64,
     pub(super) other_currency: i64,
     pub(super) other_currency_minor: i64,
+    pub(super) unmatched: i64,
+    pub(super) unmatched_minor: i64,
     pub(super) refunds: i64,
     pub(super) refunded_minor: i64,
     pub(super) pending: i64,
@@ -89,12 +91,10 @@ impl Batch {
             return;
         };
         if let E::Opened(terms) = event {
-            let currency = terms.amount.currency;
-            let (gateways, refunds) = (BTreeMap::new(), BTreeMap::new());
-            let payment = Payment { currency, gateways, first: None, refunds };
-            self.payments.insert(id, payment);
-            self.changed.insert(id);
-            return;
+            self.begin(id, Payment::of(terms.amount.currency));
+        }
+        if let E::UnmatchedReceived(money) = event {
+            self.begin(id, Payment::of_nobody(money));
         }
         let Some(payment) = self.payments.get_mut(&id) else {
             return;
@@ -109,11 +109,31 @@ impl Batch {
             self.days.entry(key).or_default().add(added);
         }
     }
+
+    fn begin(&mut self, id: Uuid, payment: Payment) {
+        self.payments.insert(id, payment);
+        self.changed.insert(id);
+    }
 }
 
 type Moved = Option<(String, Currency, Added)>;
 
 impl Payment {
+    /// One that somebody will be asked for.
+    fn of(currency: Currency) -> Self {
+        let (gateways, refunds) = (BTreeMap::new(), BTreeMap::new());
+        Self { currency, gateways, first: None, refunds }
+    }
+
+    /// One that nobody was asked for: it is booked where it came in, and so is its way back.
+    fn of_nobody(money: &Unmatched) -> Self {
+        let mut payment = Self::of(money.received.currency);
+        let gateway = storable::key(&money.gateway);
+        payment.gateways.insert(money.reference.clone(), gateway);
+        payment.has_brought(&money.reference);
+        payment
+    }
+
     /// What an event moves, and whether it has to be remembered.
     fn take(&mut self, event: &payment::Event) -> (Moved, bool) {
         use payment::Event as E;
@@ -172,10 +192,13 @@ impl Payment {
                 let moved = moved(gateway, Added::decided(*amount_minor));
                 (moved, self.refunds.remove(refund_id).is_some())
             }
-            // What came in under another reference is not counted as ours; nor is what nobody asked
-            // for, whose payment was never opened.
+            E::UnmatchedReceived(money) => {
+                let (unmatched, unmatched_minor) = (1, money.received.minor);
+                let added = Added { unmatched, unmatched_minor, ..Added::default() };
+                (moved(self.gateway(&money.reference), added), false)
+            }
+            // What came in under another reference is not counted as ours.
             E::Misnamed { .. }
-            | E::UnmatchedReceived(_)
             | E::Opened(_)
             | E::AttemptAccepted { .. }
             | E::Declined { .. }
@@ -224,6 +247,8 @@ impl Added {
             mismatched_minor,
             other_currency,
             other_currency_minor,
+            unmatched,
+            unmatched_minor,
             refunds,
             refunded_minor,
             pending,
@@ -238,6 +263,8 @@ impl Added {
             (mismatched_minor, other.mismatched_minor),
             (other_currency, other.other_currency),
             (other_currency_minor, other.other_currency_minor),
+            (unmatched, other.unmatched),
+            (unmatched_minor, other.unmatched_minor),
             (refunds, other.refunds),
             (refunded_minor, other.refunded_minor),
             (pending, other.pending),

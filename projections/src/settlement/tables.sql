@@ -12,6 +12,8 @@ create table settlement_days (
     mismatched_minor bigint not null,
     other_currency bigint not null,
     other_currency_minor bigint not null,
+    unmatched bigint not null,
+    unmatched_minor bigint not null,
     refunds bigint not null,
     refunded_minor bigint not null,
     pending bigint not null,

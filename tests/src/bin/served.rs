@@ -9,6 +9,7 @@ use api::serve;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 #[derive(clap::Parser)]
 struct Cli {
@@ -22,6 +23,9 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("DAYBOOK_LOG").unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(false)
+        // What a span has in it shows also where nothing is said within it.
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
         .with_writer(std::io::stderr)
         .init();
     let installed = rustls::crypto::ring::default_provider().install_default();

@@ -321,7 +321,9 @@ async fn refund(State(books): State<Books>, headers: HeaderMap, Json(body): Json
             return no(StatusCode::NOT_FOUND, "Charge not found");
         };
         let refunds = pages.refunds.iter();
-        let gone = refunds.filter(|refund| refund["charge_id"] == body["charge_id"]);
+        let gone = refunds
+            .filter(|refund| refund["charge_id"] == body["charge_id"])
+            .filter(|refund| refund["status"] != "failed");
         let gone: i64 = gone.map(|refund| cents(&refund["amount_refunded"])).sum();
         if cents(&charge["amount"]) < gone.saturating_add(cents(&body["amount"])) {
             return no(StatusCode::BAD_REQUEST, "Refund amount is more than the charge amount");

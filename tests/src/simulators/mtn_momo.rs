@@ -244,6 +244,7 @@ impl Simulator for MtnMomo {
             COLLECTION_KEY,
             DISBURSEMENT_KEY,
             "token-collection",
+            "token-disbursement",
         ]
         .map(ToOwned::to_owned)
         .to_vec()

@@ -469,7 +469,10 @@ impl Journey {
             };
             if deadline < Instant::now() {
                 let (order_id, plan, token) = (&self.order_id, &self.plan, self.token);
-                return Err(format!("{order_id}: {disagreement}\n{plan:?} {token:?}\n{found:?}"));
+                let story = self.story().await;
+                return Err(format!(
+                    "{order_id}: {disagreement}\n{plan:?} {token:?}\n{found:?}\n{story}"
+                ));
             }
             if found.is_to_be_given_back_again() && self.token != Some("refund_fails") {
                 self.is_refunded(&json!({"reason": "it failed before"}))
@@ -481,6 +484,20 @@ impl Journey {
             sleep(LOOK_EVERY).await;
         }
         unreachable!("there are more looks than time")
+    }
+
+    /// Everything that happened to it, for whoever has to find out why it does not come to rest.
+    async fn story(&self) -> String {
+        let path = format!("/api/v1/orders/{}/timeline", self.order_id);
+        let timeline = self.storm.get(&path).await.json();
+        let items = timeline["items"].as_array().unwrap().iter();
+        let told: Vec<String> = items
+            .map(|item| {
+                let (position, at, event) = (&item["position"], &item["at"], &item["event"]);
+                format!("{position} {at} {event} {} {}", item["actor"], item["data"])
+            })
+            .collect();
+        told.join("\n")
     }
 
     /// Providers say what became of refunds, where they do.

@@ -5,12 +5,7 @@ use std::sync::Arc;
 use domain::money::Money;
 use domain::placing::PaymentMethod;
 use serde_json::{Value, json};
-use tests::simulators::Simulator;
-use tests::simulators::flutterwave::Flutterwave;
-use tests::simulators::mtn_momo::MtnMomo;
-use tests::simulators::paystack::Paystack;
-use tests::simulators::sslcommerz::SslCommerz;
-use tests::simulators::stripe::Stripe;
+use tests::simulators::{self, Simulator};
 use tests::world::an_order;
 
 /// A provider, and the articles that are paid there.
@@ -24,21 +19,20 @@ pub(super) struct Shop {
     method: PaymentMethod,
 }
 
-/// Every provider: one line each.
+/// Every provider, and the sandbox.
 pub(super) async fn all() -> Vec<Shop> {
-    vec![
-        Shop::of(Stripe::start().await),
-        Shop::of(Paystack::start().await),
-        Shop::of(Flutterwave::start().await),
-        Shop::of(MtnMomo::start().await),
-        Shop::of(SslCommerz::start().await),
-        Shop {
-            name: "sandbox",
-            simulator: None,
-            price: Money { minor: 450, currency: "GBP".parse().unwrap() },
-            method: PaymentMethod::CreditCard,
-        },
-    ]
+    let simulators = simulators::all().await;
+    let sandbox = Shop {
+        name: "sandbox",
+        simulator: None,
+        price: Money { minor: 450, currency: "GBP".parse().unwrap() },
+        method: PaymentMethod::CreditCard,
+    };
+    simulators
+        .into_iter()
+        .map(Shop::of)
+        .chain([sandbox])
+        .collect()
 }
 
 impl Shop {
