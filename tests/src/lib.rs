@@ -13,6 +13,7 @@ pub mod chance;
 pub mod command;
 pub mod log;
 pub mod looking;
+pub mod people;
 pub mod served;
 pub mod servers;
 pub mod simulators;

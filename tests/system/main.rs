@@ -40,6 +40,7 @@ mod screening;
 mod sealing_up;
 mod self_audit;
 mod settling;
+mod signing_in;
 mod stock;
 mod storm;
 mod stripe;
