@@ -18,6 +18,7 @@ mod fields;
 mod following;
 mod forgetting;
 mod gateways;
+mod guests;
 mod history;
 mod house;
 mod idempotency;

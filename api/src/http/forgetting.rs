@@ -23,12 +23,12 @@ use workers::forgetting::{self, Traces};
 use super::App;
 use super::bodies::ForgetPerson;
 use super::command::{Accepted, Asked, respond};
-use super::email;
 use super::fields::{Body, Fields};
 use super::identity::Caller;
 use super::moves::REASON_CHARS_MAX;
 use super::problem::{Flaw, Problem};
 use super::queries::CATCH_UP_MAX;
+use super::{customers, email};
 
 /// Somebody who was forgotten.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,7 +85,7 @@ impl FromRequestParts<App> for ToForget {
     delete, path = "/customers/{id}/personal-data", tag = "accounts", request_body = ForgetPerson,
     security(("bearer" = ["customer", "vendor", "admin"])),
     extensions(("x-own" = json!(["customer", "vendor"]))),
-    params(("id" = String, Path, description = "An email address, or the UUID of an account")),
+    params(("id" = String, Path, description = "An email address, or the UUID of a customer")),
     responses((status = 200, description = "The person is forgotten", body = ForgottenView))
 )]
 pub(crate) async fn forget(
@@ -163,7 +163,15 @@ impl ToForget {
             }
             (Some(_), _, Some(_)) | (None, None, _) => return Err(nobody()),
         };
-        Ok(app.accounts.somebody(whom).await?)
+        let known = app.accounts.somebody(whom).await?;
+        match (whom, own) {
+            // No account, so perhaps a guest.
+            (Whom::Account(id), None) if known == Somebody::default() => {
+                let guest = customers::guest(app, id).await?.ok_or_else(nobody)?;
+                Ok(app.accounts.somebody(Whom::Email(&guest.email)).await?)
+            }
+            (Whom::Account(_) | Whom::Email(_), _) => Ok(known),
+        }
     }
 }
 
