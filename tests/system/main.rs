@@ -29,6 +29,7 @@ mod own_projections;
 mod past;
 mod paying;
 mod people;
+mod product_reviews;
 mod proving;
 mod queries;
 mod rebuilding;
@@ -46,11 +47,13 @@ mod stock;
 mod storm;
 mod stripe;
 mod subscribing;
+mod support;
 mod surroundings;
 mod tampering;
 mod timelines;
 mod unavailable;
 mod unmatched;
+mod wishlists;
 
 /// The judge of proofs shares nothing with the code that makes them.
 #[path = "../../sealing/src/rfc9162.rs"]
