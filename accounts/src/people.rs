@@ -45,34 +45,6 @@ impl Accounts {
             .await?)
     }
 
-    /// People with an open account, newest first, after a `(created_at, account_id)`; `search` is part of
-    /// an address or of a name, in upper or lower case.
-    pub async fn people(
-        &self,
-        search: Option<&str>,
-        role: Option<&str>,
-        limit: i64,
-        after: Option<(DateTime<Utc>, Uuid)>,
-    ) -> Result<Vec<Person>, Error> {
-        let (before_at, before_id) = after.unzip();
-        // A search reads every account: it is for people, who search now and then.
-        let select = format!(
-            "select {COLUMNS} from accounts where closed_at is null \
-             and ($1::text is null or 0 < strpos(email_key, $1) or 0 < strpos(lower(name), $1)) \
-             and ($2::text is null or role = $2) \
-             and ($3::timestamptz is null or (created_at, account_id) < ($3, $4)) \
-             order by created_at desc, account_id desc limit $5"
-        );
-        Ok(sqlx::query_as(&select)
-            .bind(search.map(email_key))
-            .bind(role)
-            .bind(before_at)
-            .bind(before_id)
-            .bind(limit)
-            .fetch_all(&self.0.pool)
-            .await?)
-    }
-
     /// The accounts that are somebody's own, and the address that they have proved.
     pub async fn belongings(&self, account_id: Uuid) -> Result<(Vec<Uuid>, Option<String>), Error> {
         let merged: Vec<Uuid> =
@@ -88,6 +60,17 @@ impl Accounts {
         .fetch_optional(&self.0.pool)
         .await?;
         Ok((merged.into_iter().chain([account_id]).collect(), email))
+    }
+
+    /// Whether somebody has proved that they read what is sent to this address.
+    pub async fn has_proved(&self, email: &str) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar(
+            "select exists (select from accounts where email_key = $1 \
+             and email_verified_at is not null and closed_at is null)",
+        )
+        .bind(email_key(email))
+        .fetch_one(&self.0.pool)
+        .await?)
     }
 
     /// Makes an administrator with a proved address: the first one, by whoever runs the server.

@@ -19,6 +19,7 @@ mod countries;
 mod customers;
 pub(crate) mod email;
 pub(crate) mod events;
+mod faq;
 mod fields;
 mod forgetting;
 mod formats;
@@ -60,6 +61,7 @@ mod refunds;
 mod refusals;
 mod reports;
 mod reviewing;
+mod reviews;
 mod routing_rules;
 pub(crate) mod rows;
 mod said;
@@ -68,10 +70,12 @@ mod server;
 pub(crate) mod slicing;
 pub(crate) mod stored;
 pub mod tail;
+mod tickets;
 mod timeline;
 pub mod turns;
 mod unmatched;
 mod webhooks;
+mod wishlists;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -150,7 +154,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(manual::receive))
         .routes(routes!(manual::pay_out))
         .routes(routes!(reconciliations::reconcile));
-    operation().nest(BASE, business.merge(accounts()).merge(screening()))
+    operation().nest(
+        BASE,
+        business
+            .merge(accounts())
+            .merge(screening())
+            .merge(community()),
+    )
 }
 
 /// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
@@ -180,6 +190,26 @@ fn screening() -> OpenApiRouter<App> {
         .routes(routes!(fraud_rules::replace, fraud_rules::delete))
         .routes(routes!(blocklist::list, blocklist::block))
         .routes(routes!(blocklist::unblock))
+}
+
+/// What customers say that is no order: wishes, reviews, questions.
+fn community() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(wishlists::list, wishlists::create))
+        .routes(routes!(wishlists::show, wishlists::rename, wishlists::delete))
+        .routes(routes!(wishlists::put, wishlists::remove))
+        .routes(routes!(wishlists::share, wishlists::unshare))
+        .routes(routes!(reviews::list_published))
+        .routes(routes!(reviews::list_own))
+        .routes(routes!(reviews::show, reviews::write, reviews::delete))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::moderate))
+        .routes(routes!(tickets::open, tickets::list))
+        .routes(routes!(tickets::show))
+        .routes(routes!(tickets::write))
+        .routes(routes!(tickets::close))
+        .routes(routes!(faq::list, faq::add))
+        .routes(routes!(faq::replace, faq::delete))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -17,6 +17,11 @@ pub(crate) fn order(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     render("POST", "/api/v1/orders", None, headers, Some(body))
 }
 
+/// What somebody says about their account.
+pub(crate) fn said(path: &str, body: &str) -> Vec<u8> {
+    render("POST", path, None, &[], Some(body))
+}
+
 /// What a payment provider says, with its signature.
 pub(crate) fn webhook(gateway: &str, signature: (&str, &str), body: &str) -> Vec<u8> {
     render("POST", &format!("/api/v1/webhooks/{gateway}"), None, &[signature], Some(body))

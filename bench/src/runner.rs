@@ -103,6 +103,7 @@ impl Runner {
         self.scenario("read-list", scenarios::reading::list).await;
         self.scenario("availability", scenarios::reading::availability)
             .await;
+        self.scenario("login", scenarios::login::run).await;
     }
 
     /// What payment providers say of their own accord.

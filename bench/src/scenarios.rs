@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod flash_sale;
 pub(crate) mod hot_sku;
 pub(crate) mod lifecycle;
+pub(crate) mod login;
 pub(crate) mod overload;
 pub(crate) mod read_your_write;
 pub(crate) mod reading;

@@ -16,6 +16,7 @@
 //! | `availability` | how many pieces of an article can be had, from memory |
 //! | `history` | how one of these was, and what has changed since, from the log alone |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
+//! | `guests` | who has ordered without an account |
 //! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`, what was as of a position in
@@ -29,6 +30,7 @@ mod belonging;
 mod differences;
 pub mod diffing;
 mod error;
+pub mod guests;
 pub mod history;
 mod live;
 mod marks;

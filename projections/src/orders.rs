@@ -206,6 +206,22 @@ pub async fn of_person(
     rows.into_iter().map(belonging).collect()
 }
 
+/// Whether an order of somebody that is confirmed or completed holds an article.
+pub async fn has_bought(pool: &PgPool, owner: &Owner, sku: &Sku) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar(
+        "select exists (select from orders join order_progress using (order_id) \
+         where (customer_id = any($1) or customer_id is null and email_key = $2) \
+         and status in ('confirmed', 'completed') and exists (select from order_skus \
+             where order_skus.sku = $3 and order_skus.placed_at = orders.placed_at \
+             and order_skus.order_id = orders.order_id))",
+    )
+    .bind(&owner.accounts)
+    .bind(owner.email.as_deref().map(storable::email_key))
+    .bind(sku.as_str())
+    .fetch_one(pool)
+    .await?)
+}
+
 #[derive(sqlx::FromRow)]
 struct SummaryRow {
     order_id: Uuid,

@@ -14,6 +14,7 @@ pub mod command;
 pub mod hand;
 pub mod log;
 pub mod looking;
+pub mod people;
 pub mod served;
 pub mod servers;
 pub mod simulators;

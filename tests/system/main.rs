@@ -18,6 +18,7 @@ mod fields;
 mod following;
 mod forgetting;
 mod gateways;
+mod guests;
 mod hand;
 mod history;
 mod house;
@@ -30,6 +31,7 @@ mod own_projections;
 mod past;
 mod paying;
 mod people;
+mod product_reviews;
 mod proving;
 mod queries;
 mod rebuilding;
@@ -43,15 +45,18 @@ mod sealing_up;
 mod secrets;
 mod self_audit;
 mod settling;
+mod signing_in;
 mod stock;
 mod storm;
 mod stripe;
 mod subscribing;
+mod support;
 mod surroundings;
 mod tampering;
 mod timelines;
 mod unavailable;
 mod unmatched;
+mod wishlists;
 
 /// The judge of proofs shares nothing with the code that makes them.
 #[path = "../../sealing/src/rfc9162.rs"]

@@ -2,9 +2,13 @@
 //! the readers beside the handlers tell every flaw at once, which a derived parser cannot. A test
 //! in `openapi` holds both together.
 
+mod community;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use self::community::*;
 
 /// An exact amount of money.
 #[derive(Debug, Serialize, ToSchema)]

@@ -190,7 +190,8 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
                 .map(|tag| (header::ETAG, tag)),
         );
     }
-    if status == StatusCode::CREATED {
+    // What no aggregate gave has no place that is known here.
+    if status == StatusCode::CREATED && receipt.aggregate_type != "none" {
         let place = format!("{BASE}/{}s/{}", receipt.aggregate_type, receipt.aggregate_id);
         headers.extend(
             HeaderValue::from_str(&place)

@@ -1,10 +1,17 @@
-//! Accounts as administrators see them.
+//! Customers as administrators see them: whoever has an account, and guests who have ordered without.
+//!
+//! Accounts are rows, guests are a read model; only here is it known that both are customers.
 
-use accounts::Role;
+use accounts::{Person, Role, email_key};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
+use projections::Page;
+use projections::guests::{self, Guest};
+use sqlx::FromRow;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::bodies::{DescribeCustomer, OpenAccount};
 use super::fields::{Body, Fields};
@@ -13,7 +20,7 @@ use super::parameters::{OfId, Parameters};
 use super::parked::Cursor;
 use super::problem::Problem;
 use super::profile::{Describing, PersonView};
-use super::said::{Said, done, tell};
+use super::said::{Said, done, paged, tell};
 use super::{App, BASE, email};
 
 /// The body of [`open`].
@@ -55,50 +62,152 @@ fn role(fields: &mut Fields<'_>) -> Option<Option<Role>> {
     fields.has("role").then(|| fields.one_of("role", &roles))
 }
 
-/// A page of accounts.
-#[derive(serde::Serialize, ToSchema)]
-pub(crate) struct CustomersView {
-    /// Newest first
-    items: Vec<PersonView>,
-    /// Where the next page begins; null on the last one
-    next_cursor: Option<String>,
+/// A customer: somebody with an account, or a guest.
+#[derive(Debug, serde::Serialize, FromRow, ToSchema)]
+pub(crate) struct CustomerView {
+    /// Of the account; of a guest, of their first order
+    id: Uuid,
+    /// `account` or `guest`
+    #[schema(example = "account")]
+    kind: String,
+    /// What an account is; null for guests
+    #[schema(example = "customer")]
+    role: Option<String>,
+    #[schema(example = "ada@example.org")]
+    email: String,
+    /// Whether they have proved that they read what is sent there
+    email_verified: bool,
+    /// What they are called; a guest, as their newest order says
+    name: Option<String>,
+    /// Where to call; likewise
+    phone: Option<String>,
+    /// Where a guest's newest order goes; null for accounts
+    #[schema(example = "GB")]
+    country: Option<String>,
+    /// How many orders a guest has placed; null for accounts, whose orders `GET /orders` lists
+    orders: Option<i64>,
+    /// When the account was opened; of a guest, when their first order was placed
+    created_at: DateTime<Utc>,
+    /// When anything of the account last changed; of a guest, when their newest order was placed
+    updated_at: DateTime<Utc>,
 }
 
-/// List accounts
+impl From<Person> for CustomerView {
+    fn from(person: Person) -> Self {
+        Self {
+            id: person.account_id,
+            kind: "account".to_owned(),
+            role: Some(person.role),
+            email: person.email,
+            email_verified: person.email_verified_at.is_some(),
+            name: person.name,
+            phone: person.phone,
+            country: None,
+            orders: None,
+            created_at: person.created_at,
+            updated_at: person.updated_at,
+        }
+    }
+}
+
+impl From<Guest> for CustomerView {
+    fn from(guest: Guest) -> Self {
+        Self {
+            id: guest.guest_id,
+            kind: "guest".to_owned(),
+            role: None,
+            email: guest.email,
+            email_verified: false,
+            name: Some(guest.name),
+            phone: guest.phone,
+            country: Some(guest.country),
+            orders: Some(guest.orders),
+            created_at: guest.created_at,
+            updated_at: guest.updated_at,
+        }
+    }
+}
+
+/// Which customers to list. What is not given does not restrict.
+struct Filter {
+    kind: Option<String>,
+    search: Option<String>,
+    role: Option<String>,
+    email: Option<String>,
+    email_verified: Option<bool>,
+    created_from: Option<DateTime<Utc>>,
+    created_to: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    fn read(parameters: &mut Parameters) -> Self {
+        let flag = |text: &str| text.parse::<bool>().map_err(|_| "must be true or false");
+        Self {
+            kind: parameters.one_of("kind", &["account", "guest"]),
+            search: parameters.text("search"),
+            role: parameters.one_of("role", &Role::OF_ACCOUNTS.map(Role::name)),
+            email: parameters.text("email"),
+            email_verified: parameters.optional("email_verified", flag),
+            created_from: parameters.instant("created_from"),
+            created_to: parameters.end("created_to"),
+        }
+    }
+
+    async fn find(
+        &self,
+        app: &App,
+        limit: i64,
+        after: Option<Cursor>,
+    ) -> Result<Vec<CustomerView>, Problem> {
+        // A search reads every record: it is for people, who search now and then.
+        Ok(sqlx::query_as(include_str!("customers/list.sql"))
+            .bind(&self.kind)
+            .bind(self.search.as_deref().map(email_key))
+            .bind(&self.role)
+            .bind(self.email.as_deref().map(email_key))
+            .bind(self.email_verified)
+            .bind(self.created_from)
+            .bind(self.created_to)
+            .bind(after.map(|cursor| cursor.at))
+            .bind(after.map(|cursor| cursor.id))
+            .bind(limit)
+            .fetch_all(&app.pool)
+            .await?)
+    }
+}
+
+/// List customers
 ///
-/// Newest first; closed ones are gone.
+/// Accounts, and guests who have ordered without one, newest first; closed accounts and forgotten
+/// guests are gone. Whoever proves an address takes over what a guest has ordered under it, so that
+/// only the account is listed then.
 #[utoipa::path(
     get, path = "/customers", tag = "accounts", security(("staff" = [])),
     params(
+        ("kind" = Option<String>, Query, description = "`account` or `guest`"),
         ("search" = Option<String>, Query, description = "Part of the address or of the name"),
         ("role" = Option<String>, Query, description = "customer, vendor, admin, analyst, auditor"),
+        ("email" = Option<String>, Query, description = "The whole address, however it is written"),
+        ("email_verified" = Option<bool>, Query, description = "Whether the address is proved"),
+        ("created_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
+        ("created_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = CustomersView))
+    responses((status = 200, description = "A page", body = Page<CustomerView>))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Staff,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let search = parameters.text("search");
-    let role = parameters.one_of("role", &Role::OF_ACCOUNTS.map(Role::name));
+    let filter = Filter::read(&mut parameters);
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<Cursor>());
     parameters.finish()?;
-    let after = cursor.map(|cursor| (cursor.at, cursor.id));
     // One more than asked for tells whether there is a next page.
-    let people = app
-        .accounts
-        .people(search.as_deref(), role.as_deref(), limit + 1, after);
-    let mut people = people.await?;
-    let more = usize::try_from(limit).is_ok_and(|limit| limit < people.len());
-    people.pop_if(|_| more);
-    let last = people.last().filter(|_| more);
-    let next_cursor =
-        last.map(|last| Cursor { at: last.created_at, id: last.account_id }.to_string());
-    let items = people.into_iter().map(PersonView::from).collect();
-    Ok(tell(StatusCode::OK, &CustomersView { items, next_cursor }))
+    let items = filter.find(&app, limit.saturating_add(1), cursor).await?;
+    let at = |last: &CustomerView| Cursor { at: last.created_at, id: last.id };
+    Ok(tell(StatusCode::OK, &paged(items, limit, at)))
 }
 
 /// Open an account for somebody
@@ -127,28 +236,56 @@ pub(crate) async fn open(
     Ok(response)
 }
 
-/// Show an account
+/// Show a customer
+///
+/// An account, or a guest by the id of their first order.
 #[utoipa::path(
     get, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
-    params(("id" = Uuid, Path, description = "The account")),
-    responses((status = 200, description = "The account", body = PersonView))
+    params(("id" = Uuid, Path, description = "The account, or the guest")),
+    responses((status = 200, description = "The customer", body = CustomerView))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     _: Staff,
-    OfId(account_id): OfId,
+    OfId(id): OfId,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let person = app.accounts.person(account_id).await?;
-    let person = person.ok_or_else(|| Problem::not_found("account"))?;
-    Ok(tell(StatusCode::OK, &PersonView::from(person)))
+    if let Some(person) = app.accounts.person(id).await? {
+        return Ok(tell(StatusCode::OK, &CustomerView::from(person)));
+    }
+    let guest = guest(&app, id).await?;
+    let guest = guest.ok_or_else(|| Problem::not_found("customer"))?;
+    Ok(tell(StatusCode::OK, &CustomerView::from(guest)))
+}
+
+/// A guest whose record has not become an account's.
+pub(crate) async fn guest(app: &App, guest_id: Uuid) -> Result<Option<Guest>, Problem> {
+    let Some(guest) = guests::by_id(app.read_models.reads(), guest_id).await? else {
+        return Ok(None);
+    };
+    let is_adopted = app.accounts.has_proved(&guest.email).await?;
+    Ok((!is_adopted).then_some(guest))
+}
+
+/// Why nothing can be done to an account that there is not.
+async fn no_account(app: &App, id: Uuid) -> Problem {
+    match guest(app, id).await {
+        Ok(None) => Problem::not_found("account"),
+        Ok(Some(_)) => Problem::new(
+            StatusCode::CONFLICT,
+            "customer_is_a_guest",
+            "this customer has no account: what is known of them stands in their orders; \
+             DELETE /customers/{id}/personal-data forgets them",
+        ),
+        Err(problem) => problem,
+    }
 }
 
 /// Describe an account
 ///
 /// Name and telephone that are not given are deleted. Another role ends the account's sessions:
-/// tokens name the role.
+/// tokens name the role. A guest has no account to describe: 409 `customer_is_a_guest`.
 #[utoipa::path(
     put, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     request_body = DescribeCustomer,
@@ -166,7 +303,10 @@ pub(crate) async fn describe(
     let described = app
         .accounts
         .describe(account_id, name.as_deref(), phone.as_deref());
-    let mut person = described.await?;
+    let mut person = match described.await {
+        Err(accounts::Error::NoSuchAccount) => return Err(no_account(&app, account_id).await),
+        described => described?,
+    };
     if let Some(role) = role.filter(|role| role.name() != person.role) {
         let by = caller.to_string();
         person = app.accounts.change_role(account_id, role, &by).await?;
@@ -177,7 +317,7 @@ pub(crate) async fn describe(
 /// Close an account
 ///
 /// Its sessions end, and name, address and password are deleted. What was ordered stays in the log. A
-/// repetition is 404.
+/// repetition is 404, a guest 409 `customer_is_a_guest`.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The account")),
@@ -192,6 +332,6 @@ pub(crate) async fn close(
     if app.accounts.close(account_id, &caller.to_string()).await? {
         Ok(done(StatusCode::NO_CONTENT))
     } else {
-        Err(Problem::not_found("account"))
+        Err(no_account(&app, account_id).await)
     }
 }

@@ -143,6 +143,22 @@ impl<'v> Fields<'v> {
         self.parsed(name, value, |value| text(value, chars_max))
     }
 
+    /// A text of 1 to `chars_max` characters on several lines, which end in line feeds.
+    pub(crate) fn prose(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
+        let value = self.required(name);
+        self.parsed(name, value, |value| prose(value, chars_max))
+    }
+
+    /// The same, or nothing.
+    pub(crate) fn optional_prose(
+        &mut self,
+        name: &'static str,
+        chars_max: usize,
+    ) -> Option<String> {
+        self.optional(name)?;
+        self.prose(name, chars_max)
+    }
+
     /// A text that `parse` understands.
     pub(crate) fn of<T, E: Display>(
         &mut self,
@@ -428,6 +444,19 @@ fn text(value: &Json<'_>, chars_max: usize) -> Result<String, String> {
         return Err(format!("must have 1 to {chars_max} characters, not all of them blank"));
     }
     plain(text).map(str::to_owned)
+}
+
+/// Lines end as they do on this side, and a tabulator is a blank: whatever else controls a terminal
+/// is refused.
+fn prose(value: &Json<'_>, chars_max: usize) -> Result<String, String> {
+    let text = string(value)?.replace("\r\n", "\n").replace('\t', " ");
+    if text.trim().is_empty() || chars_max < text.chars().count() {
+        return Err(format!("must have 1 to {chars_max} characters, not all of them blank"));
+    }
+    for line in text.split('\n') {
+        plain(line)?;
+    }
+    Ok(text)
 }
 
 /// Refuses what cannot be stored (NUL) or would garble a line of a log or an invoice.

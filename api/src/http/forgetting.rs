@@ -16,6 +16,7 @@ use domain::person::{self, ORDERS_MAX, Person};
 use projections::orders;
 use serde::Serialize;
 use store::personal;
+use storefront::{reviews, support, wishlists};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use workers::forgetting::{self, Traces};
@@ -23,12 +24,12 @@ use workers::forgetting::{self, Traces};
 use super::App;
 use super::bodies::ForgetPerson;
 use super::command::{Accepted, Asked, respond};
-use super::email;
 use super::fields::{Body, Fields};
 use super::identity::Caller;
 use super::moves::REASON_CHARS_MAX;
 use super::problem::{Flaw, Problem};
 use super::queries::CATCH_UP_MAX;
+use super::{customers, email};
 
 /// Somebody who was forgotten.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +43,8 @@ pub(crate) struct ForgottenView {
     in_clear: usize,
     /// Accounts that were closed
     accounts: usize,
+    /// Tickets that were deleted, with all that was said in them
+    tickets: i64,
 }
 
 /// The body of [`forget`].
@@ -79,13 +82,13 @@ impl FromRequestParts<App> for ToForget {
 ///
 /// Destroys the keys of the personal data of all their orders, and closes their accounts: name,
 /// address, email address and telephone number are gone from the log, read models, stream and
-/// exports. Orders, totals and proofs stay. It cannot be undone. Orders that are still to be sent
+/// exports. Their tickets, reviews and wishlists are deleted. Orders, totals and proofs stay. It cannot be undone. Orders that are still to be sent
 /// lose their address as well.
 #[utoipa::path(
     delete, path = "/customers/{id}/personal-data", tag = "accounts", request_body = ForgetPerson,
     security(("bearer" = ["customer", "vendor", "admin"])),
     extensions(("x-own" = json!(["customer", "vendor"]))),
-    params(("id" = String, Path, description = "An email address, or the UUID of an account")),
+    params(("id" = String, Path, description = "An email address, or the UUID of a customer")),
     responses((status = 200, description = "The person is forgotten", body = ForgottenView))
 )]
 pub(crate) async fn forget(
@@ -103,6 +106,8 @@ pub(crate) async fn forget(
         app.accounts
             .forget(&somebody, &asked.caller.to_string())
             .await?;
+        // Once more: what they have written until the moment in which their accounts were closed.
+        forget_words(&app, &somebody).await?;
     }
     Ok(response)
 }
@@ -116,12 +121,14 @@ async fn forget_now(
         return Err(in_clear());
     }
     let Theirs { orders, payments } = belongings(app, asked.caller, somebody).await?;
-    if orders.is_empty() && somebody.open.is_empty() {
+    let tickets = support::count_of(&app.pool, &all_accounts(somebody), &somebody.emails).await?;
+    if orders.is_empty() && somebody.open.is_empty() && tickets == 0 {
         return Err(nobody());
     }
     must_name_nobody(&asked.body.reason, somebody)?;
     let traces = Traces { orders: &orders, payments: &payments, emails: &somebody.emails };
     forgetting::remove(&app.pool, traces).await?;
+    forget_words(app, somebody).await?;
 
     let sealed = personal::sealed_among(&app.pool, &orders).await?;
     let id = Uuid::now_v7();
@@ -132,6 +139,7 @@ async fn forget_now(
         orders: count,
         in_clear,
         accounts,
+        tickets,
     });
     let command = person::Command::Forget { orders, reason: asked.body.reason.clone() };
     let receipt = app
@@ -139,6 +147,25 @@ async fn forget_now(
         .execute::<Person>(&id.to_string(), command, asked.alone(), wording)
         .await?;
     Ok(respond(receipt))
+}
+
+/// Whoever is closed with them is forgotten with them.
+fn all_accounts(somebody: &Somebody) -> Vec<Uuid> {
+    somebody
+        .accounts
+        .iter()
+        .chain(&somebody.open)
+        .copied()
+        .collect()
+}
+
+/// What they have said beside their orders.
+async fn forget_words(app: &App, somebody: &Somebody) -> Result<(), Problem> {
+    let accounts = all_accounts(somebody);
+    wishlists::forget(&app.pool, &accounts).await?;
+    reviews::forget(&app.pool, &accounts).await?;
+    support::forget(&app.pool, &accounts, &somebody.emails).await?;
+    Ok(())
 }
 
 impl ToForget {
@@ -163,7 +190,15 @@ impl ToForget {
             }
             (Some(_), _, Some(_)) | (None, None, _) => return Err(nobody()),
         };
-        Ok(app.accounts.somebody(whom).await?)
+        let known = app.accounts.somebody(whom).await?;
+        match (whom, own) {
+            // No account, so perhaps a guest.
+            (Whom::Account(id), None) if known == Somebody::default() => {
+                let guest = customers::guest(app, id).await?.ok_or_else(nobody)?;
+                Ok(app.accounts.somebody(Whom::Email(&guest.email)).await?)
+            }
+            (Whom::Account(_) | Whom::Email(_), _) => Ok(known),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
 /// need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 10] = [
+const OUTSIDE_THE_LOG: [&str; 14] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -25,7 +25,13 @@ const OUTSIDE_THE_LOG: [&str; 10] = [
     "/routing-rules",
     "/gateways",
     "/reconciliations",
+    "/wishlists",
+    "/reviews",
+    "/faq",
+    TICKETS,
 ];
+/// Of those, what would be there twice if it were sent twice: it is named by its key.
+const TICKETS: &str = "/tickets";
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
 
@@ -91,6 +97,7 @@ fn tags() -> Value {
         {"name": "products", "description": "What is offered, at what price"},
         {"name": "inventory", "description": "Stock: on hand, reserved, available"},
         {"name": "accounts", "description": "Signing in, and what machines show"},
+        {"name": "community", "description": "Wishes, reviews, questions to the shop"},
         {"name": "reports", "description": "For analysts"},
         {"name": "audit", "description": "The log itself"},
         {"name": "operation", "description": "Whether Daybook is well"},
@@ -108,7 +115,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
         return;
     }
     let is_change = method != "get";
-    let is_command = is_change && is_in_the_log(path);
+    let is_command = is_change && needs_key(path);
     // Closed to guests, or to some role.
     let is_closed = operation.contains_key("security");
     operation.insert("security".into(), security(operation.get("security"), is_command));
@@ -157,6 +164,11 @@ fn is_in_the_log(path: &str) -> bool {
             .any(|outside| path.starts_with(outside))
 }
 
+/// Whether a change there needs an `Idempotency-Key`.
+fn needs_key(path: &str) -> bool {
+    is_in_the_log(path) || path.trim_start_matches(BASE).starts_with(TICKETS)
+}
+
 fn is_of_an_order(path: &str) -> bool {
     path.contains("/orders/{id}")
 }
@@ -174,6 +186,9 @@ fn security(told: Option<&Value>, is_command: bool) -> Value {
 
 fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Value>) {
     let names: &[&str] = match is_command {
+        true if needs_key(path) && !is_in_the_log(path) => {
+            &["IdempotencyKey", "RequestId", "TraceParent"]
+        }
         _ if !is_in_the_log(path) => &["RequestId", "TraceParent"],
         true if path.ends_with("/orders") => {
             &["IdempotencyKey", "Prefer", "RequestId", "TraceParent"]
@@ -200,6 +215,9 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
 fn headers_of(path: &str, is_command: bool) -> Value {
     let mut names = vec!["X-Request-Id", "traceparent"];
     if !is_in_the_log(path) {
+        if is_command && needs_key(path) {
+            names.extend(["Daybook-Position", "Idempotent-Replayed", "Location"]);
+        }
         return headers_named(names);
     }
     names.push("Daybook-Position");

@@ -8,8 +8,7 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
-    api_keys, auth, blocklist, fraud_rules, inventory, manual, moves, payments, products, rates,
-    read_models, refunds, reviewing, routes, routing_rules, unmatched,
+    api_keys, auth, blocklist, faq, fraud_rules, inventory, manual, moves, payments, products, rates, read_models, refunds, reviewing, reviews, routes, routing_rules, tickets, unmatched, wishlists,
 };
 
 fn document() -> Value {
@@ -122,6 +121,42 @@ fn every_route_of_the_contract_is_there() {
 }
 
 #[test]
+fn what_customers_say_beside_orders_is_there() {
+    let document = document();
+    let operations = operations(&document);
+    let there: BTreeSet<&str> = operations.iter().map(|(name, _)| name.as_str()).collect();
+    for route in [
+        "get /api/v1/wishlists",
+        "post /api/v1/wishlists",
+        "get /api/v1/wishlists/{id}",
+        "put /api/v1/wishlists/{id}",
+        "delete /api/v1/wishlists/{id}",
+        "put /api/v1/wishlists/{id}/items/{sku}",
+        "delete /api/v1/wishlists/{id}/items/{sku}",
+        "post /api/v1/wishlists/{id}/share",
+        "delete /api/v1/wishlists/{id}/share",
+        "get /api/v1/products/{sku}/reviews",
+        "get /api/v1/profile/reviews",
+        "get /api/v1/profile/reviews/{sku}",
+        "put /api/v1/profile/reviews/{sku}",
+        "delete /api/v1/profile/reviews/{sku}",
+        "get /api/v1/reviews",
+        "post /api/v1/reviews/{id}/moderation",
+        "post /api/v1/tickets",
+        "get /api/v1/tickets",
+        "get /api/v1/tickets/{id}",
+        "post /api/v1/tickets/{id}/messages",
+        "post /api/v1/tickets/{id}/close",
+        "get /api/v1/faq",
+        "post /api/v1/faq",
+        "put /api/v1/faq/{id}",
+        "delete /api/v1/faq/{id}",
+    ] {
+        assert!(there.contains(route), "{route} is missing of {there:#?}");
+    }
+}
+
+#[test]
 fn the_document_is_3_1_and_its_operations_have_names_of_their_own() {
     let document = document();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -162,7 +197,7 @@ fn commands_need_a_key_and_staff_routes_a_token() {
         let (method, path) = operation.split_once(' ').unwrap();
         let is_change = method != "get";
         let parameters = it["parameters"].to_string();
-        let is_command = is_change && is_in_the_log(path);
+        let is_command = is_change && needs_key(path);
         assert_eq!(parameters.contains("IdempotencyKey"), is_command, "{operation}");
         let is_closed = it["security"].to_string().contains("admin");
         let told = it["responses"].get("401").is_some();
@@ -219,5 +254,12 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
     agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
     agrees::<blocklist::Blocking>(&document, "Block");
+    agrees::<wishlists::Naming>(&document, "WriteWishlist");
+    agrees::<wishlists::Wishing>(&document, "WishFor");
+    agrees::<reviews::Writing>(&document, "WriteReview");
+    agrees::<reviews::Moderating>(&document, "ModerateReview");
+    agrees::<tickets::Opening>(&document, "OpenTicket");
+    agrees::<tickets::Writing>(&document, "WriteMessage");
+    agrees::<faq::Writing>(&document, "WriteFaqEntry");
     agrees::<routing_rules::Ruling>(&document, "WriteRoutingRule");
 }

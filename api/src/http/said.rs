@@ -3,9 +3,12 @@
 //! These requests change ordinary rows and no aggregate: passwords and tokens must not be kept with
 //! a receipt for ever. So the first answer cannot be given again; each says what a repetition does.
 
+use std::fmt::Display;
+
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use projections::Page;
 use serde::Serialize;
 
 use super::App;
@@ -36,6 +39,21 @@ pub(crate) fn tell(status: StatusCode, view: &impl Serialize) -> Response {
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     keep_out_of_caches(&mut response);
     response
+}
+
+/// Makes a page of what was found when asking for one more than `limit`.
+pub(crate) fn paged<T, C: Display>(
+    mut items: Vec<T>,
+    limit: i64,
+    cursor: impl Fn(&T) -> C,
+) -> Page<T> {
+    let more = usize::try_from(limit).is_ok_and(|limit| limit < items.len());
+    items.pop_if(|_| more);
+    let next_cursor = items
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor(last).to_string());
+    Page { items, next_cursor }
 }
 
 /// Done; there is nothing to tell.

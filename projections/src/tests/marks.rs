@@ -20,6 +20,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "sales_by_sku",
         "settlement_payments",
         "milestones",
+        "guest_orders",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -49,6 +50,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "sales_by_sku",
         "settlement_payments",
         "milestones",
+        "guest_orders",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))

@@ -194,6 +194,20 @@ async fn whoever_is_forgotten_is_gone_from_every_row_wherever_batches_end() {
             .iter()
             .all(|order| order.customer.name == hidden.name)
     );
+    let guests: Vec<(String, i64)> =
+        sqlx::query_as("select email_key, orders from guests order by email_key")
+            .fetch_all(reads)
+            .await
+            .unwrap();
+    let left = shop.orders.keys().filter(|id| !gone.contains(id)).count();
+    let told: i64 = guests.iter().map(|(_, orders)| orders).sum();
+    assert_eq!(usize::try_from(told), Ok(left), "{guests:?}");
+    assert!(
+        guests
+            .iter()
+            .all(|(email, _)| email.starts_with("customer.")),
+        "{guests:?}"
+    );
     let told = timeline::of_order(reads, gone[0]).await.unwrap();
     let last = told.last().unwrap();
     assert_eq!(last.event, "person.forgotten");

@@ -1,0 +1,79 @@
+//! People who sign in, as tests need them.
+
+use accounts::{Password, Role};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use crate::World;
+use crate::telling::keyed;
+use crate::world::{Answer, an_order, send};
+
+/// What everybody signs in with.
+pub const PHRASE: &str = "a phrase of some words";
+
+/// The access token of somebody who has just registered.
+///
+/// # Panics
+/// If they cannot.
+pub async fn signed_in(world: &World, email: &str, role: Role) -> String {
+    let password = Password::chosen(PHRASE).expect("a password");
+    let accounts = &world.app().accounts;
+    let registered = accounts.register(email, &password, None, role).await;
+    registered.expect("an account").access
+}
+
+/// Proves an address by the newest mail that was sent there.
+///
+/// # Panics
+/// If there is none.
+pub async fn prove(world: &World, email: &str) {
+    let token: String = sqlx::query_scalar(
+        "select payload->>'token' from notifications where recipient = $1 \
+         and kind = 'verify_email' order by created_at desc limit 1",
+    )
+    .bind(email)
+    .fetch_one(&world.pool)
+    .await
+    .expect("a mail");
+    world
+        .app()
+        .accounts
+        .verify_email(&token)
+        .await
+        .expect("a good token");
+}
+
+/// Asks with this token, or as a guest.
+pub fn asking(world: &World, token: Option<&str>, method: Method, path: &str) -> RequestBuilder {
+    let request = world.guest(method, path);
+    match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    }
+}
+
+/// Says something with this token, or as a guest, under a key of its own.
+pub async fn said(
+    world: &World,
+    token: Option<&str>,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> Answer {
+    send(keyed(asking(world, token, method, path)).json(&body)).await
+}
+
+/// Asks for something with this token, or as a guest.
+pub async fn asked(world: &World, token: Option<&str>, path: &str) -> Answer {
+    send(asking(world, token, Method::GET, path)).await
+}
+
+/// Places an order with this token, or as a guest, under an address.
+pub async fn ordered(world: &World, token: Option<&str>, email: &str, sku: &str) -> Value {
+    let mut order = an_order(&[(sku, 1)]);
+    order["customer"]["email"] = email.into();
+    said(world, token, Method::POST, "/api/v1/orders", order)
+        .await
+        .expect(201)
+        .json()
+}
