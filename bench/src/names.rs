@@ -6,7 +6,7 @@ use crate::error::Error;
 pub(crate) const REBUILD: &str = "rebuild-";
 
 /// All of them, in the order in which they run. `rebuild-` stands for one per read model.
-pub(crate) const ALL: [&str; 20] = [
+pub(crate) const ALL: [&str; 21] = [
     "accept-1",
     "accept-16",
     "accept-64",
@@ -19,6 +19,7 @@ pub(crate) const ALL: [&str; 20] = [
     "read-order",
     "read-list",
     "availability",
+    "catalogue-list",
     "webhook-64",
     "webhook-confirmed",
     REBUILD,

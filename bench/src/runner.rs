@@ -103,6 +103,8 @@ impl Runner {
         self.scenario("read-list", scenarios::reading::list).await;
         self.scenario("availability", scenarios::reading::availability)
             .await;
+        self.scenario("catalogue-list", scenarios::catalogue::list)
+            .await;
     }
 
     /// What payment providers say of their own accord.

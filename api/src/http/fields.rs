@@ -143,6 +143,16 @@ impl<'v> Fields<'v> {
         self.parsed(name, value, |value| text(value, chars_max))
     }
 
+    /// A text of several lines and up to `chars_max` characters, or nothing.
+    pub(crate) fn optional_prose(
+        &mut self,
+        name: &'static str,
+        chars_max: usize,
+    ) -> Option<String> {
+        let value = self.optional(name);
+        self.parsed(name, value, |value| prose(string(value)?, chars_max))
+    }
+
     /// A text that `parse` understands.
     pub(crate) fn of<T, E: Display>(
         &mut self,
@@ -437,6 +447,18 @@ pub(crate) fn plain(text: &str) -> Result<&str, String> {
     } else {
         Ok(text)
     }
+}
+
+/// The same with line breaks and tabs, which garble nothing where several lines are expected.
+pub(crate) fn prose(text: &str, chars_max: usize) -> Result<String, String> {
+    let text = text.replace("\r\n", "\n");
+    if chars_max < text.chars().count() {
+        return Err(format!("must have {chars_max} characters at most"));
+    }
+    if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err("must not contain control characters but line breaks and tabs".to_owned());
+    }
+    Ok(text)
 }
 
 /// RFC 3339, in a year that everything downstream can hold.
