@@ -1,6 +1,6 @@
 //! Lists in pages: where a page ended, as an opaque text.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
@@ -79,7 +79,10 @@ impl FromStr for SkuCursor {
 
 /// A text as a cursor holds it.
 pub(crate) fn to_hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+        hex
+    })
 }
 
 /// The text that a cursor holds.

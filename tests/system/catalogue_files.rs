@@ -135,7 +135,7 @@ async fn an_export_that_is_imported_again_changes_nothing() {
     put(
         "/listings/cup",
         json!({
-            "title": "Cup, large or small", "description": "Line one.\n\"Line two\", he said.",
+            "title": "Cup, large or small", "description": "- Line one.\n\"Line two\", he said. ",
             "images": ["https://images.example/1", "https://images.example/2"],
             "category": "cups", "tags": ["tea", "gift"], "active": false,
             "variants": [variant("S"), variant("L")],

@@ -177,9 +177,9 @@ impl Answers {
     {
         let wanted = asking.min_position();
         self.wait_for(wanted).await?;
-        let computes = AtomicBool::new(false);
+        let is_own = AtomicBool::new(false);
         let computed = async {
-            computes.store(true, Ordering::Relaxed);
+            is_own.store(true, Ordering::Relaxed);
             compute().await.map(Arc::new)
         };
         let entry = self
@@ -188,18 +188,19 @@ impl Answers {
             .or_insert_with_if(computed, |kept| !self.stands(kept))
             .await;
         // Whoever waited for somebody else's computation has cost none.
-        let from = if computes.load(Ordering::Relaxed) {
-            "computation"
-        } else {
-            "memory"
-        };
+        let is_own = is_own.load(Ordering::Relaxed);
+        let from = if is_own { "computation" } else { "memory" };
         counter!(TOLD, "from" => from).increment(1);
-        let kept = entry.into_value()?;
+        let kept = match entry.into_value() {
+            Ok(kept) => kept,
+            Err(problem) if is_own || wanted == 0 => return Err(problem),
+            // It was somebody's who wanted less: what was not there for them may be there by now.
+            Err(_) => return Ok(compute().await?.told()),
+        };
         let position = self.holds_at(&kept).unwrap_or(kept.position);
         if wanted <= position {
             return Ok(kept.shown(position));
         }
-        // Shared with somebody who wanted less.
         Ok(compute().await?.told())
     }
 

@@ -152,6 +152,34 @@ async fn of_many_who_ask_the_same_one_computes() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_position_is_not_told_what_was_not_there_before_it() {
+    let answers = listening();
+    let (begun, go_on) = (Barrier::new(2), Barrier::new(2));
+    let early = async {
+        let compute = || async {
+            begun.wait().await;
+            go_on.wait().await;
+            Err(Problem::not_found("listing"))
+        };
+        let told = answers
+            .tell(&Asking::default(), "x".to_owned(), compute)
+            .await;
+        told.unwrap_err().status().as_u16()
+    };
+    let late = async {
+        begun.wait().await;
+        answers.hear(&[recorded(12, "cups", described())]);
+        let asking = Asking::default().at_least(12);
+        let compute = || async { Ok(made_at(12, &[Of::Categories])) };
+        let told = answers.tell(&asking, "x".to_owned(), compute);
+        let (told, _) = tokio::join!(told, go_on.wait());
+        told.unwrap().headers()["daybook-position"].clone()
+    };
+    let (early, late) = tokio::join!(early, late);
+    assert_eq!((early, late.to_str().unwrap()), (404, "12"));
+}
+
+#[tokio::test]
 async fn a_failure_is_told_and_not_kept() {
     let answers = listening();
     let ask = async |compute: Result<Computed, Problem>| {

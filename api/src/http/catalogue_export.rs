@@ -13,7 +13,7 @@ use projections::listings::{self, ListingPart, Place, ProductPart, WholeLine};
 use projections::{categories, products};
 
 use super::App;
-use super::catalogue_lines::{BAR, COLUMNS};
+use super::catalogue_lines::{BAR, COLUMNS, guarded};
 use super::command::DAYBOOK_POSITION;
 use super::identity::Importers;
 use super::parameters::Parameters;
@@ -136,7 +136,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
         );
         *active = sold.map_or_else(String::new, |sold| sold.to_string());
     }
-    cells
+    cells.map(guarded)
 }
 
 fn joined(values: impl Iterator<Item = impl AsRef<str>>) -> String {

@@ -43,6 +43,27 @@ pub(crate) const COLUMNS: [&str; 15] = [
 /// What stands between several values in one cell.
 pub(crate) const BAR: char = '|';
 
+/// A cell as a file holds it: what a spreadsheet would take for a formula has an apostrophe in front.
+pub(crate) fn guarded(text: String) -> String {
+    if is_formula(&text) {
+        format!("'{text}")
+    } else {
+        text
+    }
+}
+
+/// A cell as it was before it was guarded.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'')
+        .filter(|rest| is_formula(rest))
+        .unwrap_or(cell)
+}
+
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'')
+        .starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
 /// One line, read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
@@ -129,7 +150,7 @@ impl Cells<'_> {
         column: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let cell = self.record.get(*self.head.0.get(column)?)?;
+        let cell = unguarded(self.record.get(*self.head.0.get(column)?)?);
         let trimmed = cell.trim();
         if trimmed.is_empty() {
             return None;
@@ -213,10 +234,6 @@ fn short(text: &str, chars_max: usize) -> Result<String, String> {
     plain(text).map(str::to_owned)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "stands where errors are mapped"
-)]
 fn told(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
@@ -260,6 +277,22 @@ mod tests {
         assert_eq!(line.variant.unwrap().options.len(), 2);
         assert_eq!(line.product.price, Some(money("GBP 4.50")));
         assert_eq!(line.product.prices, Some(vec![money("EUR 5.20"), money("JPY 900")]));
+    }
+
+    #[test]
+    fn what_looks_like_a_formula_is_guarded_and_read_back_as_it_was() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("-CUP", "'-CUP"),
+            ("'=1", "''=1"),
+            ("''@x", "'''@x"),
+            ("'plain", "'plain"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(guarded(text.to_owned()), cell);
+            assert_eq!(unguarded(cell), text);
+        }
     }
 
     #[test]
