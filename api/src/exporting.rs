@@ -105,7 +105,7 @@ pub struct Filters {
     /// Recorded before then
     #[arg(long, env = "DAYBOOK_UNTIL", value_name = "TIME")]
     pub until: Option<String>,
-    /// Of orders, payments, inventory or products: order, payment, inventory, product
+    /// Of one sort: order, payment, inventory, product, person, listing, categories
     #[arg(long, env = "DAYBOOK_AGGREGATE", value_name = "KIND")]
     pub aggregate: Option<String>,
     /// Of this one: a UUID, or the SKU

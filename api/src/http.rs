@@ -7,13 +7,20 @@
 //!                          query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
+pub mod answers;
 mod api_keys;
 pub mod app;
 mod auth;
 mod availability;
 mod blocklist;
 pub mod bodies;
+mod caching;
 mod catalogue;
+pub mod catalogue_bodies;
+mod catalogue_export;
+mod catalogue_import;
+mod catalogue_lines;
+mod categories;
 mod command;
 mod countries;
 mod customers;
@@ -31,6 +38,7 @@ mod identity;
 mod inventory;
 mod json;
 mod keys;
+mod listings;
 mod manual;
 pub mod metrics;
 mod moves;
@@ -46,7 +54,9 @@ mod parked;
 mod paying;
 mod payments;
 mod placing;
+mod plainly_gone;
 mod preferring;
+mod price_history;
 pub(crate) mod problem;
 mod products;
 mod profile;
@@ -123,6 +133,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(routing_rules::list_changes))
         .routes(routes!(products::list))
         .routes(routes!(products::describe, products::show))
+        .routes(routes!(price_history::list))
         .routes(routes!(rates::load))
         .routes(routes!(rates::list))
         .routes(routes!(availability::show))
@@ -154,13 +165,23 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(manual::receive))
         .routes(routes!(manual::pay_out))
         .routes(routes!(reconciliations::reconcile));
-    operation().nest(
-        BASE,
-        business
-            .merge(accounts())
-            .merge(screening())
-            .merge(community()),
-    )
+    let all = business
+        .merge(accounts())
+        .merge(screening())
+        .merge(community())
+        .merge(shelves());
+    operation().nest(BASE, all)
+}
+
+/// What a shop front shows beside its products.
+fn shelves() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(listings::list))
+        .routes(routes!(listings::show, listings::describe, listings::withdraw))
+        .routes(routes!(catalogue_export::export))
+        .routes(routes!(catalogue_import::import))
+        .routes(routes!(categories::list))
+        .routes(routes!(categories::show, categories::put, categories::remove))
 }
 
 /// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
@@ -251,7 +272,8 @@ async fn around(State(pace): State<Pace>, request: Request, next: Next) -> Respo
         if pace.is_full() && !request.method().is_safe() {
             Problem::too_many_commands().into_response()
         } else {
-            in_time(request, next).await
+            let terms = caching::Terms::of(&request);
+            terms.apply(in_time(request, next).await).await
         }
     })
     .await

@@ -37,6 +37,7 @@ use workers::inbox::Inbox;
 use workers::providers::{InHand, Pauses, Providers};
 use workers::routing::Routing;
 
+use crate::http::answers::Answers;
 use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
@@ -209,6 +210,7 @@ impl Node {
             .await
             .map_err(StartError::Database)?;
         let availability = Availability::new(head);
+        let answers = Answers::new(head);
         if plays(Role::Api) {
             listeners.spawn(workers::backlog::watch(
                 pool.clone(),
@@ -218,6 +220,7 @@ impl Node {
             listeners.spawn(accounts.clone().keep_up());
             listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
+            listeners.spawn(answers.clone().keep_up(feeds.clone(), read_models.clone()));
             listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -277,6 +280,7 @@ impl Node {
             readiness: readiness(nats, &settings.roles, relay_standing),
             availability,
             offers,
+            answers,
             outcomes,
             quotes,
             registry,

@@ -210,7 +210,9 @@ impl Fold {
                 Err(_) => Err(self.wrong(format!("payment {} is no UUID", event.aggregate_id))),
             },
             Event::Order(of) => self.take_order(OrderId(event.metadata.correlation_id), of),
-            Event::Product(_) | Event::Person(_) => Ok(()),
+            Event::Product(_) | Event::Person(_) | Event::Listing(_) | Event::Categories(_) => {
+                Ok(())
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 pub(crate) const REBUILD: &str = "rebuild-";
 
 /// All of them, in the order in which they run. `rebuild-` stands for one per read model.
-pub(crate) const ALL: [&str; 21] = [
+pub(crate) const ALL: [&str; 22] = [
     "accept-1",
     "accept-16",
     "accept-64",
@@ -20,6 +20,7 @@ pub(crate) const ALL: [&str; 21] = [
     "read-list",
     "availability",
     "login",
+    "catalogue-list",
     "webhook-64",
     "webhook-confirmed",
     REBUILD,

@@ -104,6 +104,8 @@ impl Runner {
         self.scenario("availability", scenarios::reading::availability)
             .await;
         self.scenario("login", scenarios::login::run).await;
+        self.scenario("catalogue-list", scenarios::catalogue::list)
+            .await;
     }
 
     /// What payment providers say of their own accord.

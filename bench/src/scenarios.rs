@@ -1,6 +1,7 @@
 //! What is measured, a file per question.
 
 pub(crate) mod accept;
+pub(crate) mod catalogue;
 pub(crate) mod flash_sale;
 pub(crate) mod hot_sku;
 pub(crate) mod lifecycle;

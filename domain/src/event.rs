@@ -2,7 +2,7 @@
 
 use cqrs_es::DomainEvent as _;
 
-use crate::{inventory, order, payment, person, product, upcast};
+use crate::{categories, inventory, listing, order, payment, person, product, upcast};
 
 /// One event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,10 @@ pub enum Event {
     Product(product::Event),
     /// Of somebody who was forgotten.
     Person(person::Event),
+    /// Of a listing.
+    Listing(listing::Event),
+    /// Of the shop's categories.
+    Categories(categories::Event),
 }
 
 macro_rules! events_of {
@@ -30,7 +34,7 @@ macro_rules! events_of {
 }
 events_of!(
     Order of order, Payment of payment, Inventory of inventory, Product of product,
-    Person of person
+    Person of person, Listing of listing, Categories of categories
 );
 
 /// A stored event that this version of the program cannot read.
@@ -67,6 +71,8 @@ impl Event {
             "inventory" => serde_json::from_str(payload).map(Self::Inventory),
             "product" => serde_json::from_str(payload).map(Self::Product),
             "person" => serde_json::from_str(payload).map(Self::Person),
+            "listing" => serde_json::from_str(payload).map(Self::Listing),
+            "categories" => serde_json::from_str(payload).map(Self::Categories),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -80,6 +86,8 @@ impl Event {
             Self::Inventory(event) => event.event_type(),
             Self::Product(event) => event.event_type(),
             Self::Person(event) => event.event_type(),
+            Self::Listing(event) => event.event_type(),
+            Self::Categories(event) => event.event_type(),
         }
     }
 
@@ -91,6 +99,8 @@ impl Event {
             Self::Inventory(event) => serde_json::to_value(event),
             Self::Product(event) => serde_json::to_value(event),
             Self::Person(event) => serde_json::to_value(event),
+            Self::Listing(event) => serde_json::to_value(event),
+            Self::Categories(event) => serde_json::to_value(event),
         }
     }
 
@@ -102,6 +112,8 @@ impl Event {
             inventory::Event::NAMES,
             product::Event::NAMES,
             person::Event::NAMES,
+            listing::Event::NAMES,
+            categories::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -71,6 +71,8 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     let (mut order, mut payment) = (order::Order::default(), payment::Payment::default());
     let (mut stock, mut product) = (inventory::Inventory::default(), product::Product::default());
     let mut person = person::Person::default();
+    let mut listing = listing::Listing::default();
+    let mut categories = categories::Categories::default();
     for event in one_of_each() {
         match &event {
             Event::Order(event) => order.evolve(event),
@@ -78,12 +80,16 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
             Event::Inventory(event) => stock.evolve(event),
             Event::Product(event) => product.evolve(event),
             Event::Person(event) => person.evolve(event),
+            Event::Listing(event) => listing.evolve(event),
+            Event::Categories(event) => categories.evolve(event),
         }
         survives(&order);
         survives(&payment);
         survives(&stock);
         survives(&product);
         survives(&person);
+        survives(&listing);
+        survives(&categories);
     }
 }
 
@@ -126,6 +132,12 @@ fn a_remembered_refusal_is_the_refusal_that_was_given() {
     let refusal = product::Refusal::TwoPrices { currency };
     let written = serde_json::to_string(&refusal).unwrap();
     assert_eq!(serde_json::from_str::<product::Refusal>(&written).unwrap(), refusal);
+    let refusal = listing::Refusal::SkuTwice { sku: sku() };
+    let written = serde_json::to_string(&refusal).unwrap();
+    assert_eq!(serde_json::from_str::<listing::Refusal>(&written).unwrap(), refusal);
+    let refusal = categories::Refusal::NoSuchParent { parent: "cups".parse().unwrap() };
+    let written = serde_json::to_string(&refusal).unwrap();
+    assert_eq!(serde_json::from_str::<categories::Refusal>(&written).unwrap(), refusal);
     let refusal = payment::Refusal::AttemptAwaited { reference: "a".into() };
     let written = serde_json::to_string(&refusal).unwrap();
     assert_eq!(serde_json::from_str::<payment::Refusal>(&written).unwrap(), refusal);
@@ -181,6 +193,10 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
         }
         Event::Product(event) => ("product", event.event_version(), serde_json::to_value(event)),
         Event::Person(event) => ("person", event.event_version(), serde_json::to_value(event)),
+        Event::Listing(event) => ("listing", event.event_version(), serde_json::to_value(event)),
+        Event::Categories(event) => {
+            ("categories", event.event_version(), serde_json::to_value(event))
+        }
     };
     (aggregate, version, payload.unwrap())
 }
@@ -200,7 +216,38 @@ fn one_of_each() -> Vec<Event> {
         .chain(stock)
         .chain(products)
         .chain([Event::Person(forgotten)])
+        .chain(of_the_catalogue())
         .collect()
+}
+
+fn of_the_catalogue() -> Vec<Event> {
+    use categories::{Category, Event as C};
+    use listing::{Choice, Description, Event as L, Variant};
+
+    let handle = |text: &str| text.parse().unwrap();
+    let options = vec![Choice { name: "size".into(), value: "large".into() }];
+    let described = Description {
+        description: "For tea.".into(),
+        images: vec!["https://shop.example/cup.jpg".into()],
+        category: Some(handle("cups")),
+        tags: vec!["tea".into()],
+        variants: vec![Variant { sku: "cup".parse().unwrap(), options }],
+        vendor: Some(uuid::Uuid::from_u128(7)),
+        ..Description::new("Tea cup".into())
+    };
+    let cups = |parent| Category { name: "Cups".into(), parent };
+    vec![
+        Event::Listing(L::Described(Box::new(described))),
+        Event::Listing(L::Withdrawn),
+        Event::Categories(C::Added { handle: handle("kitchen"), category: cups(None) }),
+        Event::Categories(C::Added {
+            handle: handle("cups"),
+            category: cups(Some(handle("kitchen"))),
+        }),
+        Event::Categories(C::Renamed { handle: handle("cups"), name: "Mugs".into() }),
+        Event::Categories(C::Moved { handle: handle("cups"), parent: None }),
+        Event::Categories(C::Removed { handle: handle("cups") }),
+    ]
 }
 
 fn of_an_order() -> Vec<order::Event> {

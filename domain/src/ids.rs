@@ -138,9 +138,84 @@ impl fmt::Display for Sku {
     }
 }
 
+/// Longest handle, in characters: a name in an address that people still read.
+pub const HANDLE_CHARS_MAX: usize = 100;
+
+/// The name of a listing or a category in addresses and files, such as `tea-cup`: 1 to
+/// [`HANDLE_CHARS_MAX`] of the letters a to z, digits and hyphens, no hyphen at either end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Handle(String);
+
+/// Why a text is no handle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a handle has 1 to {HANDLE_CHARS_MAX} of the letters a to z, digits and hyphens, and no hyphen at either end"
+)]
+pub struct BadHandle;
+
+impl Handle {
+    /// The handle as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Handle {
+    type Error = BadHandle;
+
+    fn try_from(text: String) -> Result<Self, BadHandle> {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let well_formed = (1..=HANDLE_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(known)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if well_formed {
+            Ok(Self(text))
+        } else {
+            Err(BadHandle)
+        }
+    }
+}
+
+impl FromStr for Handle {
+    type Err = BadHandle;
+
+    fn from_str(text: &str) -> Result<Self, BadHandle> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<Handle> for String {
+    fn from(handle: Handle) -> Self {
+        handle.0
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handle_is_what_stands_in_an_address_as_it_is() {
+        let longest = "x".repeat(HANDLE_CHARS_MAX);
+        for text in ["tea-cup", "7", &longest] {
+            assert_eq!(text.parse::<Handle>().unwrap().as_str(), text);
+        }
+        let too_long = "x".repeat(HANDLE_CHARS_MAX + 1);
+        for text in [
+            "", "-", "-cup", "cup-", "Cup", "tea cup", "té", "a/b", &too_long,
+        ] {
+            assert_eq!(text.parse::<Handle>(), Err(BadHandle), "{text:?}");
+        }
+        assert!(serde_json::from_str::<Handle>(r#""Cup""#).is_err());
+    }
 
     #[test]
     fn a_reference_is_26_letters_and_digits_and_sorts_as_its_id() {

@@ -1,5 +1,5 @@
-//! What Daybook's business means: orders, payments, stock, products, and the checkout that ties
-//! them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
+//! What Daybook's business means: orders, payments, stock, the catalogue, and the checkout that
+//! ties them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
 //!
 //! One word per idea, in British spelling:
 //!
@@ -13,6 +13,10 @@
 //! | reservation | stock held for one order until a deadline |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
+//! | product | one SKU: what it is called and what it costs |
+//! | listing | what a shop shows on one page: one product or several, which differ by options |
+//! | variant | a product as part of a listing |
+//! | category | a shelf that listings stand on; shelves may have shelves below |
 //! | forget | destroy the keys of somebody's personal data; orders and totals stay |
 //! | quote | what one euro costs in a currency, as somebody published it for a day |
 //! | unmatched money | money that came in and that no payment of ours asked for |
@@ -28,6 +32,7 @@
 pub mod aggregate;
 pub mod attempt;
 mod calling_codes;
+pub mod categories;
 pub mod checkout;
 pub mod event;
 pub mod exchange;
@@ -35,6 +40,7 @@ pub mod facts;
 pub mod identifiers;
 pub mod ids;
 pub mod inventory;
+pub mod listing;
 pub mod money;
 pub mod order;
 pub mod payment;

@@ -48,6 +48,22 @@ impl Description {
 pub enum Command {
     /// Offer it like this from now on.
     Describe(Description),
+    /// Change this about it.
+    Amend(Amendment),
+}
+
+/// What is to be different. What is not given stays; a product that nobody has described yet needs
+/// a name and a price, and can be bought unless something else is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// What it is called.
+    pub name: Option<String>,
+    /// Price of one piece.
+    pub price: Option<Money>,
+    /// Whether it can be bought.
+    pub active: Option<bool>,
+    /// All prices in further currencies.
+    pub prices: Option<Vec<Money>>,
 }
 
 /// What can have happened to a product.
@@ -68,6 +84,9 @@ runs_on_cqrs_es!(Product, "product");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "refusal", rename_all = "snake_case")]
 pub enum Refusal {
+    /// Nobody could order it.
+    #[error("a new product needs a name and a price")]
+    NotDescribed,
     /// Free goods would make orders without anything to pay.
     #[error("a price must be above zero")]
     PriceNotPositive,
@@ -91,6 +110,19 @@ impl Product {
         self.description.as_ref()
     }
 
+    fn amended(&self, amendment: Amendment) -> Result<Description, Refusal> {
+        let Amendment { name, price, active, prices } = amendment;
+        let known = self.description.as_ref();
+        let name = name.or_else(|| known.map(|known| known.name.clone()));
+        let price = price.or_else(|| known.map(|known| known.price));
+        let (Some(name), Some(price)) = (name, price) else {
+            return Err(Refusal::NotDescribed);
+        };
+        let active = active.unwrap_or_else(|| known.is_none_or(|known| known.active));
+        let prices = prices.or_else(|| known.map(|known| known.prices.clone()));
+        Ok(Description { name, price, active, prices: prices.unwrap_or_default() })
+    }
+
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
     pub fn heap_bytes(&self) -> usize {
         self.description.as_ref().map_or(0, |description| {
@@ -105,7 +137,11 @@ impl Decider for Product {
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(&self, Command::Describe(mut description): Command) -> Result<Vec<Event>, Refusal> {
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        let mut description = match command {
+            Command::Describe(description) => description,
+            Command::Amend(amendment) => self.amended(amendment)?,
+        };
         let prices = &mut description.prices;
         if description.price.minor <= 0 || prices.iter().any(|price| price.minor <= 0) {
             return Err(Refusal::PriceNotPositive);
@@ -149,6 +185,30 @@ mod tests {
         given::<Product>(&[Event::Described(cup(450))])
             .when(Command::Describe(cup(450)))
             .then(&[]);
+    }
+
+    #[test]
+    fn an_amendment_changes_what_it_names_and_a_new_product_needs_name_and_price() {
+        let amend = |amendment| Command::Amend(amendment);
+        let price = Some(money(500, "GBP"));
+        given::<Product>(&[Event::Described(cup(450))])
+            .when(amend(Amendment { price, ..Amendment::default() }))
+            .then(&[Event::Described(cup(500))]);
+        given::<Product>(&[Event::Described(cup(450))])
+            .when(amend(Amendment { active: Some(false), ..Amendment::default() }))
+            .then(&[Event::Described(Description { active: false, ..cup(450) })]);
+        given::<Product>(&[Event::Described(cup(450))])
+            .when(amend(Amendment::default()))
+            .then(&[]);
+        given::<Product>(&[])
+            .when(amend(Amendment { price, ..Amendment::default() }))
+            .then_refused(&Refusal::NotDescribed);
+        given::<Product>(&[])
+            .when(amend(Amendment { name: Some("Cup".into()), price, ..Amendment::default() }))
+            .then(&[Event::Described(cup(500))]);
+        given::<Product>(&[Event::Described(cup(450))])
+            .when(amend(Amendment { price: Some(money(0, "GBP")), ..Amendment::default() }))
+            .then_refused(&Refusal::PriceNotPositive);
     }
 
     #[test]

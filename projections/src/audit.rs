@@ -189,7 +189,9 @@ impl Auditor {
                 | Event::Payment(_)
                 | Event::Inventory(_)
                 | Event::Product(_)
-                | Event::Person(_) => {}
+                | Event::Person(_)
+                | Event::Listing(_)
+                | Event::Categories(_) => {}
             }
         }
         begun.skus.sort();

@@ -201,7 +201,7 @@ fn view(sku: &Sku, available: i64, as_of_position: i64) -> AvailabilityView {
 }
 
 /// How many more pieces can be reserved after an event than before it.
-fn pieces_of(event: &inventory::Event) -> i64 {
+pub fn pieces_of(event: &inventory::Event) -> i64 {
     use inventory::Event as E;
 
     match event {

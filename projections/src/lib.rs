@@ -13,6 +13,8 @@
 //! | `payments` | attempts, captures and refunds of a payment |
 //! | `stock` | pieces in the house, held and available |
 //! | `products` | what is offered, at what price |
+//! | `listings` | the pages of the shop, with their variants: searched, filtered, sorted |
+//! | `categories` | the shelves that listings stand on |
 //! | `availability` | how many pieces of an article can be had, from memory |
 //! | `history` | how one of these was, and what has changed since, from the log alone |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
@@ -27,11 +29,13 @@ mod as_of;
 pub mod audit;
 pub mod availability;
 mod belonging;
+pub mod categories;
 mod differences;
 pub mod diffing;
 mod error;
 pub mod guests;
 pub mod history;
+pub mod listings;
 mod live;
 mod marks;
 pub mod milestones;

@@ -1,6 +1,6 @@
 //! Lists in pages: where a page ended, as an opaque text.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
@@ -64,8 +64,7 @@ pub struct SkuCursor(pub(crate) Sku);
 impl fmt::Display for SkuCursor {
     // In hexadecimal: a SKU may hold any character, a URL may not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.0.as_str().as_bytes();
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&to_hex(self.0.as_str()))
     }
 }
 
@@ -73,18 +72,31 @@ impl FromStr for SkuCursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-        let digits = digits.ok_or(BadCursor)?;
-        let (pairs, []) = digits.as_chunks::<2>() else {
-            return Err(BadCursor);
-        };
-        let bytes = pairs
-            .iter()
-            .map(|[high, low]| u8::try_from(high * 16 + low).map_err(|_| BadCursor))
-            .collect::<Result<Vec<u8>, BadCursor>>()?;
-        let sku = String::from_utf8(bytes).map_err(|_| BadCursor)?;
+        let sku = from_hex(text)?;
         sku.try_into().map(Self).map_err(|_| BadCursor)
     }
+}
+
+/// A text as a cursor holds it.
+pub(crate) fn to_hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+        hex
+    })
+}
+
+/// The text that a cursor holds.
+pub(crate) fn from_hex(text: &str) -> Result<String, BadCursor> {
+    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+    let digits = digits.ok_or(BadCursor)?;
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return Err(BadCursor);
+    };
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| u8::try_from(high * 16 + low).map_err(|_| BadCursor))
+        .collect::<Result<Vec<u8>, BadCursor>>()?;
+    String::from_utf8(bytes).map_err(|_| BadCursor)
 }
 
 /// How many rows to ask for: one more than the page holds tells whether there is a next one.

@@ -60,6 +60,8 @@ pub struct Filter {
     pub active: Option<bool>,
     /// Part of the SKU or of the name, in upper or lower case.
     pub search: Option<String>,
+    /// Only what can be bought, whatever else is asked for.
+    pub is_sold: bool,
 }
 
 /// One product.
@@ -82,6 +84,9 @@ pub async fn list(
     if let Some(SkuCursor(sku)) = after {
         sql.push(" and products.sku > ")
             .push_bind(String::from(sku));
+    }
+    if filter.is_sold {
+        sql.push(" and active");
     }
     if let Some(active) = filter.active {
         sql.push(" and active = ").push_bind(active);
@@ -220,7 +225,12 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
             Event::Product(product::Event::Described(description)) => {
                 Some((recorded.aggregate_id.as_str(), (recorded.as_ref(), description)))
             }
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         })
         .collect()
 }

@@ -7,7 +7,10 @@ use sqlx::{Executor as _, PgConnection};
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::{guests, milestones, orders, payments, products, sales, settlement, stock, timeline};
+use crate::{
+    categories, guests, listings, milestones, orders, payments, products, sales, settlement, stock,
+    timeline,
+};
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
 /// themselves.
@@ -121,4 +124,6 @@ read_models! {
     settlement::Settlement,
     milestones::Milestones,
     guests::Guests,
+    listings::Listings,
+    categories::Categories,
 }

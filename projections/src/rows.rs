@@ -8,7 +8,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::Error;
 use crate::marks;
-use crate::{orders, payments, products, sales, stock, timeline};
+use crate::{categories, listings, orders, payments, products, sales, stock, timeline};
 
 /// Rows that are in memory at a time: the largest is an order of 2,000 lines, some 200 KB.
 const ROWS_MAX: u32 = 200;
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 /// Every table. Sales are kept by two keys, and so make two.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 10] = [
     Table {
         name: orders::NAME,
         model: orders::NAME,
@@ -127,6 +127,46 @@ pub const TABLES: [Table; 7] = [
         ],
         select: "select sku, name, price_minor, currency, active, version, updated_at \
                  from products order by sku",
+    },
+    Table {
+        name: listings::NAME,
+        model: listings::NAME,
+        columns: &[
+            ("handle", Kind::Text),
+            ("title", Kind::Text),
+            ("category", Kind::Text),
+            ("tags", Kind::Json),
+            ("vendor", Kind::Text),
+            ("active", Kind::Bool),
+            ("listed_at", Kind::Time),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select handle, title, category, tags, vendor, active, listed_at, version, \
+                 updated_at from listings order by handle",
+    },
+    Table {
+        name: "listing_variants",
+        model: listings::NAME,
+        columns: &[
+            ("sku", Kind::Text),
+            ("handle", Kind::Text),
+            ("place", Kind::Int),
+            ("options", Kind::Json),
+        ],
+        select: "select sku, handle, place, options from listing_variants order by handle, place",
+    },
+    Table {
+        name: categories::NAME,
+        model: categories::NAME,
+        columns: &[
+            ("handle", Kind::Text),
+            ("name", Kind::Text),
+            ("parent", Kind::Text),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select handle, name, parent, version, updated_at from categories order by handle",
     },
     Table {
         name: sales::NAME,

@@ -2,7 +2,7 @@
 //!
 //! One row per SKU that ever had stock. Who holds what is the write side's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -79,6 +79,56 @@ pub async fn list(
     Ok(paging::page(items, limit, |stock| SkuCursor(stock.sku.clone()).to_string()))
 }
 
+/// Most SKUs whose levels are held: some 15 MB.
+const LEVELS_MAX: i64 = 100_000;
+
+/// How many pieces of each SKU can still be reserved, for whoever follows the log and has to tell
+/// what runs out or comes in again from what only becomes more or less.
+#[derive(Debug, Default)]
+pub struct Levels {
+    by_sku: HashMap<String, i64>,
+    /// There are more SKUs than are held, so one that is not may have any level.
+    is_partial: bool,
+}
+
+impl Levels {
+    /// All levels, and the position of the log as of which they are.
+    pub async fn read(pool: &PgPool) -> Result<(Self, i64), Error> {
+        // One statement sees one moment.
+        let select = format!(
+            "select position, sku, on_hand - reserved from marks \
+             left join (select * from stock limit {}) as stock on true where name = '{NAME}'",
+            LEVELS_MAX + 1
+        );
+        let rows: Vec<(i64, Option<String>, Option<i64>)> =
+            sqlx::query_as(&select).fetch_all(pool).await?;
+        let position = rows.first().ok_or(Error::NoMark { name: NAME })?.0;
+        let by_sku: HashMap<String, i64> = rows
+            .into_iter()
+            .filter_map(|(_, sku, available)| sku.zip(available))
+            .collect();
+        let is_partial = usize::try_from(LEVELS_MAX).is_ok_and(|max| max < by_sku.len());
+        Ok((Self { by_sku, is_partial }, position))
+    }
+
+    /// Takes the next move of a SKU: whether there is some of it now and was none before, or the
+    /// other way round. Whoever is not sure says so.
+    pub fn runs_out_or_comes_in(&mut self, sku: &str, pieces: i64) -> bool {
+        let room = usize::try_from(LEVELS_MAX).is_ok_and(|max| self.by_sku.len() < max);
+        let level = match self.by_sku.get_mut(sku) {
+            Some(level) => level,
+            None if room && !self.is_partial => self.by_sku.entry(sku.to_owned()).or_default(),
+            None => {
+                self.is_partial = true;
+                return true;
+            }
+        };
+        let before = *level;
+        *level = before.saturating_add(pieces);
+        (0 < before) != (0 < *level)
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 struct Level {
@@ -127,7 +177,12 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     let moves = || {
         batch.iter().filter_map(|recorded| match &recorded.event {
             Event::Inventory(event) => Some((recorded, event)),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         })
     };
     for (recorded, _) in moves() {

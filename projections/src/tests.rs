@@ -1,6 +1,7 @@
 //! The read models against histories that the domain itself has decided, on a real PostgreSQL.
 
 mod auditing;
+mod catalogue;
 mod diffing;
 mod lookup;
 mod marks;

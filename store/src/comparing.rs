@@ -1,7 +1,9 @@
 //! Whether snapshots are what their streams add up to: for `daybook verify`, and for tests.
 
 use cqrs_es::Aggregate as _;
+use domain::categories::Categories;
 use domain::inventory::Inventory;
+use domain::listing::Listing;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
@@ -69,6 +71,8 @@ pub async fn compare(pool: &PgPool, differences_max: usize) -> Result<Comparison
             Inventory::TYPE => judge::<Inventory>(&streams, &row).await?,
             Product::TYPE => judge::<Product>(&streams, &row).await?,
             Person::TYPE => judge::<Person>(&streams, &row).await?,
+            Listing::TYPE => judge::<Listing>(&streams, &row).await?,
+            Categories::TYPE => judge::<Categories>(&streams, &row).await?,
             _ => Verdict::OfAnotherSchema,
         };
         match verdict {

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use domain::aggregate::Decider as _;
+use domain::categories::Categories;
 use domain::event::Event;
 use domain::inventory::Inventory;
+use domain::listing::Listing;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::product::Product;
@@ -24,6 +26,8 @@ pub struct States {
     payments: Of<Payment>,
     inventories: Of<Inventory>,
     products: Of<Product>,
+    listings: Of<Listing>,
+    categories: Of<Categories>,
 }
 
 /// One state, as it is written down.
@@ -59,6 +63,8 @@ impl States {
             Event::Payment(event) => evolve!(payments, event),
             Event::Inventory(event) => evolve!(inventories, event),
             Event::Product(event) => evolve!(products, event),
+            Event::Listing(event) => evolve!(listings, event),
+            Event::Categories(event) => evolve!(categories, event),
             // Nothing is decided on what is known of a person.
             Event::Person(_) => {}
         }
@@ -82,7 +88,9 @@ impl States {
             Ok(())
         }
         let mut all = Vec::new();
+        written("categories", &self.categories, &mut all)?;
         written("inventory", &self.inventories, &mut all)?;
+        written("listing", &self.listings, &mut all)?;
         written("order", &self.orders, &mut all)?;
         written("payment", &self.payments, &mut all)?;
         written("product", &self.products, &mut all)?;

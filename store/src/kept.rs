@@ -1,8 +1,10 @@
 //! The aggregates that the journal keeps, and what it has to know of each to keep it well.
 
 use cqrs_es::Aggregate;
+use domain::categories::{self, Categories};
 use domain::event::Event;
 use domain::inventory::{self, Inventory};
+use domain::listing::{self, Listing};
 use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
@@ -77,7 +79,12 @@ impl Kept for Order {
     fn own(event: Event) -> Option<order::Event> {
         match event {
             Event::Order(event) => Some(event),
-            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         }
     }
 
@@ -109,7 +116,12 @@ impl Kept for Payment {
     fn own(event: Event) -> Option<payment::Event> {
         match event {
             Event::Payment(event) => Some(event),
-            Event::Order(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         }
     }
 
@@ -143,7 +155,12 @@ impl Kept for Inventory {
     fn own(event: Event) -> Option<inventory::Event> {
         match event {
             Event::Inventory(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         }
     }
 
@@ -173,7 +190,12 @@ impl Kept for Product {
     fn own(event: Event) -> Option<product::Event> {
         match event {
             Event::Product(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         }
     }
 
@@ -202,7 +224,12 @@ impl Kept for Person {
     fn own(event: Event) -> Option<person::Event> {
         match event {
             Event::Person(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
         }
     }
 
@@ -216,6 +243,76 @@ impl Kept for Person {
 
     fn is_settled(&self) -> bool {
         true
+    }
+}
+
+impl Kept for Listing {
+    const STATE_SCHEMA: &'static str = "1-db670eca";
+    /// A paragraph, a picture or two, a few variants.
+    const USUAL_HEAP_BYTES: usize = 1_000;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.listings
+    }
+
+    fn own(event: Event) -> Option<listing::Event> {
+        match event {
+            Event::Listing(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Categories(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A handle is a name that may have been given before.
+    fn begins(_: &listing::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl Kept for Categories {
+    const STATE_SCHEMA: &'static str = "1-4520b97d";
+    /// Some dozens.
+    const USUAL_HEAP_BYTES: usize = 5_000;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.categories
+    }
+
+    fn own(event: Event) -> Option<categories::Event> {
+        match event {
+            Event::Categories(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// There is one stream, and it has begun but once.
+    fn begins(_: &categories::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
     }
 }
 

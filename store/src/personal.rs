@@ -193,7 +193,12 @@ impl Sealer {
 pub(crate) fn forgets(event: &Event) -> &[OrderId] {
     match event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => &[],
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Listing(_)
+        | Event::Categories(_) => &[],
     }
 }
 

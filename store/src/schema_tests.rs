@@ -220,6 +220,32 @@ const PERSONS: [&[(&str, &str, &str)]; 1] = [&[(
     r#""orders": ["00000000-0000-0000-0000-000000000001"], "reason": "asked for it""#,
 )]];
 
+const LISTINGS: [&[(&str, &str, &str)]; 1] = [&[
+    (
+        "listing.described",
+        "1",
+        r#""title": "Tea cup", "description": "For tea.", "images": ["https://shop.example/1"],
+           "category": "cups", "tags": ["tea"], "active": true,
+           "variants": [{"sku": "cup", "options": [{"name": "size", "value": "large"}]}],
+           "vendor": "00000000-0000-0000-0000-000000000007""#,
+    ),
+    ("listing.described", "1", r#""title": "Tea cup", "active": false"#),
+    ("listing.withdrawn", "1", ""),
+    ("listing.described", "1", r#""title": "Pot", "active": true"#),
+]];
+
+const CATEGORIES: [&[(&str, &str, &str)]; 1] = [&[
+    ("categories.added", "1", r#""handle": "kitchen", "name": "Kitchen""#),
+    (
+        "categories.added",
+        "1",
+        r#""handle": "cups", "name": "Cups", "parent": "kitchen""#,
+    ),
+    ("categories.renamed", "1", r#""handle": "cups", "name": "Mugs""#),
+    ("categories.moved", "1", r#""handle": "cups""#),
+    ("categories.removed", "1", r#""handle": "kitchen""#),
+]];
+
 #[test]
 fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
     let changed: Vec<String> = [
@@ -228,6 +254,8 @@ fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
         changed::<Inventory>(&INVENTORIES, inventory::Event::NAMES),
         changed::<Product>(&PRODUCTS, product::Event::NAMES),
         changed::<Person>(&PERSONS, person::Event::NAMES),
+        changed::<Listing>(&LISTINGS, listing::Event::NAMES),
+        changed::<Categories>(&CATEGORIES, categories::Event::NAMES),
     ]
     .into_iter()
     .flatten()

@@ -11,7 +11,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::categories::Categories;
 use domain::inventory::Inventory;
+use domain::listing::Listing;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
@@ -35,6 +37,11 @@ const INVENTORIES_SHARE: usize = 8;
 const PRODUCTS_SHARE: usize = 1;
 /// Nobody is asked for twice, so a few places beside the shares will do.
 const PERSONS_BYTES_MAX: usize = 64 * 1024;
+/// A thousand listings of the usual size: they are written by people, and by files that name each
+/// once.
+const LISTINGS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// All categories there can be, twice.
+const CATEGORIES_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
 const PLACE_BYTES: usize = 450;
 /// Of a full cache, what stays because it was asked for more than once; the rest is for newcomers,
@@ -188,6 +195,8 @@ pub struct States {
     pub(crate) inventories: Slots<Inventory>,
     pub(crate) products: Slots<Product>,
     pub(crate) persons: Slots<Person>,
+    pub(crate) listings: Slots<Listing>,
+    pub(crate) categories: Slots<Categories>,
 }
 
 impl States {
@@ -201,6 +210,8 @@ impl States {
             inventories: Slots::new(share(INVENTORIES_SHARE), undivided),
             products: Slots::new(share(PRODUCTS_SHARE), undivided),
             persons: Slots::new(PERSONS_BYTES_MAX, undivided),
+            listings: Slots::new(LISTINGS_BYTES_MAX, undivided),
+            categories: Slots::new(CATEGORIES_BYTES_MAX, undivided),
         }
     }
 

@@ -141,6 +141,7 @@ async fn every_endpoint_lets_in_whom_the_table_says_and_nobody_else() {
             .replace("{id}", &id)
             .replace("{sku}", "x")
             .replace("{name}", "x")
+            .replace("{handle}", "x")
             // It would go on for ever.
             .replace("/events/stream", "/events/stream?to=0");
         for (role, token) in &tokens {

@@ -17,6 +17,7 @@ use workers::fraud::Fraud;
 use workers::inbox::Inbox;
 use workers::routing::Routing;
 
+use super::answers::Answers;
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// What the public catalogue looks like.
+    pub answers: Answers,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.

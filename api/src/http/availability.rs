@@ -2,7 +2,6 @@
 //! answered from memory; the database is asked for what nobody has asked for yet.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use domain::ids::Sku;
 use projections::availability::{self, AvailabilityView};
@@ -33,11 +32,9 @@ pub(crate) async fn show(
         Some(view) => view,
         None => look_up(&app, &sku, &asking).await?,
     };
-    let mut response = queries::show(view.as_of_position, &view);
-    // True at this moment, and cheap to ask again: a kept copy would sell what is gone.
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    // True at this moment, and cheap to ask again: a kept copy would sell what is gone, so this is
+    // none of the routes whose answers may be kept.
+    Ok(queries::show(view.as_of_position, &view))
 }
 
 async fn look_up(app: &App, sku: &Sku, asking: &Asking) -> Result<AvailabilityView, Problem> {

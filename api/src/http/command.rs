@@ -36,6 +36,8 @@ pub(crate) struct Asked<B> {
     pub(crate) occurrence: Occurrence,
     /// How long the client would wait for the outcome.
     pub(crate) wait: Option<std::time::Duration>,
+    /// Whether the client would rather be told at once that stock is gone.
+    pub(crate) in_stock: bool,
     fingerprint: Fingerprint,
     expected_version: Option<i64>,
     _turn: Turn,
@@ -63,6 +65,7 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
             command_id,
             occurrence,
             wait: preferring::wait(&parts.headers),
+            in_stock: preferring::in_stock(&parts.headers),
             fingerprint,
             expected_version,
             _turn: app.turns.take(command_id).await?,
@@ -70,7 +73,53 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
     }
 }
 
+/// A command whose body is a file of another kind than JSON, as it came.
+pub(crate) async fn asked_with_file(
+    request: Request,
+    app: &App,
+    media_type: &'static str,
+    bytes_max: usize,
+) -> Result<Asked<Bytes>, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, app).await?;
+    let occurrence = Occurrence::from_request_parts(&mut parts, app).await?;
+    let command_id = keys::command_id(&parts.headers, caller)?;
+    let expected_version = expected_version(&parts.headers)?;
+    Parameters::of(parts.uri.query().unwrap_or_default()).finish()?;
+    if essence(&parts.headers) != media_type {
+        return Err(Problem::not_of_type(media_type));
+    }
+    let body = read(body, bytes_max).await?;
+    let mut digest = Sha256::new();
+    for line in [parts.method.as_str(), parts.uri.path(), ""] {
+        digest.update(line);
+        digest.update("\n");
+    }
+    digest.update(&body);
+    Ok(Asked {
+        body,
+        caller,
+        command_id,
+        occurrence,
+        wait: None,
+        in_stock: false,
+        fingerprint: digest.finalize().into(),
+        expected_version,
+        _turn: app.turns.take(command_id).await?,
+    })
+}
+
 impl<B> Asked<B> {
+    /// The envelope of one of several commands that this request comes to: named by its step, so
+    /// that a repetition meets the receipts of the first.
+    pub(crate) fn step(&self, step: &str) -> Envelope {
+        Envelope {
+            command_id: Uuid::new_v5(&self.command_id, step.as_bytes()),
+            expected_version: None,
+            ..self.alone()
+        }
+    }
+
     /// The envelope of a command about an order or its payment.
     pub(crate) fn about(&self, order_id: OrderId) -> Envelope {
         Envelope { correlation_id: order_id.0, ..self.alone() }
@@ -279,15 +328,20 @@ pub(crate) async fn read(body: HttpBody, bytes_max: usize) -> Result<Bytes, Prob
     })
 }
 
-/// `application/json` or `application/<something>+json`, whatever its parameters.
-fn is_json(headers: &HeaderMap) -> bool {
+/// What a body is said to be, without parameters.
+fn essence(headers: &HeaderMap) -> String {
     let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let essence = value
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// `application/json` or `application/<something>+json`, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = essence(headers);
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }

@@ -36,9 +36,9 @@ pub(crate) struct EventView<'a> {
     event_id: Uuid,
     /// When it was recorded
     at: DateTime<Utc>,
-    /// `order`, `payment`, `inventory`, `product` or `person`
+    /// `order`, `payment`, `inventory`, `product`, `person`, `listing` or `categories`
     aggregate: &'a str,
-    /// Which one: a UUID, or the SKU
+    /// Which one: a UUID, the SKU, or the handle
     aggregate_id: &'a str,
     /// 1, 2, 3 ... within the aggregate
     sequence: i64,

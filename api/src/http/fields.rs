@@ -146,7 +146,7 @@ impl<'v> Fields<'v> {
     /// A text of 1 to `chars_max` characters on several lines, which end in line feeds.
     pub(crate) fn prose(&mut self, name: &'static str, chars_max: usize) -> Option<String> {
         let value = self.required(name);
-        self.parsed(name, value, |value| prose(value, chars_max))
+        self.parsed(name, value, |value| prose(string(value)?, chars_max))
     }
 
     /// The same, or nothing.
@@ -446,19 +446,6 @@ fn text(value: &Json<'_>, chars_max: usize) -> Result<String, String> {
     plain(text).map(str::to_owned)
 }
 
-/// Lines end as they do on this side, and a tabulator is a blank: whatever else controls a terminal
-/// is refused.
-fn prose(value: &Json<'_>, chars_max: usize) -> Result<String, String> {
-    let text = string(value)?.replace("\r\n", "\n").replace('\t', " ");
-    if text.trim().is_empty() || chars_max < text.chars().count() {
-        return Err(format!("must have 1 to {chars_max} characters, not all of them blank"));
-    }
-    for line in text.split('\n') {
-        plain(line)?;
-    }
-    Ok(text)
-}
-
 /// Refuses what cannot be stored (NUL) or would garble a line of a log or an invoice.
 pub(crate) fn plain(text: &str) -> Result<&str, String> {
     if text.contains(char::is_control) {
@@ -466,6 +453,18 @@ pub(crate) fn plain(text: &str) -> Result<&str, String> {
     } else {
         Ok(text)
     }
+}
+
+/// The same with line breaks and tabs, which garble nothing where several lines are expected.
+pub(crate) fn prose(text: &str, chars_max: usize) -> Result<String, String> {
+    let text = text.replace("\r\n", "\n");
+    if text.trim().is_empty() || chars_max < text.chars().count() {
+        return Err(format!("must have 1 to {chars_max} characters, not all of them blank"));
+    }
+    if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err("must not contain control characters but line breaks and tabs".to_owned());
+    }
+    Ok(text)
 }
 
 /// RFC 3339, in a year that everything downstream can hold.

@@ -66,11 +66,7 @@ impl Form {
                 ("text/csv; charset=utf-8; header=present", Body::from_stream(all))
             }
         };
-        let headers = [
-            (header::CONTENT_TYPE, kind),
-            (header::CACHE_CONTROL, "private, no-cache"),
-        ];
-        let mut response = (headers, body).into_response();
+        let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
         response
             .headers_mut()
             .insert(DAYBOOK_POSITION, position.into());

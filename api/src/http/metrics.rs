@@ -11,6 +11,7 @@ use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::App;
+use super::answers::TOLD;
 
 const SECONDS: &str = "http_request_seconds";
 /// From an answer out of memory to the longest wait for an outcome.
@@ -37,6 +38,10 @@ pub fn recorder() -> PrometheusHandle {
                 tracing::warn!("another recorder of metrics was installed; /metrics stays empty");
             }
             metrics::describe_counter!("http_requests_total", "Requests, by route and status");
+            metrics::describe_counter!(
+                TOLD,
+                "Answers about the public catalogue, out of memory or computed: the hit rate"
+            );
             metrics::describe_histogram!(SECONDS, "Seconds until the head of the answer");
             handle
         })

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi};
 
-use super::BASE;
+use super::{BASE, caching};
 
 /// Methods that the document's path items hold operations under.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -129,7 +129,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
         409 | 415 | 422 => is_command || is_change && !path.contains("/webhooks/"),
         412 => is_command,
         429 => path.contains("/auth/"),
-        304 => !is_change && path.contains('{') && !path.ends_with("timeline"),
+        304 => !is_change && has_tag(path),
         _ => false,
     };
     add_parameters(path, is_change, operation);
@@ -169,6 +169,14 @@ fn needs_key(path: &str) -> bool {
     is_in_the_log(path) || path.trim_start_matches(BASE).starts_with(TICKETS)
 }
 
+/// Whether an answer to a query may be known to the client already.
+fn has_tag(path: &str) -> bool {
+    let flows = ["timeline", "history"]
+        .iter()
+        .any(|end| path.ends_with(end));
+    caching::is_kept(path) || path.contains('{') && !flows
+}
+
 fn is_of_an_order(path: &str) -> bool {
     path.contains("/orders/{id}")
 }
@@ -202,7 +210,7 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
         ],
         true => &["IdempotencyKey", "IfMatch", "RequestId", "TraceParent"],
         false if is_of_an_order(path) => &["MinPosition", "OrderToken", "IfNoneMatch", "RequestId"],
-        false if path.contains('{') => &["MinPosition", "IfNoneMatch", "RequestId"],
+        false if has_tag(path) => &["MinPosition", "IfNoneMatch", "RequestId"],
         false => &["MinPosition", "RequestId"],
     };
     let reference = |name: &&str| json!({"$ref": format!("#/components/parameters/{name}")});
@@ -224,8 +232,11 @@ fn headers_of(path: &str, is_command: bool) -> Value {
     if is_command {
         names.push("Idempotent-Replayed");
     }
-    if path.contains('{') {
+    if path.contains('{') || caching::is_kept(path) {
         names.push("ETag");
+    }
+    if !is_command {
+        names.push("Cache-Control");
     }
     if is_command
         && ["/orders", "/refunds", "/payments"]
@@ -278,7 +289,8 @@ fn parameters() -> Value {
         "Prefer": header(
             "Prefer", false,
             "`wait=<seconds>`, 30 at most: answer when the order is neither `pending` nor \
-             `processing`, or when the time is over", "wait=10"
+             `processing`, or when the time is over. `in-stock`: place no order for what is \
+             certainly gone", "wait=10"
         ),
         "OrderToken": header(
             "Daybook-Order-Token", false,
@@ -306,6 +318,7 @@ fn headers() -> Value {
             "The position that holds the command's effect, or that the answer has reached"
         ),
         "Idempotent-Replayed": header("`true` if this is the first answer again"),
+        "Cache-Control": header("How long it may be kept, and by whom; `no-store` if not at all"),
         "ETag": header("The version, for `If-Match`; of some views, also the content"),
         "Location": header("Where it can be seen"),
         "Preference-Applied": header("The preference that was followed"),
@@ -346,7 +359,7 @@ fn responses() -> Value {
         "404": problem("`not_found`: no such thing", &["Idempotent-Replayed"]),
         "409": problem(
             "The state forbids it, such as `order_already_cancelled`, `order_not_paid`, \
-             `insufficient_stock`; or `conflict`", &["Idempotent-Replayed", "Retry-After"]
+             `insufficient_stock`, `out_of_stock`, `sku_listed_elsewhere`; or `conflict`", &["Idempotent-Replayed", "Retry-After"]
         ),
         "412": problem(
             "`version_mismatch`, with `expected` and `actual`", &["Idempotent-Replayed"]

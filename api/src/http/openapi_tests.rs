@@ -8,7 +8,9 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::OrderBody;
 use crate::http::{
-    api_keys, auth, blocklist, faq, fraud_rules, inventory, manual, moves, payments, products, rates, read_models, refunds, reviewing, reviews, routes, routing_rules, tickets, unmatched, wishlists,
+    api_keys, auth, blocklist, categories, faq, fraud_rules, inventory, listings, manual, moves,
+    payments, products, rates, read_models, refunds, reviewing, reviews, routes, routing_rules,
+    tickets, unmatched, wishlists,
 };
 
 fn document() -> Value {
@@ -52,6 +54,17 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/products",
         "get /api/v1/products/{sku}",
         "get /api/v1/products/{sku}/availability",
+        "get /api/v1/products/{sku}/history",
+        "get /api/v1/listings",
+        "get /api/v1/listings/{handle}",
+        "put /api/v1/listings/{handle}",
+        "delete /api/v1/listings/{handle}",
+        "get /api/v1/categories",
+        "get /api/v1/categories/{handle}",
+        "put /api/v1/categories/{handle}",
+        "delete /api/v1/categories/{handle}",
+        "get /api/v1/catalogue/export",
+        "post /api/v1/catalogue/import",
         "put /api/v1/exchange-rates/{date}",
         "get /api/v1/exchange-rates",
         "post /api/v1/inventory/{sku}/receipts",
@@ -239,6 +252,8 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<manual::HandingOut>(&document, "PayOutRefund");
     agrees::<payments::Starting>(&document, "StartPayment");
     agrees::<products::Describing>(&document, "DescribeProduct");
+    agrees::<listings::Describing>(&document, "DescribeListing");
+    agrees::<categories::Putting>(&document, "PutCategory");
     agrees::<rates::LoadingRates>(&document, "LoadRates");
     agrees::<inventory::Receiving>(&document, "ReceiveStock");
     agrees::<inventory::Adjusting>(&document, "AdjustStock");

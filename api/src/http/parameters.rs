@@ -9,7 +9,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::ids::{OrderId, PaymentId, Sku};
+use domain::ids::{BadHandle, Handle, OrderId, PaymentId, Sku};
 use projections::BadCursor;
 use uuid::Uuid;
 
@@ -63,6 +63,13 @@ impl Parameters {
     fn flaw(&mut self, name: &str, detail: impl Into<String>) {
         self.flaws
             .push(Flaw { pointer: format!("?{name}"), detail: detail.into() });
+    }
+
+    /// All that was given, in one order however it was given: the same question has the same key.
+    pub(crate) fn key(&self, of: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(format!("{of}?"));
+        query.extend_pairs(&self.given);
+        query.finish()
     }
 
     /// A parameter that `parse` understands, or nothing.
@@ -227,10 +234,28 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSku {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let sku = segment(parts, state).await;
-        let sku = sku.ok_or_else(|| flawed_sku("is not UTF-8".to_owned()))?;
+        let sku = sku.ok_or_else(|| flawed("{sku}", "is not UTF-8".to_owned()))?;
         sku.try_into()
             .map(Self)
-            .map_err(|error: domain::ids::BadSku| flawed_sku(error.to_string()))
+            .map_err(|error: domain::ids::BadSku| flawed("{sku}", error.to_string()))
+    }
+}
+
+/// The same for a listing or a category. A text that cannot be a handle is a mistake worth
+/// explaining.
+#[derive(Debug, Clone)]
+pub(crate) struct OfHandle(pub(crate) Handle);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfHandle {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let handle = segment(parts, state).await;
+        let handle = handle.ok_or_else(|| flawed("{handle}", "is not UTF-8".to_owned()))?;
+        handle
+            .try_into()
+            .map(Self)
+            .map_err(|error: BadHandle| flawed("{handle}", error.to_string()))
     }
 }
 
@@ -254,8 +279,8 @@ async fn segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String>
     path.ok().map(|Path(value)| value)
 }
 
-fn flawed_sku(detail: String) -> Problem {
-    Problem::invalid_parameters(vec![Flaw { pointer: "{sku}".to_owned(), detail }])
+fn flawed(segment: &str, detail: String) -> Problem {
+    Problem::invalid_parameters(vec![Flaw { pointer: segment.to_owned(), detail }])
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
 use super::outcomes::Waiting;
 use super::paying;
+use super::plainly_gone;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
 
@@ -78,6 +79,9 @@ impl FromRequestParts<App> for Room {
 /// when the time is over. Whoever has signed in finds the order under `GET /orders`; a guest is
 /// given a token that opens it.
 ///
+/// What cannot be reserved makes the order fail, which is told by its status. With `Prefer: in-stock`
+/// no order is placed where that is certain at once: 409 `out_of_stock`.
+///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
 #[utoipa::path(
@@ -100,6 +104,9 @@ pub(crate) async fn place(
         Ok(lines) => lines,
         Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
     };
+    if let Some(problem) = plainly_gone::among(&app, &asked) {
+        return asked.turn_away(&app, asked.alone(), &problem).await;
+    }
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
     let mut placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };

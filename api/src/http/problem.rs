@@ -127,8 +127,11 @@ impl Problem {
 
     /// The response to one request.
     pub(crate) fn response(&self, occurrence: &Occurrence) -> Response {
-        let media_type = (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        let mut response = (self.status, [media_type], self.body(occurrence)).into_response();
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        let mut response = (self.status, headers, self.body(occurrence)).into_response();
         response.headers_mut().extend(self.headers.iter().cloned());
         response
     }
@@ -212,6 +215,11 @@ impl Problem {
 
     pub(crate) fn not_json() -> Self {
         let detail = "send the body as JSON, with Content-Type: application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    pub(crate) fn not_of_type(media_type: &str) -> Self {
+        let detail = format!("send the body with Content-Type: {media_type}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 

@@ -4,22 +4,25 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::product::{self, Description, PRICES_MAX, Product};
-use projections::MoneyView;
+use projections::listings::Onlooker;
 use projections::products::{self, Filter, ProductView};
 use projections::stock;
+use projections::{MoneyView, SkuCursor};
 use serde::Serialize;
 use store::command::Verdict;
 use utoipa::ToSchema;
 
 use super::App;
+use super::answers::{Computed, Of};
 use super::bodies::DescribeProduct;
+use super::caching::for_staff;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Importers;
+use super::identity::{Caller, Importers};
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
-use super::queries::{self, Asking};
+use super::queries::Asking;
 
 /// A product as it is offered from now on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,11 +101,12 @@ pub(crate) async fn describe(
 
 /// List products
 ///
-/// Ordered by SKU, with availability.
+/// Ordered by SKU, with availability. Customers see what can be ordered, staff see all.
 #[utoipa::path(
     get, path = "/products", tag = "products",
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
     params(
-        ("active" = Option<bool>, Query, description = "Whether they can be ordered"),
+        ("active" = Option<bool>, Query, description = "For staff: whether they can be ordered"),
         ("search" = Option<String>, Query, description = "Part of the SKU or of the name"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -111,38 +115,63 @@ pub(crate) async fn describe(
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key("products");
+    let onlooker = caller.onlooker();
     let filter = Filter {
         active: parameters
             .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
         search: parameters.text("search"),
+        is_sold: onlooker == Onlooker::Customer,
     };
-    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    let (limit, cursor) = (parameters.limit(), parameters.cursor::<SkuCursor>());
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
-    let page = products::list(app.read_models.reads(), &filter, limit, cursor).await?;
-    Ok(queries::show(position, &page))
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
+        let reads = app.read_models.reads();
+        let page = products::list(reads, &filter, limit, cursor.clone()).await?;
+        let of = page.items.iter();
+        let of = of.map(|product| Of::Product(product.sku.clone()));
+        Ok(Computed::new(position, of.chain([Of::Products]).collect(), &page))
+    };
+    match onlooker {
+        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
+        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
+    }
 }
 
 /// Show a product
 ///
-/// With availability.
+/// With availability. Customers see what can be ordered, staff see all.
 #[utoipa::path(
     get, path = "/products/{sku}", tag = "products",
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "The product", body = ProductView))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
+    caller: Caller,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key(&format!("products/{sku}"));
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
-    let product = products::by_sku(app.read_models.reads(), &sku).await?;
-    let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
-    Ok(asking.show_mixed(position, product.version, &product))
+    let onlooker = caller.onlooker();
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
+        let product = products::by_sku(app.read_models.reads(), &sku).await?;
+        let product = product.filter(|it| it.active || onlooker == Onlooker::Staff);
+        let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
+        let of = vec![Of::Product(sku.clone())];
+        Ok(Computed::versioned(position, of, product.version, &product))
+    };
+    match onlooker {
+        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
+        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
+    }
 }

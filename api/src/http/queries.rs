@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::App;
+use super::answers::Computed;
 use super::command::DAYBOOK_POSITION;
 use super::problem::Problem;
 
@@ -52,6 +53,11 @@ impl Asking {
     pub(crate) fn at_least(mut self, position: i64) -> Self {
         self.min_position = self.min_position.max(Some(position));
         self
+    }
+
+    /// The position asked for; 0 if any will do.
+    pub(crate) fn min_position(&self) -> i64 {
+        self.min_position.unwrap_or(0)
     }
 
     /// The position that these read models have reached, once it is the one asked for. To be
@@ -136,12 +142,23 @@ impl Asking {
 
     /// The same for what is JSON already.
     pub(crate) fn show_text(&self, position: i64, version: i64, json: Vec<u8>) -> Response {
-        // Tells the contents of one thing at one version apart, and keeps nothing secret. Should
-        // another release hash differently, what clients have is sent once more.
-        let mut content = DefaultHasher::new();
-        content.write(&json);
-        let tag = format!("\"{version}-{:016x}\"", content.finish());
+        let tag = format!("\"{version}-{:016x}\"", content_of(&json));
         self.show_tagged(position, &tag, json)
+    }
+
+    /// Shows what was computed for this query alone.
+    pub(crate) fn show_computed(&self, computed: &Computed) -> Response {
+        let response = computed.told();
+        let tag = response.headers().get(header::ETAG);
+        let is_known = tag.is_some_and(|tag| {
+            let mut known = self.known_tags.iter();
+            known.any(|known| *tag == *known || known == "*")
+        });
+        if is_known {
+            let tag = tag.cloned();
+            return shown(computed.position(), StatusCode::NOT_MODIFIED, tag, Body::empty());
+        }
+        response
     }
 
     fn show_tagged(&self, position: i64, tag: &str, body: Vec<u8>) -> Response {
@@ -157,6 +174,29 @@ impl Asking {
         };
         shown(position, status, tag, body)
     }
+}
+
+/// Tells contents apart, and keeps nothing secret. Should another release hash differently, what
+/// clients have is sent once more.
+fn content_of(json: &[u8]) -> u64 {
+    let mut content = DefaultHasher::new();
+    content.write(json);
+    content.finish()
+}
+
+/// The tag of an answer that has no version.
+pub(crate) fn tag_of(json: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("\"{:016x}\"", content_of(json))).ok()
+}
+
+/// The tag of one thing that also moves with others, as [`Asking::show_mixed`] has it.
+pub(crate) fn tag_at(version: i64, json: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("\"{version}-{:016x}\"", content_of(json))).ok()
+}
+
+/// Shows what is ready.
+pub(crate) fn shown_bytes(position: i64, tag: Option<HeaderValue>, body: Bytes) -> Response {
+    shown(position, StatusCode::OK, tag, body)
 }
 
 /// Shows a list or a report.
@@ -177,21 +217,24 @@ pub(crate) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     })
 }
 
-fn body(view: &impl Serialize) -> Vec<u8> {
+pub(crate) fn body(view: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(view).expect("our views have string keys only")
 }
 
-fn shown(position: i64, status: StatusCode, tag: Option<HeaderValue>, body: Vec<u8>) -> Response {
+fn shown(
+    position: i64,
+    status: StatusCode,
+    tag: Option<HeaderValue>,
+    body: impl Into<Body>,
+) -> Response {
     let mut headers = HeaderMap::with_capacity(HEADERS_COUNT);
     headers.insert(DAYBOOK_POSITION, position.into());
     headers.extend(tag.map(|tag| (header::ETAG, tag)));
-    // What is asked with a token, or asked again after a command, must come from here.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let mut response = if status == StatusCode::NOT_MODIFIED {
         Response::default()
     } else {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Response::new(Body::from(body))
+        Response::new(body.into())
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -228,7 +271,7 @@ fn min_position(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 }
 
 /// `If-None-Match`; its comparison is the weak one (RFC 9110), so `W/` makes no difference.
-fn known_tags(headers: &HeaderMap) -> Vec<String> {
+pub(crate) fn known_tags(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(header::IF_NONE_MATCH).iter();
     lines
         .filter_map(|line| line.to_str().ok())

@@ -2,7 +2,7 @@
 //! refusal; the sentence is the refusal's own.
 
 use axum::http::StatusCode;
-use domain::{inventory, order, payment, product};
+use domain::{categories, inventory, listing, order, payment, product};
 use workers::routing::RuleError;
 
 use super::problem::Problem;
@@ -94,9 +94,43 @@ impl From<&product::Refusal> for Problem {
         use product::Refusal as R;
 
         let (status, code) = match refusal {
+            R::NotDescribed => (REFUSED, "product_not_described"),
             R::PriceNotPositive => (REFUSED, "price_not_positive"),
             R::TwoPrices { .. } => (REFUSED, "two_prices"),
             R::TooManyPrices { .. } => (REFUSED, "too_many_prices"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&listing::Refusal> for Problem {
+    fn from(refusal: &listing::Refusal) -> Self {
+        use listing::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::NotListed => (GONE, "not_found"),
+            R::TitleMissing => (REFUSED, "title_missing"),
+            R::TooMany { .. } => (REFUSED, "listing_too_large"),
+            R::SkuTwice { .. } => (REFUSED, "sku_named_twice"),
+            R::OptionTwice { .. } => (REFUSED, "option_named_twice"),
+            R::OptionsDiffer { .. } => (REFUSED, "options_differ"),
+            R::NotToldApart { .. } => (REFUSED, "variants_alike"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&categories::Refusal> for Problem {
+    fn from(refusal: &categories::Refusal) -> Self {
+        use categories::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::NotThere => (GONE, "not_found"),
+            R::NoSuchParent { .. } => (REFUSED, "unknown_category"),
+            R::BelowItself { .. } => (STATE, "category_below_itself"),
+            R::TooDeep { .. } => (REFUSED, "categories_too_deep"),
+            R::TooMany => (STATE, "too_many_categories"),
+            R::HasChildren { .. } => (STATE, "category_has_children"),
         };
         Self::new(status, code, sentence(refusal))
     }

@@ -16,7 +16,15 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "product", "person"];
+const AGGREGATES: [&str; 7] = [
+    "order",
+    "payment",
+    "inventory",
+    "product",
+    "person",
+    "listing",
+    "categories",
+];
 
 /// For the document; [`Wanted::read`] reads them.
 #[derive(IntoParams)]
@@ -31,9 +39,9 @@ pub(crate) struct SliceParameters {
     since: Option<DateTime<Utc>>,
     /// Recorded before then
     until: Option<DateTime<Utc>>,
-    /// order, payment, inventory, product or person
+    /// order, payment, inventory, product, person, listing or categories
     aggregate: Option<String>,
-    /// A UUID, or the SKU
+    /// A UUID, the SKU, or the handle
     aggregate_id: Option<String>,
     /// Stored name, such as order.placed
     r#type: Option<String>,

@@ -137,7 +137,6 @@ pub(crate) async fn follow(
     };
     let headers = [
         (header::CONTENT_TYPE, EVENT_STREAM),
-        (header::CACHE_CONTROL, "private, no-cache"),
         // Proxies of the nginx family would hold events back.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];

@@ -1,4 +1,5 @@
-//! `read-order`, `read-list`, `availability`: queries over 64 connections, nothing cached by us.
+//! `read-order`, `read-list`, `availability`: queries over 64 connections. Orders are looked up each
+//! time; availability is told out of memory, and compared with the same question to the read model.
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -72,11 +73,29 @@ pub(crate) async fn availability(stage: &mut Stage) -> Result<Figure, Error> {
         figure.notes.push(note.to_owned());
         return Ok(figure);
     }
+    let token = stage.daybook.token.clone();
+    let looked_up = (0..ARTICLES).map(|article| {
+        let path = format!("/api/v1/inventory/{}", shop::sku(article));
+        requests::get(&path, Some(&token), &[])
+    });
+    let looked_up: Vec<_> = looked_up.collect();
+    "the same looked up in the read model".clone_into(&mut figure.against);
     for _ in 0..stage.settings.rounds {
         stage.daybook.settle().await?;
+        let reference = rate(stage, &looked_up).await?;
+        figure.references.push(reference);
         round(stage, &mut figure, &queries).await?;
     }
     Ok(figure)
+}
+
+/// How many of these queries are answered a second.
+pub(crate) async fn rate(stage: &Stage, queries: &[Vec<u8>]) -> Result<f64, Error> {
+    let rng = StdRng::seed_from_u64(stage.settings.seed);
+    let work = AnyOf { queries: queries.to_vec(), rng };
+    let (loaded, _) = load::run(stage.daybook.address, stage.closed(CONNECTIONS), work).await?;
+    loaded.must_be_clean("queries are not answered")?;
+    Ok(loaded.rate())
 }
 
 /// Ids of orders that are there, made if there are too few.
@@ -98,7 +117,11 @@ async fn order_ids(stage: &mut Stage) -> Result<Vec<String>, Error> {
 }
 
 /// One round of queries out of these.
-async fn round(stage: &Stage, figure: &mut Figure, queries: &[Vec<u8>]) -> Result<(), Error> {
+pub(crate) async fn round(
+    stage: &Stage,
+    figure: &mut Figure,
+    queries: &[Vec<u8>],
+) -> Result<(), Error> {
     let rng = StdRng::seed_from_u64(stage.settings.seed);
     let work = AnyOf { queries: queries.to_vec(), rng };
     let meter = Meter::start(&stage.daybook);

@@ -173,7 +173,14 @@ impl Folding {
             .execute(&mut self.scratch.connection)
             .await?;
         }
-        for kind in ["inventory", "order", "payment", "product"] {
+        for kind in [
+            "categories",
+            "inventory",
+            "listing",
+            "order",
+            "payment",
+            "product",
+        ] {
             let select = format!("select key, row from pg_temp.states where of = 'state.{kind}'");
             relations.push((format!("state.{kind}"), select));
         }

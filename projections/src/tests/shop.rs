@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::aggregate::Decider;
+use domain::categories::{self, Categories, SHOP};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, Sku};
 use domain::inventory::{self, Inventory};
+use domain::listing::{self, Listing};
 use domain::order::{self, Order};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
@@ -23,6 +25,8 @@ pub(super) struct Shop {
     payments: BTreeMap<PaymentId, Payment>,
     stock: BTreeMap<Sku, Inventory>,
     products: BTreeMap<Sku, Product>,
+    listings: BTreeMap<String, Listing>,
+    categories: Categories,
     sequences: BTreeMap<(String, String), i64>,
     pub(super) log: Vec<Arc<RecordedEvent>>,
 }
@@ -70,6 +74,19 @@ impl Shop {
         }
     }
 
+    pub(super) fn list(&mut self, handle: &str, command: listing::Command) {
+        let listing = self.listings.entry(handle.to_owned()).or_default();
+        for event in decided(listing, command) {
+            self.record("listing", handle, Uuid::from_u128(3), Event::Listing(event));
+        }
+    }
+
+    pub(super) fn categorise(&mut self, command: categories::Command) {
+        for event in decided(&mut self.categories, command) {
+            self.record("categories", SHOP, Uuid::from_u128(4), Event::Categories(event));
+        }
+    }
+
     pub(super) fn forget(&mut self, orders: Vec<OrderId>) {
         let id = Uuid::now_v7();
         let command = person::Command::Forget { orders, reason: "asked for it".into() };
@@ -105,6 +122,8 @@ impl Shop {
             Event::Inventory(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Product(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Person(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Listing(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Categories(event) => (serde_json::to_string(event), event.schema_version()),
         };
         let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {

@@ -14,7 +14,7 @@ use domain::order::{self, Failure};
 use domain::placing::Placing;
 use domain::risk::Risk;
 use domain::screening::Screening;
-use domain::{inventory, payment, person, product};
+use domain::{categories, inventory, listing, payment, person, product};
 use store::recorded::RecordedEvent;
 
 /// Tells an order's events in log order; later sentences need what earlier events said.
@@ -49,6 +49,8 @@ impl Teller {
                     (&recorded.aggregate_id, &offer.name, prices.join(" or "));
                 format!("{sku} offered as {name} at {prices}, {sold}")
             }
+            Event::Listing(event) => listing(event, &recorded.aggregate_id),
+            Event::Categories(event) => categories(event),
         }
     }
 
@@ -208,6 +210,34 @@ fn inventory(event: &inventory::Event, sku: &str, at: DateTime<Utc>) -> String {
         E::Released { quantity, .. } => format!("{} released", pieces(quantity)),
         E::Issued { quantity, .. } => format!("{} issued", pieces(quantity)),
         E::Restocked { quantity, .. } => format!("{} back on the shelf", pieces(quantity)),
+    }
+}
+
+fn listing(event: &listing::Event, handle: &str) -> String {
+    match event {
+        listing::Event::Described(listing) => {
+            let shown = if listing.active { "shown" } else { "hidden" };
+            let (title, variants) = (&listing.title, listing.variants.len());
+            format!("{handle} {shown} as {title} with {variants} variants")
+        }
+        listing::Event::Withdrawn => format!("{handle} withdrawn"),
+    }
+}
+
+fn categories(event: &categories::Event) -> String {
+    use categories::Event as E;
+
+    let place = |parent: &Option<_>| match parent {
+        Some(parent) => format!("below {parent}"),
+        None => "at the top".to_owned(),
+    };
+    match event {
+        E::Added { handle, category } => {
+            format!("category {handle} added as {} {}", category.name, place(&category.parent))
+        }
+        E::Renamed { handle, name } => format!("category {handle} called {name}"),
+        E::Moved { handle, parent } => format!("category {handle} moved {}", place(parent)),
+        E::Removed { handle } => format!("category {handle} removed"),
     }
 }
 

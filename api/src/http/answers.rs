@@ -1,0 +1,348 @@
+//! Answers about the public catalogue, computed once and told to everybody who asks the same.
+//!
+//! ```text
+//! asked ─▶ is it kept, and does it stand? ── yes ─▶ told, as of the position that was heard last
+//!              └── no ─▶ computed once, whoever else asks waits for it ─▶ kept
+//! log ─▶ feed ─▶ what changed last, and where ──▶ does it stand?
+//! ```
+//!
+//! 1. An answer stands as long as nothing that it was made of has changed since the position it was
+//!    made at. So nobody has to find and drop what an event concerns, and an answer that was being
+//!    computed while something changed does not stand from the beginning.
+//! 2. It is told with the position up to which the log has been heard: up to there it is true.
+//! 3. Of many who ask the same at the same time one computes.
+//! 4. Answers, and what is known of changes, are bounded. What is forgotten is computed again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::response::Response;
+use domain::event::Event;
+use domain::ids::{Handle, Sku};
+use metrics::counter;
+use moka::future::Cache;
+use projections::availability::pieces_of;
+use projections::stock::Levels;
+use projections::{ReadModels, WaitError};
+use serde::Serialize;
+use store::feed::Feeds;
+use store::recorded::RecordedEvent;
+use tokio::sync::watch;
+
+use super::problem::Problem;
+use super::queries::{self, Asking, CATCH_UP_MAX};
+
+/// The metric that the hit rate is made of.
+pub(crate) const TOLD: &str = "catalogue_answers_total";
+/// Bytes of answers in memory: some thousand pages of lists, the most wanted ones.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What an answer takes beside its body and its key, roughly.
+const OVERHEAD_BYTES: usize = 512;
+/// How long an answer is kept that nothing changes, so that what nobody asks for any more goes.
+const KEPT: Duration = Duration::from_mins(10);
+/// Articles and listings whose last change is remembered; beyond it every answer is computed again.
+const CHANGES_MAX: usize = 100_000;
+/// Events that are taken on board at a time.
+const BATCH_MAX: usize = 2_000;
+/// Pause before the feed is asked again after it failed.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What an answer is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Of {
+    /// Which products there are, and how each is described.
+    Products,
+    /// Which listings there are, what they and their products look like, and which are in stock.
+    Listings,
+    /// The categories.
+    Categories,
+    /// One listing.
+    Listing(Handle),
+    /// One product, and its stock.
+    Product(Sku),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    body: Bytes,
+    tag: Option<HeaderValue>,
+    /// The read models that it was made of had reached this before they were read.
+    position: i64,
+    of: Vec<Of>,
+}
+
+impl Computed {
+    /// A list.
+    pub(crate) fn new(position: i64, of: Vec<Of>, view: &impl Serialize) -> Self {
+        let body: Bytes = queries::body(view).into();
+        let tag = queries::tag_of(&body);
+        Self { body, tag, position, of }
+    }
+
+    /// One thing, whose version is good for `If-Match`.
+    pub(crate) fn versioned(
+        position: i64,
+        of: Vec<Of>,
+        version: i64,
+        view: &impl Serialize,
+    ) -> Self {
+        let body: Bytes = queries::body(view).into();
+        let tag = queries::tag_at(version, &body);
+        Self { body, tag, position, of }
+    }
+
+    /// The answer to somebody.
+    pub(crate) fn shown(&self, position: i64) -> Response {
+        queries::shown_bytes(position, self.tag.clone(), self.body.clone())
+    }
+
+    pub(crate) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The answer to somebody for whom it was computed.
+    pub(crate) fn told(&self) -> Response {
+        self.shown(self.position)
+    }
+}
+
+type Kept = Result<Arc<Computed>, Problem>;
+
+/// The answers of this process; clones share them.
+#[derive(Clone)]
+pub struct Answers {
+    kept: Cache<String, Kept>,
+    changes: Arc<Mutex<Changes>>,
+    heard: Arc<watch::Sender<i64>>,
+}
+
+/// When what an answer can be made of changed last.
+#[derive(Debug)]
+struct Changes {
+    heard: i64,
+    /// Nothing is known of changes up to here, so no answer from before stands.
+    floor: i64,
+    products: i64,
+    listings: i64,
+    categories: i64,
+    by_listing: HashMap<String, i64>,
+    by_product: HashMap<String, i64>,
+    levels: Levels,
+}
+
+impl Answers {
+    /// Keeps nothing yet, and nothing from before this position ever; nothing stands until
+    /// [`Self::keep_up`] has begun to listen.
+    pub fn new(head: i64) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(BYTES_MAX)
+            .weigher(|key: &String, kept: &Kept| {
+                let body = kept.as_ref().map_or(0, |computed| computed.body.len());
+                u32::try_from(key.len() + body + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            })
+            .time_to_live(KEPT)
+            .build();
+        let changes = Changes {
+            heard: 0,
+            floor: head,
+            products: head,
+            listings: head,
+            categories: head,
+            by_listing: HashMap::new(),
+            by_product: HashMap::new(),
+            levels: Levels::default(),
+        };
+        Self {
+            kept,
+            changes: Arc::new(Mutex::new(changes)),
+            heard: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// Tells the answer under this key, computed if there is none that stands. The key says all that
+    /// makes one question another than the next; whoever may see more than others must not ask here.
+    pub(crate) async fn tell<F>(
+        &self,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
+        let wanted = asking.min_position();
+        self.wait_for(wanted).await?;
+        let is_own = AtomicBool::new(false);
+        let computed = async {
+            is_own.store(true, Ordering::Relaxed);
+            compute().await.map(Arc::new)
+        };
+        let entry = self
+            .kept
+            .entry(key)
+            .or_insert_with_if(computed, |kept| !self.stands(kept))
+            .await;
+        // Whoever waited for somebody else's computation has cost none.
+        let is_own = is_own.load(Ordering::Relaxed);
+        let from = if is_own { "computation" } else { "memory" };
+        counter!(TOLD, "from" => from).increment(1);
+        let kept = match entry.into_value() {
+            Ok(kept) => kept,
+            Err(problem) if is_own || wanted == 0 => return Err(problem),
+            // It was somebody's who wanted less: what was not there for them may be there by now.
+            Err(_) => return Ok(compute().await?.told()),
+        };
+        let position = self.holds_at(&kept).unwrap_or(kept.position);
+        if wanted <= position {
+            return Ok(kept.shown(position));
+        }
+        Ok(compute().await?.told())
+    }
+
+    fn stands(&self, kept: &Kept) -> bool {
+        kept.as_ref()
+            .is_ok_and(|computed| self.holds_at(computed).is_some())
+    }
+
+    /// Up to which position it is true, if it still is.
+    fn holds_at(&self, computed: &Computed) -> Option<i64> {
+        let changes = self.changes();
+        let stands = changes.floor <= changes.heard.min(computed.position)
+            && computed
+                .of
+                .iter()
+                .all(|of| changes.last(of) <= computed.position);
+        stands.then(|| changes.heard.max(computed.position))
+    }
+
+    async fn wait_for(&self, position: i64) -> Result<(), WaitError> {
+        if position <= *self.heard.borrow() {
+            return Ok(());
+        }
+        let mut heard = self.heard.subscribe();
+        let until_then = heard.wait_for(|heard| position <= *heard);
+        if let Ok(Ok(_)) = tokio::time::timeout(CATCH_UP_MAX, until_then).await {
+            return Ok(());
+        }
+        let reached = *self.heard.borrow();
+        Err(WaitError::Behind { name: "catalogue", reached, wanted: position })
+    }
+
+    /// Hears what changes, for ever.
+    pub async fn keep_up(self, feeds: Feeds, read_models: ReadModels) {
+        let mut mark = self.begin(&read_models).await;
+        let mut feed = feeds.subscribe_promptly();
+        loop {
+            match feed.next(mark, BATCH_MAX).await {
+                Ok(batch) => {
+                    mark = batch.last().map_or(mark, |event| event.position);
+                    self.hear(&batch);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "changes of the catalogue are heard late");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// What is in stock, so that only what runs out or comes in again changes lists; the position as
+    /// of which that is so.
+    async fn begin(&self, read_models: &ReadModels) -> i64 {
+        loop {
+            match Levels::read(read_models.reads()).await {
+                Ok((levels, position)) => {
+                    let mut changes = self.changes();
+                    changes.levels = levels;
+                    let ahead = changes.floor < position;
+                    if ahead {
+                        // Nobody has heard what happened in between.
+                        changes.forget(position);
+                    }
+                    changes.heard = position;
+                    drop(changes);
+                    self.heard.send_replace(position);
+                    return position;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the catalogue's answers are computed each time");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn hear(&self, batch: &[Arc<RecordedEvent>]) {
+        let Some(last) = batch.last() else { return };
+        let mut changes = self.changes();
+        for event in batch {
+            changes.take(event);
+        }
+        changes.heard = last.position;
+        if CHANGES_MAX < changes.by_listing.len() + changes.by_product.len() {
+            changes.forget(last.position);
+        }
+        drop(changes);
+        self.heard.send_replace(last.position);
+    }
+
+    /// Whole after every line that holds it.
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Changes {
+    fn last(&self, of: &Of) -> i64 {
+        let known = match of {
+            Of::Products => Some(&self.products),
+            Of::Listings => Some(&self.listings),
+            Of::Categories => Some(&self.categories),
+            Of::Listing(handle) => self.by_listing.get(handle.as_str()),
+            Of::Product(sku) => self.by_product.get(sku.as_str()),
+        };
+        known.copied().unwrap_or(self.floor)
+    }
+
+    fn take(&mut self, recorded: &RecordedEvent) {
+        let (id, position) = (&recorded.aggregate_id, recorded.position);
+        match &recorded.event {
+            Event::Product(_) => {
+                self.by_product.insert(id.clone(), position);
+                self.products = position;
+                self.listings = position;
+            }
+            Event::Listing(_) => {
+                self.by_listing.insert(id.clone(), position);
+                self.listings = position;
+            }
+            // Lists name them, and look below them.
+            Event::Categories(_) => {
+                self.categories = position;
+                self.listings = position;
+            }
+            Event::Inventory(event) => {
+                self.by_product.insert(id.clone(), position);
+                if self.levels.runs_out_or_comes_in(id, pieces_of(event)) {
+                    self.listings = position;
+                }
+            }
+            Event::Order(_) | Event::Payment(_) | Event::Person(_) => {}
+        }
+    }
+
+    fn forget(&mut self, position: i64) {
+        self.floor = position;
+        self.by_listing.clear();
+        self.by_product.clear();
+    }
+}
+
+#[cfg(test)]
+#[path = "answers_tests.rs"]
+mod tests;
