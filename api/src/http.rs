@@ -33,6 +33,7 @@ mod keys;
 pub mod metrics;
 mod moves;
 mod occurrence;
+mod offering;
 pub mod offers;
 mod openapi;
 mod order_body;
@@ -63,13 +64,17 @@ mod routing_rules;
 pub(crate) mod rows;
 mod said;
 mod self_audits;
+pub mod sellers;
 mod server;
+mod shipping;
 pub(crate) mod slicing;
 pub(crate) mod stored;
+mod tables;
 pub mod tail;
 mod timeline;
 pub mod turns;
 mod unmatched;
+mod vendors;
 mod webhooks;
 
 use std::any::Any;
@@ -134,6 +139,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
         .routes(routes!(reports::report_settlement))
+        .routes(routes!(reports::report_customers))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(rows::take_away))
@@ -147,7 +153,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund))
         .routes(routes!(reconciliations::reconcile));
-    operation().nest(BASE, business.merge(accounts()).merge(screening()))
+    let business = business.merge(accounts()).merge(screening());
+    operation().nest(BASE, business.merge(marketplace()))
 }
 
 /// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
@@ -177,6 +184,18 @@ fn screening() -> OpenApiRouter<App> {
         .routes(routes!(fraud_rules::replace, fraud_rules::delete))
         .routes(routes!(blocklist::list, blocklist::block))
         .routes(routes!(blocklist::unblock))
+}
+
+/// Who sells beside the house, and what they ship.
+fn marketplace() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(vendors::register, vendors::list))
+        .routes(routes!(vendors::show_own, vendors::describe_own))
+        .routes(routes!(vendors::list_orders))
+        .routes(routes!(vendors::show))
+        .routes(routes!(vendors::activate))
+        .routes(routes!(vendors::deactivate))
+        .routes(routes!(shipping::ship))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -42,6 +42,7 @@ use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
 use crate::http::quotes::Quotes;
+use crate::http::sellers::Sellers;
 use crate::http::tail::Tails;
 use crate::http::turns::Turns;
 use crate::self_audit;
@@ -146,6 +147,9 @@ pub enum StartError {
     /// Accounts cannot be opened.
     #[error("accounts cannot be opened: {0}")]
     Accounts(#[from] accounts::Error),
+    /// Vendors cannot be read.
+    #[error("vendors cannot be read: {0}")]
+    Vendors(#[source] store::log::Error),
     /// Fraud rules cannot be read.
     #[error("fraud rules cannot be read: {0}")]
     Fraud(#[from] workers::fraud::Error),
@@ -209,6 +213,8 @@ impl Node {
             .await
             .map_err(StartError::Database)?;
         let availability = Availability::new(head);
+        // After the head was read: nothing is missed in between.
+        let sellers = Sellers::open(&pool).await.map_err(StartError::Vendors)?;
         if plays(Role::Api) {
             listeners.spawn(workers::backlog::watch(
                 pool.clone(),
@@ -220,6 +226,7 @@ impl Node {
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
+            listeners.spawn(sellers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
         if plays(Role::Api) || plays(Role::Worker) {
@@ -277,6 +284,7 @@ impl Node {
             readiness: readiness(nats, &settings.roles, relay_standing),
             availability,
             offers,
+            sellers,
             outcomes,
             quotes,
             registry,

@@ -210,7 +210,7 @@ impl Fold {
                 Err(_) => Err(self.wrong(format!("payment {} is no UUID", event.aggregate_id))),
             },
             Event::Order(of) => self.take_order(OrderId(event.metadata.correlation_id), of),
-            Event::Product(_) | Event::Person(_) => Ok(()),
+            Event::Product(_) | Event::Person(_) | Event::Vendor(_) => Ok(()),
         }
     }
 
@@ -322,6 +322,7 @@ impl Fold {
             order::Event::ReviewApproved { .. } => _ = self.held.remove(&order_id),
             order::Event::ReviewRefused { .. }
             | order::Event::Processing
+            | order::Event::LinesShipped(_)
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)
@@ -420,6 +421,7 @@ mod tests {
                 quantity: 1,
                 unit_price_minor: is,
                 converted_from: Some(Box::new(Conversion { price, from, to })),
+                vendor: None,
             }
         };
         for (minor, code, from, to, into, is) in [

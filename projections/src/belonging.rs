@@ -10,11 +10,16 @@ use store::recorded::RecordedEvent;
 pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
     match &event.event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => &[],
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Vendor(_) => &[],
     }
 }
 
-/// The order that the event is about; `None` for products, and for stock that no order holds.
+/// The order that the event is about; `None` for products and vendors, and for stock that no order
+/// holds.
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
     match &event.event {
         Event::Order(_) => event.aggregate_id.parse().ok(),
@@ -33,6 +38,6 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
             inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
         },
         // Of many orders at once: whoever needs them asks `forgotten_in`.
-        Event::Product(_) | Event::Person(_) => None,
+        Event::Product(_) | Event::Person(_) | Event::Vendor(_) => None,
     }
 }

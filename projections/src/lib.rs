@@ -15,7 +15,10 @@
 //! | `products` | what is offered, at what price |
 //! | `availability` | how many pieces of an article can be had, from memory |
 //! | `history` | how one of these was, and what has changed since, from the log alone |
-//! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
+//! | `sales` | what was sold and given back, per day, month, country, SKU, vendor or currency |
+//! | `customers` | who buys for the first time, who comes back, what they spend; nobody by name |
+//! | `vendors` | who sells beside the house, and whether they may |
+//! | `vendor_orders` | the lines of orders that are a vendor's, and which of them have left |
 //! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`, what was as of a position in
@@ -26,6 +29,7 @@ mod as_of;
 pub mod audit;
 pub mod availability;
 mod belonging;
+pub mod customers;
 mod differences;
 pub mod diffing;
 mod error;
@@ -33,6 +37,7 @@ pub mod history;
 mod live;
 mod marks;
 pub mod milestones;
+mod moment;
 mod money;
 pub mod orders;
 mod paging;
@@ -55,12 +60,15 @@ mod storable;
 mod tests;
 pub mod timeline;
 mod until;
+pub mod vendor_orders;
+pub mod vendors;
 
 pub use crate::as_of::AsOf;
 pub use crate::belonging::order_of;
 pub use crate::differences::FieldDifference;
 pub use crate::error::Error;
 pub use crate::live::State;
+pub use crate::moment::Moment;
 pub use crate::money::{Decimal, MoneyView};
 pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
 pub use crate::paying::{PaymentStatus, RefundState, RefundView};

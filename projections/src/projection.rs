@@ -7,7 +7,10 @@ use sqlx::{Executor as _, PgConnection};
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::{milestones, orders, payments, products, sales, settlement, stock, timeline};
+use crate::{
+    customers, milestones, orders, payments, products, sales, settlement, stock, timeline,
+    vendor_orders, vendors,
+};
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
 /// themselves.
@@ -120,4 +123,7 @@ read_models! {
     sales::Sales,
     settlement::Settlement,
     milestones::Milestones,
+    customers::Customers,
+    vendors::Vendors,
+    vendor_orders::VendorOrders,
 }

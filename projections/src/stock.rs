@@ -11,7 +11,7 @@ use domain::ids::Sku;
 use domain::inventory;
 use futures::future::BoxFuture;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
@@ -54,7 +54,7 @@ pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<StockView>, Error
 
 /// All stock, ordered by SKU.
 pub async fn list(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     limit: i64,
     after: Option<SkuCursor>,
 ) -> Result<Page<StockView>, Error> {
@@ -70,7 +70,7 @@ pub async fn list(
                 .map(|SkuCursor(sku)| String::from(sku))
                 .unwrap_or_default(),
         )
-        .fetch_all(pool)
+        .fetch_all(database)
         .await?;
     let items = rows
         .into_iter()
@@ -127,7 +127,11 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     let moves = || {
         batch.iter().filter_map(|recorded| match &recorded.event {
             Event::Inventory(event) => Some((recorded, event)),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Vendor(_) => None,
         })
     };
     for (recorded, _) in moves() {

@@ -189,9 +189,11 @@ fn told(recorded: &RecordedEvent) -> String {
         Event::Person(person::Event::Forgotten { reason, .. }) => {
             json!({"type": recorded.event_type, "reason": reason}).to_string()
         }
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => {
-            recorded.payload.to_string()
-        }
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Vendor(_) => recorded.payload.to_string(),
     }
 }
 

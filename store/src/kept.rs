@@ -7,6 +7,7 @@ use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::vendor::{self, Vendor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,9 +67,9 @@ pub trait Kept:
 }
 
 impl Kept for Order {
-    const STATE_SCHEMA: &'static str = "2-40265b05";
+    const STATE_SCHEMA: &'static str = "3-fb8f4269";
     /// Three articles.
-    const USUAL_HEAP_BYTES: usize = 240;
+    const USUAL_HEAP_BYTES: usize = 312;
 
     fn slots(states: &States) -> &Slots<Self> {
         &states.orders
@@ -77,7 +78,11 @@ impl Kept for Order {
     fn own(event: Event) -> Option<order::Event> {
         match event {
             Event::Order(event) => Some(event),
-            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -109,7 +114,11 @@ impl Kept for Payment {
     fn own(event: Event) -> Option<payment::Event> {
         match event {
             Event::Payment(event) => Some(event),
-            Event::Order(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -143,7 +152,11 @@ impl Kept for Inventory {
     fn own(event: Event) -> Option<inventory::Event> {
         match event {
             Event::Inventory(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -162,7 +175,7 @@ impl Kept for Inventory {
 }
 
 impl Kept for Product {
-    const STATE_SCHEMA: &'static str = "2-624040ec";
+    const STATE_SCHEMA: &'static str = "3-0a5d2bbe";
     /// Its name.
     const USUAL_HEAP_BYTES: usize = 30;
 
@@ -173,7 +186,11 @@ impl Kept for Product {
     fn own(event: Event) -> Option<product::Event> {
         match event {
             Event::Product(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Person(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -202,7 +219,11 @@ impl Kept for Person {
     fn own(event: Event) -> Option<person::Event> {
         match event {
             Event::Person(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -216,6 +237,40 @@ impl Kept for Person {
 
     fn is_settled(&self) -> bool {
         true
+    }
+}
+
+impl Kept for Vendor {
+    const STATE_SCHEMA: &'static str = "1-18b88c83";
+    /// Name and address.
+    const USUAL_HEAP_BYTES: usize = 80;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.vendors
+    }
+
+    fn own(event: Event) -> Option<vendor::Event> {
+        match event {
+            Event::Vendor(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A vendor's id is that of an account, which may have registered before.
+    fn begins(_of_an_account: &vendor::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
     }
 }
 

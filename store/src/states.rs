@@ -16,6 +16,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::vendor::Vendor;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
@@ -35,6 +36,8 @@ const INVENTORIES_SHARE: usize = 8;
 const PRODUCTS_SHARE: usize = 1;
 /// Nobody is asked for twice, so a few places beside the shares will do.
 const PERSONS_BYTES_MAX: usize = 64 * 1024;
+/// Vendors are written now and then; whether they may sell is known elsewhere.
+const VENDORS_BYTES_MAX: usize = 64 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
 const PLACE_BYTES: usize = 450;
 /// Of a full cache, what stays because it was asked for more than once; the rest is for newcomers,
@@ -188,6 +191,7 @@ pub struct States {
     pub(crate) inventories: Slots<Inventory>,
     pub(crate) products: Slots<Product>,
     pub(crate) persons: Slots<Person>,
+    pub(crate) vendors: Slots<Vendor>,
 }
 
 impl States {
@@ -201,6 +205,7 @@ impl States {
             inventories: Slots::new(share(INVENTORIES_SHARE), undivided),
             products: Slots::new(share(PRODUCTS_SHARE), undivided),
             persons: Slots::new(PERSONS_BYTES_MAX, undivided),
+            vendors: Slots::new(VENDORS_BYTES_MAX, undivided),
         }
     }
 

@@ -380,6 +380,7 @@ async fn projections_say_how_far_they_are_and_are_rebuilt_once_per_key() {
     assert_eq!(
         names,
         [
+            "customers",
             "milestones",
             "orders",
             "payments",
@@ -388,6 +389,8 @@ async fn projections_say_how_far_they_are_and_are_rebuilt_once_per_key() {
             "settlement",
             "stock",
             "timeline",
+            "vendor_orders",
+            "vendors",
         ]
     );
     for projection in &projections {

@@ -11,6 +11,7 @@ mod commands;
 mod connections;
 mod contracts;
 mod converting;
+mod customers_report;
 mod errors;
 mod exporting;
 mod exporting_rows;
@@ -40,15 +41,18 @@ mod screening;
 mod sealing_up;
 mod self_audit;
 mod settling;
+mod shipping;
 mod stock;
 mod storm;
 mod stripe;
 mod subscribing;
 mod surroundings;
+mod tables;
 mod tampering;
 mod timelines;
 mod unavailable;
 mod unmatched;
+mod vendors;
 
 /// The judge of proofs shares nothing with the code that makes them.
 #[path = "../../sealing/src/rfc9162.rs"]

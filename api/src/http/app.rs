@@ -21,6 +21,7 @@ use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
 use super::quotes::Quotes;
+use super::sellers::Sellers;
 use super::tail::Tails;
 use super::turns::Turns;
 
@@ -66,6 +67,8 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// Which vendors may sell.
+    pub sellers: Sellers,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.

@@ -2,7 +2,7 @@
 
 use accounts::Role;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use utoipa::ToSchema;
 
@@ -14,7 +14,7 @@ use super::parked::Cursor;
 use super::problem::Problem;
 use super::profile::{Describing, PersonView};
 use super::said::{Said, done, tell};
-use super::{App, BASE, email};
+use super::{App, BASE, email, tables};
 
 /// The body of [`open`].
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) struct CustomersView {
 
 /// List accounts
 ///
-/// Newest first; closed ones are gone.
+/// Newest first; closed ones are gone. `Accept: text/csv` gives every row that the filters leave.
 #[utoipa::path(
     get, path = "/customers", tag = "accounts", security(("staff" = [])),
     params(
@@ -75,17 +75,28 @@ pub(crate) struct CustomersView {
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = CustomersView))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((CustomersView = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Staff,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
     let search = parameters.text("search");
     let role = parameters.one_of("role", &Role::OF_ACCOUNTS.map(Role::name));
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<Cursor>());
     parameters.finish()?;
+    if as_table {
+        return tables::of_people(&app, search, role);
+    }
     let after = cursor.map(|cursor| (cursor.at, cursor.id));
     // One more than asked for tells whether there is a next page.
     let people = app

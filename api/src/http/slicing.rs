@@ -16,7 +16,14 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "product", "person"];
+const AGGREGATES: [&str; 6] = [
+    "order",
+    "payment",
+    "inventory",
+    "product",
+    "person",
+    "vendor",
+];
 
 /// For the document; [`Wanted::read`] reads them.
 #[derive(IntoParams)]

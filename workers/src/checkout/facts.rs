@@ -20,7 +20,7 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
         // Money that nobody asked for: see `crate::unmatched`.
         Event::Payment(_) if is_no_orders(event) => None,
         Event::Payment(event) => of_payment(event),
-        Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+        Event::Inventory(_) | Event::Product(_) | Event::Person(_) | Event::Vendor(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),
@@ -42,6 +42,7 @@ fn of_order(event: &order::Event) -> Option<Fact> {
         E::Screened(_)
         | E::Processing
         | E::Confirmed { .. }
+        | E::LinesShipped(_)
         | E::Failed(_)
         | E::Refunded(_)
         | E::RefundFailed { .. } => None,
