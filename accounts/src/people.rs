@@ -199,6 +199,26 @@ impl Accounts {
         Ok(person)
     }
 
+    /// Makes a customer a vendor, who gains rights and loses none: their sessions go on, and whoever
+    /// refreshes them is told the new role. False if there is no open account of a customer or vendor.
+    pub async fn make_vendor(&self, account_id: Uuid, by: &str) -> Result<bool, Error> {
+        let was: Option<String> = sqlx::query_scalar(
+            "update accounts set role = $2, updated_at = now() from accounts as was \
+             where accounts.account_id = $1 and accounts.closed_at is null \
+             and accounts.role in ($2, $3) and was.account_id = accounts.account_id \
+             returning was.role",
+        )
+        .bind(account_id)
+        .bind(Role::Vendor.name())
+        .bind(Role::Customer.name())
+        .fetch_optional(&self.0.pool)
+        .await?;
+        if was.as_deref() == Some(Role::Customer.name()) {
+            tracing::info!(account.id = %account_id, role = %Role::Vendor, by, "a role was changed");
+        }
+        Ok(was.is_some())
+    }
+
     /// Closes an account: its sessions end, and what is personal is deleted. False if there is
     /// none.
     pub async fn close(&self, account_id: Uuid, by: &str) -> Result<bool, Error> {

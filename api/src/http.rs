@@ -43,6 +43,7 @@ mod manual;
 pub mod metrics;
 mod moves;
 mod occurrence;
+mod offering;
 pub mod offers;
 mod openapi;
 mod order_body;
@@ -76,14 +77,18 @@ mod routing_rules;
 pub(crate) mod rows;
 mod said;
 mod self_audits;
+pub mod sellers;
 mod server;
+mod shipping;
 pub(crate) mod slicing;
 pub(crate) mod stored;
+mod tables;
 pub mod tail;
 mod tickets;
 mod timeline;
 pub mod turns;
 mod unmatched;
+mod vendors;
 mod webhooks;
 mod wishlists;
 
@@ -150,6 +155,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(proofs::prove_consistency))
         .routes(routes!(reports::report_sales))
         .routes(routes!(reports::report_settlement))
+        .routes(routes!(reports::report_customers))
         .routes(routes!(read_models::list))
         .routes(routes!(read_models::rebuild))
         .routes(routes!(rows::take_away))
@@ -169,7 +175,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(accounts())
         .merge(screening())
         .merge(community())
-        .merge(shelves());
+        .merge(shelves())
+        .merge(marketplace());
     operation().nest(BASE, all)
 }
 
@@ -231,6 +238,18 @@ fn community() -> OpenApiRouter<App> {
         .routes(routes!(tickets::close))
         .routes(routes!(faq::list, faq::add))
         .routes(routes!(faq::replace, faq::delete))
+}
+
+/// Who sells beside the house, and what they ship.
+fn marketplace() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(vendors::register, vendors::list))
+        .routes(routes!(vendors::show_own, vendors::describe_own))
+        .routes(routes!(vendors::list_orders))
+        .routes(routes!(vendors::show))
+        .routes(routes!(vendors::activate))
+        .routes(routes!(vendors::deactivate))
+        .routes(routes!(shipping::ship))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -43,6 +43,7 @@ use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
 use crate::http::quotes::Quotes;
+use crate::http::sellers::Sellers;
 use crate::http::tail::Tails;
 use crate::http::turns::Turns;
 use crate::self_audit;
@@ -147,6 +148,9 @@ pub enum StartError {
     /// Accounts cannot be opened.
     #[error("accounts cannot be opened: {0}")]
     Accounts(#[from] accounts::Error),
+    /// Vendors cannot be read.
+    #[error("vendors cannot be read: {0}")]
+    Vendors(#[source] store::log::Error),
     /// Fraud rules cannot be read.
     #[error("fraud rules cannot be read: {0}")]
     Fraud(#[from] workers::fraud::Error),
@@ -211,6 +215,8 @@ impl Node {
             .map_err(StartError::Database)?;
         let availability = Availability::new(head);
         let answers = Answers::new(head);
+        // After the head was read: nothing is missed in between.
+        let sellers = Sellers::open(&pool).await.map_err(StartError::Vendors)?;
         if plays(Role::Api) {
             listeners.spawn(workers::backlog::watch(
                 pool.clone(),
@@ -223,6 +229,7 @@ impl Node {
             listeners.spawn(answers.clone().keep_up(feeds.clone(), read_models.clone()));
             listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
+            listeners.spawn(sellers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
         if plays(Role::Api) || plays(Role::Worker) {
@@ -281,6 +288,7 @@ impl Node {
             availability,
             offers,
             answers,
+            sellers,
             outcomes,
             quotes,
             registry,

@@ -210,9 +210,11 @@ impl Fold {
                 Err(_) => Err(self.wrong(format!("payment {} is no UUID", event.aggregate_id))),
             },
             Event::Order(of) => self.take_order(OrderId(event.metadata.correlation_id), of),
-            Event::Product(_) | Event::Person(_) | Event::Listing(_) | Event::Categories(_) => {
-                Ok(())
-            }
+            Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_)
+            | Event::Vendor(_) => Ok(()),
         }
     }
 
@@ -324,6 +326,7 @@ impl Fold {
             order::Event::ReviewApproved { .. } => _ = self.held.remove(&order_id),
             order::Event::ReviewRefused { .. }
             | order::Event::Processing
+            | order::Event::LinesShipped(_)
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)
@@ -422,6 +425,7 @@ mod tests {
                 quantity: 1,
                 unit_price_minor: is,
                 converted_from: Some(Box::new(Conversion { price, from, to })),
+                vendor: None,
             }
         };
         for (minor, code, from, to, into, is) in [

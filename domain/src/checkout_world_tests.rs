@@ -377,7 +377,9 @@ impl Trade {
                 order::Event::ReviewApproved { pay_by, .. } => Fact::OrderApproved { pay_by },
                 order::Event::ReviewRefused { .. } => Fact::OrderRefused,
                 order::Event::Failed(_) if is_screening || is_end_of_review => Fact::OrderRefused,
-                order::Event::Failed(_) | order::Event::Refunded(_) => continue,
+                order::Event::Failed(_)
+                | order::Event::Refunded(_)
+                | order::Event::LinesShipped(_) => continue,
                 order::Event::RefundFailed { .. } => {
                     self.refund_failures += 1;
                     continue;

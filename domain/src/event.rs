@@ -2,7 +2,7 @@
 
 use cqrs_es::DomainEvent as _;
 
-use crate::{categories, inventory, listing, order, payment, person, product, upcast};
+use crate::{categories, inventory, listing, order, payment, person, product, upcast, vendor};
 
 /// One event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub enum Event {
     Listing(listing::Event),
     /// Of the shop's categories.
     Categories(categories::Event),
+    /// Of a vendor.
+    Vendor(vendor::Event),
 }
 
 macro_rules! events_of {
@@ -34,7 +36,7 @@ macro_rules! events_of {
 }
 events_of!(
     Order of order, Payment of payment, Inventory of inventory, Product of product,
-    Person of person, Listing of listing, Categories of categories
+    Person of person, Listing of listing, Categories of categories, Vendor of vendor
 );
 
 /// A stored event that this version of the program cannot read.
@@ -73,6 +75,7 @@ impl Event {
             "person" => serde_json::from_str(payload).map(Self::Person),
             "listing" => serde_json::from_str(payload).map(Self::Listing),
             "categories" => serde_json::from_str(payload).map(Self::Categories),
+            "vendor" => serde_json::from_str(payload).map(Self::Vendor),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -88,6 +91,7 @@ impl Event {
             Self::Person(event) => event.event_type(),
             Self::Listing(event) => event.event_type(),
             Self::Categories(event) => event.event_type(),
+            Self::Vendor(event) => event.event_type(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Event {
             Self::Person(event) => serde_json::to_value(event),
             Self::Listing(event) => serde_json::to_value(event),
             Self::Categories(event) => serde_json::to_value(event),
+            Self::Vendor(event) => serde_json::to_value(event),
         }
     }
 
@@ -114,6 +119,7 @@ impl Event {
             person::Event::NAMES,
             listing::Event::NAMES,
             categories::Event::NAMES,
+            vendor::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::*;
 use crate::aggregate::Decider;
 use crate::exchange::{Conversion, Quote};
+use crate::ids::VendorId;
 use crate::money::Money;
 use crate::order::Failure;
 use crate::payment::{Attempt, NextStep, Terms, Unmatched};
@@ -70,9 +73,9 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     }
     let (mut order, mut payment) = (order::Order::default(), payment::Payment::default());
     let (mut stock, mut product) = (inventory::Inventory::default(), product::Product::default());
-    let mut person = person::Person::default();
     let mut listing = listing::Listing::default();
     let mut categories = categories::Categories::default();
+    let (mut person, mut vendor) = (person::Person::default(), vendor::Vendor::default());
     for event in one_of_each() {
         match &event {
             Event::Order(event) => order.evolve(event),
@@ -82,6 +85,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
             Event::Person(event) => person.evolve(event),
             Event::Listing(event) => listing.evolve(event),
             Event::Categories(event) => categories.evolve(event),
+            Event::Vendor(event) => vendor.evolve(event),
         }
         survives(&order);
         survives(&payment);
@@ -90,6 +94,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
         survives(&person);
         survives(&listing);
         survives(&categories);
+        survives(&vendor);
     }
 }
 
@@ -184,6 +189,45 @@ fn what_screening_writes_has_this_form() {
     assert_eq!(captured["assessment"], serde_json::json!({"risk": "highest"}));
 }
 
+/// What is the house's says nothing of vendors, so that old bytes still compare.
+#[test]
+fn what_vendors_write_has_this_form() {
+    let id = "00000000-0000-0000-0000-000000000005";
+    let form = |event: order::Event| serde_json::to_value(event).unwrap();
+    assert_eq!(
+        form(order::Event::LinesShipped(shipment())),
+        serde_json::json!({
+            "type": "order.lines_shipped", "vendor": id, "lines": [1, 3],
+            "carrier": "Royal Mail", "tracking_number": "JD0002",
+        })
+    );
+    let by_staff =
+        order::Shipment { vendor: None, lines: vec![2], carrier: None, tracking_number: None };
+    assert_eq!(
+        form(order::Event::LinesShipped(by_staff)),
+        serde_json::json!({"type": "order.lines_shipped", "lines": [2]})
+    );
+    let mut placing = an_order();
+    let plain = form(order::Event::Placed(Box::new(placing.clone())));
+    assert_eq!(plain["lines"][0].get("vendor"), None);
+    placing.lines[0].vendor = Some(VendorId(Uuid::from_u128(5)));
+    let sold = form(order::Event::Placed(Box::new(placing)));
+    assert_eq!(sold["lines"][0]["vendor"], id);
+    assert_eq!(sold["lines"][1], plain["lines"][1]);
+    let [registered, _, _, deactivated] = of_a_vendor();
+    assert_eq!(
+        serde_json::to_value(registered).unwrap(),
+        serde_json::json!({
+            "type": "vendor.registered", "business_name": "Potts",
+            "address": {"line1": "12 St James's Square", "city": "London", "country": "GB"},
+        })
+    );
+    assert_eq!(
+        serde_json::to_value(deactivated).unwrap(),
+        serde_json::json!({"type": "vendor.deactivated", "reason": "sold fakes"})
+    );
+}
+
 fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
     let (aggregate, version, payload) = match event {
         Event::Order(event) => ("order", event.event_version(), serde_json::to_value(event)),
@@ -197,6 +241,7 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
         Event::Categories(event) => {
             ("categories", event.event_version(), serde_json::to_value(event))
         }
+        Event::Vendor(event) => ("vendor", event.event_version(), serde_json::to_value(event)),
     };
     (aggregate, version, payload.unwrap())
 }
@@ -207,7 +252,13 @@ fn one_of_each() -> Vec<Event> {
     let stock = of_stock().into_iter().map(Event::Inventory);
     let price = Money { minor: 450, currency: "GBP".parse().unwrap() };
     let prices = vec![Money { minor: 900, currency: "JPY".parse().unwrap() }];
-    let cup = product::Description { name: "Cup".into(), price, active: true, prices };
+    let cup = product::Description {
+        name: "Cup".into(),
+        price,
+        active: true,
+        prices,
+        vendor: Some(VendorId(Uuid::from_u128(5))),
+    };
     let products = [Event::Product(product::Event::Described(cup))];
     let forgotten =
         person::Event::Forgotten { orders: vec![order_id(1)], reason: "asked for it".into() };
@@ -217,6 +268,7 @@ fn one_of_each() -> Vec<Event> {
         .chain(products)
         .chain([Event::Person(forgotten)])
         .chain(of_the_catalogue())
+        .chain(of_a_vendor().map(Event::Vendor))
         .collect()
 }
 
@@ -247,6 +299,17 @@ fn of_the_catalogue() -> Vec<Event> {
         Event::Categories(C::Renamed { handle: handle("cups"), name: "Mugs".into() }),
         Event::Categories(C::Moved { handle: handle("cups"), parent: None }),
         Event::Categories(C::Removed { handle: handle("cups") }),
+    ]
+}
+
+fn of_a_vendor() -> [vendor::Event; 4] {
+    let address = an_order().shipping_address;
+    let profile = vendor::Profile { business_name: "Potts".into(), address };
+    [
+        vendor::Event::Registered(profile.clone()),
+        vendor::Event::Activated,
+        vendor::Event::ProfileChanged(profile),
+        vendor::Event::Deactivated { reason: "sold fakes".into() },
     ]
 }
 
@@ -283,6 +346,7 @@ fn of_an_order() -> Vec<order::Event> {
         order::Event::Failed(Failure::PaymentMismatched),
         order::Event::Failed(Failure::PaymentTimedOut),
         order::Event::Confirmed { captured_minor: 1850 },
+        order::Event::LinesShipped(shipment()),
         order::Event::Completed,
         order::Event::RefundRequested(refund.clone()),
         order::Event::RefundFailed {
@@ -294,6 +358,15 @@ fn of_an_order() -> Vec<order::Event> {
         order::Event::Refunded(refund),
         order::Event::Cancelled { reason: "changed my mind".into() },
     ]
+}
+
+fn shipment() -> order::Shipment {
+    order::Shipment {
+        vendor: Some(VendorId(Uuid::from_u128(5))),
+        lines: vec![1, 3],
+        carrier: Some("Royal Mail".into()),
+        tracking_number: Some("JD0002".into()),
+    }
 }
 
 fn screened(outcome: Outcome) -> Screening {

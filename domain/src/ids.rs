@@ -47,6 +47,11 @@ uuid_name! {
     CustomerId
 }
 
+uuid_name! {
+    /// One vendor: the id of the account that signs in for it.
+    VendorId
+}
+
 /// Crockford's Base32 alphabet: no letter that is taken for a digit.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

@@ -11,6 +11,8 @@
 //! | capture | the provider says that the money is ours |
 //! | inventory | the stock of one SKU: on hand, reserved, available |
 //! | reservation | stock held for one order until a deadline |
+//! | vendor | a business that sells its own articles beside the house's |
+//! | shipment | lines of an order that have left, as their vendor or staff say |
 //! | issue | reserved stock leaves the house with a completed order |
 //! | refund | captured money that goes back |
 //! | product | one SKU: what it is called and what it costs |
@@ -53,6 +55,7 @@ pub mod refunding;
 pub mod risk;
 pub mod screening;
 pub mod upcast;
+pub mod vendor;
 
 #[cfg(test)]
 mod testing;

@@ -17,6 +17,8 @@
 //! 6. While staff have to look at an order (see `order/review.rs`), it is not confirmed, and asks
 //!    for no money.
 
+mod fulfilment;
+mod money;
 mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,10 @@ use crate::placing::{LINES_MAX, Placing, QUANTITY_MAX};
 use crate::refunding::{Ask, Refund, Tally};
 use crate::screening::Screening;
 
+use self::fulfilment::Fulfilment;
+pub use self::fulfilment::{
+    CARRIER_CHARS_MAX, Dispatch, Shipment, Shipper, TRACKING_NUMBER_CHARS_MAX, Which,
+};
 pub use self::review::{Review, Verdict};
 
 /// What the name of a refund takes in memory with its place in the set.
@@ -92,6 +98,7 @@ pub struct Order {
     refunded_minor: i64,
     #[serde(default)]
     review: Review,
+    fulfilment: Fulfilment,
 }
 
 /// What can be asked of an order.
@@ -122,6 +129,8 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Lines of it have left.
+    Ship(Dispatch),
     /// It has been fulfilled.
     Complete,
     /// Withdraw it; captured money goes back under this refund.
@@ -189,6 +198,9 @@ pub enum Event {
         /// What was captured, in minor units of the order's currency.
         captured_minor: i64,
     },
+    /// Lines of it have left.
+    #[serde(rename = "order.lines_shipped")]
+    LinesShipped(Shipment),
     /// It is fulfilled.
     #[serde(rename = "order.completed")]
     Completed,
@@ -227,6 +239,7 @@ stored_events!(Event {
     Self::ReviewRefused { .. } => "order.review_refused" v 1,
     Self::Processing => "order.processing" v 1,
     Self::Confirmed { .. } => "order.confirmed" v 1,
+    Self::LinesShipped(_) => "order.lines_shipped" v 1,
     Self::Completed => "order.completed" v 1,
     Self::Cancelled { .. } => "order.cancelled" v 1,
     Self::Failed(_) => "order.failed" v 1,
@@ -274,6 +287,30 @@ pub enum Refusal {
     /// Invariant 5.
     #[error("all of the order's money is on its way back")]
     BeingRefunded,
+    /// For a vendor, an order without lines of theirs does not exist.
+    #[error("the order holds nothing of this vendor")]
+    NoLinesOfVendor,
+    /// It was counted wrongly, or is not the shipper's.
+    #[error("there is no line {line} to ship; lines are counted from 1")]
+    NoSuchLine {
+        /// Which was named.
+        line: u16,
+    },
+    /// Invariant 5.
+    #[error("line {line} has been refunded, so it is not to be shipped")]
+    LineRefunded {
+        /// Which.
+        line: u16,
+    },
+    /// Vendors have not sent everything that is theirs.
+    #[error("{lines} of its lines are still to be shipped by their vendors")]
+    NotShipped {
+        /// How many.
+        lines: usize,
+    },
+    /// What has left cannot be withdrawn.
+    #[error("part of the order has been shipped: ask for a refund of what is not wanted")]
+    AlreadyShipped,
     /// Invariant 6.
     #[error("the order waits for somebody to look at it")]
     HeldForReview,
@@ -385,6 +422,7 @@ impl Order {
             .map(Refund::bytes)
             .fold(names, usize::saturating_add)
             .saturating_add(self.tally.heap_bytes())
+            .saturating_add(self.fulfilment.heap_bytes())
     }
 
     /// Its currency, once placed.
@@ -443,13 +481,14 @@ impl Decider for Order {
             {
                 self.confirm_screened(captured, screening)
             }
-            (S::Confirmed, C::Complete) if self.tally.left_minor() == 0 => {
-                Err(Refusal::BeingRefunded)
-            }
-            (S::Confirmed, C::Complete) => Ok(vec![Event::Completed]),
+            (_, C::Ship(dispatch)) => self.ship(dispatch),
+            (S::Confirmed, C::Complete) => self.complete(),
             (S::Pending | S::Processing, C::Fail(failure)) => Ok(vec![Event::Failed(failure)]),
             (S::Pending | S::Processing, C::Cancel { reason, .. }) => {
                 Ok(vec![Event::Cancelled { reason }])
+            }
+            (S::Confirmed, C::Cancel { .. }) if self.fulfilment.has_begun() => {
+                Err(Refusal::AlreadyShipped)
             }
             (S::Confirmed, C::Cancel { reason, refund_id }) => {
                 self.cancel_and_refund(reason, refund_id)
@@ -489,6 +528,7 @@ impl Decider for Order {
                 self.stage = Stage::Pending;
                 self.total = Some(placing.total());
                 self.tally = Tally::of(placing);
+                self.fulfilment = Fulfilment::of(placing);
                 self.payment_id = Some(placing.payment_id);
             }
             Event::Processing => self.stage = Stage::Processing,
@@ -497,6 +537,7 @@ impl Decider for Order {
                 self.stage = Stage::Confirmed;
                 self.captured_minor = *captured_minor;
             }
+            Event::LinesShipped(shipment) => self.fulfilment.ship(shipment),
             Event::Completed => self.stage = Stage::Completed,
             Event::Cancelled { .. } => self.stage = Stage::Cancelled,
             Event::Failed(failure) => {
@@ -524,53 +565,6 @@ impl Decider for Order {
             }
         }
         self.evolve_review(event);
-    }
-}
-
-impl Order {
-    /// Invariant 2 is held here and nowhere else.
-    fn confirm(&self, captured: Money) -> Result<Vec<Event>, Refusal> {
-        match self.total {
-            Some(expected) if expected == captured => {
-                Ok(vec![Event::Confirmed { captured_minor: captured.minor }])
-            }
-            Some(expected) => Err(Refusal::CaptureMismatch { expected, captured }),
-            None => Err(Refusal::NotPlaced),
-        }
-    }
-
-    /// A paid order is withdrawn together with its money, in one decision.
-    fn cancel_and_refund(
-        &self,
-        reason: String,
-        refund_id: RefundId,
-    ) -> Result<Vec<Event>, Refusal> {
-        let mut events = vec![Event::Cancelled { reason: reason.clone() }];
-        if 0 < self.tally.left_minor() {
-            events.push(self.request_refund(refund_id, Ask::Rest, reason)?);
-        }
-        Ok(events)
-    }
-
-    /// A name is used once, even if its refund fails: a provider answers an old name with its old
-    /// answer.
-    fn request_refund(
-        &self,
-        refund_id: RefundId,
-        ask: Ask,
-        reason: String,
-    ) -> Result<Event, Refusal> {
-        if self.refund_names.contains(&refund_id) {
-            return Err(Refusal::RefundExists);
-        }
-        let refund = self.tally.spread(refund_id, ask, reason)?;
-        Ok(Event::RefundRequested(refund))
-    }
-
-    fn pending(&self, refund_id: RefundId) -> Result<&Refund, Refusal> {
-        self.pending_refunds
-            .get(&refund_id)
-            .ok_or(Refusal::NoSuchRefund)
     }
 }
 

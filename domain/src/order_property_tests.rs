@@ -176,6 +176,7 @@ impl Books {
                 | Event::ReviewApproved { .. }
                 | Event::ReviewRefused { .. }
                 | Event::Processing
+                | Event::LinesShipped(_)
                 | Event::Completed
                 | Event::Cancelled { .. }
                 | Event::Failed(_) => {}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::exchange::Conversion;
-use crate::ids::{CustomerId, PaymentId, Sku};
+use crate::ids::{CustomerId, PaymentId, Sku, VendorId};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
 use crate::screening::SetAside;
@@ -29,6 +29,9 @@ pub struct Line {
     /// What the price was converted from, where the product has none in the order's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<Box<Conversion>>,
+    /// Who sells it, where that is not the house.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorId>,
 }
 
 impl Line {

@@ -3,12 +3,16 @@
 //! A product has a price of its own and may have prices in further currencies, one in each. An order
 //! in one of these is priced by it; in any other, the product's own price is converted
 //! ([`crate::exchange`]).
+//!
+//! A product is the house's or a vendor's. A vendor describes what is theirs or nobody's yet; staff
+//! describe anything, may give it to a vendor, and leave it with its vendor where they name none.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
+use crate::ids::VendorId;
 use crate::money::{Currency, Money};
 
 /// Most further prices of a product: shops sell in a handful of currencies, and each description is
@@ -33,6 +37,9 @@ pub struct Description {
     /// The same in further currencies, in order of their codes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<Money>,
+    /// Who sells it, where that is not the house.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorId>,
 }
 
 impl Description {
@@ -50,6 +57,8 @@ pub enum Command {
     Describe(Description),
     /// Change this about it.
     Amend(Amendment),
+    /// The same by a vendor, whose it is or becomes.
+    DescribeOwn(VendorId, Description),
 }
 
 /// What is to be different. What is not given stays; a product that nobody has described yet needs
@@ -87,6 +96,9 @@ pub enum Refusal {
     /// Nobody could order it.
     #[error("a new product needs a name and a price")]
     NotDescribed,
+    /// For a vendor, what others sell does not exist.
+    #[error("there is no such product of this vendor")]
+    NotTheirs,
     /// Free goods would make orders without anything to pay.
     #[error("a price must be above zero")]
     PriceNotPositive,
@@ -120,7 +132,8 @@ impl Product {
         };
         let active = active.unwrap_or_else(|| known.is_none_or(|known| known.active));
         let prices = prices.or_else(|| known.map(|known| known.prices.clone()));
-        Ok(Description { name, price, active, prices: prices.unwrap_or_default() })
+        let vendor = known.and_then(|known| known.vendor);
+        Ok(Description { name, price, active, prices: prices.unwrap_or_default(), vendor })
     }
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
@@ -138,10 +151,7 @@ impl Decider for Product {
     type Refusal = Refusal;
 
     fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
-        let mut description = match command {
-            Command::Describe(description) => description,
-            Command::Amend(amendment) => self.amended(amendment)?,
-        };
+        let mut description = self.attributed(command)?;
         let prices = &mut description.prices;
         if description.price.minor <= 0 || prices.iter().any(|price| price.minor <= 0) {
             return Err(Refusal::PriceNotPositive);
@@ -169,8 +179,32 @@ impl Decider for Product {
     }
 }
 
+impl Product {
+    /// What is to be said of it, with whose it is from now on.
+    fn attributed(&self, command: Command) -> Result<Description, Refusal> {
+        let known = self.description.as_ref();
+        match command {
+            Command::Amend(amendment) => self.amended(amendment),
+            Command::Describe(description) => {
+                let vendor = description.vendor.or(known.and_then(|known| known.vendor));
+                Ok(Description { vendor, ..description })
+            }
+            Command::DescribeOwn(vendor, _)
+                if known.is_some_and(|known| known.vendor != Some(vendor)) =>
+            {
+                Err(Refusal::NotTheirs)
+            }
+            Command::DescribeOwn(vendor, description) => {
+                Ok(Description { vendor: Some(vendor), ..description })
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::testing::given;
 
@@ -260,12 +294,46 @@ mod tests {
         assert_eq!(serde_json::from_str::<Event>(before).unwrap(), Event::Described(cup(450)));
     }
 
+    #[test]
+    fn a_vendor_describes_what_is_theirs_or_nobodys_and_staff_leave_it_theirs() {
+        let (potts, wedge) = (VendorId(Uuid::from_u128(1)), VendorId(Uuid::from_u128(2)));
+        let of = |minor, vendor| Description { vendor: Some(vendor), ..cup(minor) };
+        let theirs = Event::Described(of(450, potts));
+        given::<Product>(&[])
+            .when(Command::DescribeOwn(potts, cup(450)))
+            .then(std::slice::from_ref(&theirs));
+        // Whatever they say of whose it is.
+        given::<Product>(&[])
+            .when(Command::DescribeOwn(potts, of(450, wedge)))
+            .then(std::slice::from_ref(&theirs));
+        given::<Product>(std::slice::from_ref(&theirs))
+            .when(Command::DescribeOwn(potts, cup(500)))
+            .then(&[Event::Described(of(500, potts))]);
+        given::<Product>(std::slice::from_ref(&theirs))
+            .when(Command::Describe(cup(500)))
+            .then(&[Event::Described(of(500, potts))]);
+        given::<Product>(std::slice::from_ref(&theirs))
+            .when(Command::Describe(of(450, wedge)))
+            .then(&[Event::Described(of(450, wedge))]);
+    }
+
+    #[test]
+    fn what_is_the_houses_or_anothers_is_not_there_for_a_vendor() {
+        let (potts, wedge) = (VendorId(Uuid::from_u128(1)), VendorId(Uuid::from_u128(2)));
+        for known in [cup(450), Description { vendor: Some(wedge), ..cup(450) }] {
+            given::<Product>(&[Event::Described(known)])
+                // Also where something else is wrong with it.
+                .when(Command::DescribeOwn(potts, cup(0)))
+                .then_refused(&Refusal::NotTheirs);
+        }
+    }
+
     fn money(minor: i64, code: &str) -> Money {
         Money { minor, currency: code.parse().unwrap() }
     }
 
     fn cup(minor: i64) -> Description {
         let price = money(minor, "GBP");
-        Description { name: "Cup".into(), price, active: true, prices: vec![] }
+        Description { name: "Cup".into(), price, active: true, prices: vec![], vendor: None }
     }
 }

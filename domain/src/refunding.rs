@@ -164,6 +164,13 @@ impl Tally {
             .fold(self.shipping_left_minor, i64::saturating_add)
     }
 
+    /// Whether all pieces, or all money, of the article in this place have gone back.
+    pub(crate) fn has_gone_back(&self, index: usize) -> bool {
+        self.goods.get(index).is_some_and(|good| {
+            good.returned == good.quantity || 0 < good.paid_minor && good.left_minor() == 0
+        })
+    }
+
     /// Spreads a refund over what is left.
     pub(crate) fn spread(
         &self,

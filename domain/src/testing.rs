@@ -85,6 +85,7 @@ pub(crate) fn line(sku: &str, quantity: u32, unit_price_minor: i64) -> Line {
         quantity,
         unit_price_minor,
         converted_from: None,
+        vendor: None,
     }
 }
 

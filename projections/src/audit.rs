@@ -191,7 +191,8 @@ impl Auditor {
                 | Event::Product(_)
                 | Event::Person(_)
                 | Event::Listing(_)
-                | Event::Categories(_) => {}
+                | Event::Categories(_)
+                | Event::Vendor(_) => {}
             }
         }
         begun.skus.sort();

@@ -15,11 +15,12 @@ pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
         | Event::Inventory(_)
         | Event::Product(_)
         | Event::Listing(_)
-        | Event::Categories(_) => &[],
+        | Event::Categories(_)
+        | Event::Vendor(_) => &[],
     }
 }
 
-/// The order that the event is about; `None` for the catalogue, and for stock that no order holds.
+/// The order that the event is about; `None` for the catalogue and vendors, and for stock that no order holds.
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
     match &event.event {
         Event::Order(_) => event.aggregate_id.parse().ok(),
@@ -38,6 +39,10 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
             inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
         },
         // Of many orders at once: whoever needs them asks `forgotten_in`.
-        Event::Product(_) | Event::Person(_) | Event::Listing(_) | Event::Categories(_) => None,
+        Event::Product(_)
+        | Event::Person(_)
+        | Event::Listing(_)
+        | Event::Categories(_)
+        | Event::Vendor(_) => None,
     }
 }

@@ -19,6 +19,10 @@
 //! | `history` | how one of these was, and what has changed since, from the log alone |
 //! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
 //! | `guests` | who has ordered without an account |
+//! | `sales` | what was sold and given back, per day, month, country, SKU, vendor or currency |
+//! | `customers` | who buys for the first time, who comes back, what they spend; nobody by name |
+//! | `vendors` | who sells beside the house, and whether they may |
+//! | `vendor_orders` | the lines of orders that are a vendor's, and which of them have left |
 //! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`, what was as of a position in
@@ -30,6 +34,7 @@ pub mod audit;
 pub mod availability;
 mod belonging;
 pub mod categories;
+pub mod customers;
 mod differences;
 pub mod diffing;
 mod error;
@@ -39,6 +44,7 @@ pub mod listings;
 mod live;
 mod marks;
 pub mod milestones;
+mod moment;
 mod money;
 pub mod orders;
 mod paging;
@@ -61,12 +67,15 @@ mod storable;
 mod tests;
 pub mod timeline;
 mod until;
+pub mod vendor_orders;
+pub mod vendors;
 
 pub use crate::as_of::AsOf;
 pub use crate::belonging::order_of;
 pub use crate::differences::FieldDifference;
 pub use crate::error::Error;
 pub use crate::live::State;
+pub use crate::moment::Moment;
 pub use crate::money::{Decimal, MoneyView};
 pub use crate::paging::{BadCursor, Cursor, Page, SkuCursor};
 pub use crate::paying::{PaymentStatus, RefundState, RefundView};

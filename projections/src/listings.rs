@@ -24,6 +24,7 @@ pub use self::whole::{ListingPart, Place, ProductPart, WholeLine, lines_after};
 use crate::categories::{self, CategoryName};
 use crate::error::Error;
 use crate::money::MoneyView;
+use crate::products::can_be_bought;
 use crate::storable;
 
 /// The name of this read model.
@@ -141,11 +142,13 @@ pub async fn by_handle(pool: &PgPool, handle: &Handle) -> Result<Option<ListingV
     let Some(row) = row else {
         return Ok(None);
     };
-    let select = "select sku, options::text, name, price_minor, currency, prices::text, \
-                  coalesce(active, false) as active, \
-                  coalesce(on_hand - reserved, 0) as available \
-                  from listing_variants left join products using (sku) left join stock using (sku) \
-                  where handle = $1 order by place";
+    let select = concat!(
+        "select sku, options::text, name, price_minor, currency, prices::text, coalesce(",
+        can_be_bought!(),
+        ", false) as active, coalesce(on_hand - reserved, 0) as available \
+         from listing_variants left join products using (sku) left join stock using (sku) \
+         where handle = $1 order by place",
+    );
     let variants: Vec<VariantRow> = sqlx::query_as(select)
         .bind(handle.as_str())
         .fetch_all(pool)

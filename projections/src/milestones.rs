@@ -106,6 +106,7 @@ impl Reached {
             E::Cancelled { .. } => self.cancelled = Some(at),
             E::Failed(_) => self.failed = Some(at),
             E::Screened(_)
+            | E::LinesShipped(_)
             | E::ReviewApproved { .. }
             | E::ReviewRefused { .. }
             | E::RefundRequested(_)

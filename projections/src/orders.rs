@@ -20,7 +20,7 @@ use domain::order::Review;
 use domain::personal::Hidden;
 use domain::placing::Placing;
 use futures::future::BoxFuture;
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub use self::lookup::LookupError;
 pub use self::stored::{Shown, Stored};
 pub use self::view::{
     AddressView, Audience, CustomerView, ItemView, OrderSummary, OrderView, REVIEWS, ReasonView,
-    ScreeningView, Status, UnknownStatus,
+    ScreeningView, ShipmentView, Status, UnknownStatus,
 };
 use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
@@ -75,7 +75,7 @@ pub struct Owner {
 
 /// Orders, newest first.
 pub async fn list(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     filter: &Filter,
     limit: i64,
     after: Option<Cursor>,
@@ -142,7 +142,7 @@ pub async fn list(
     }
     sql.push(format_args!(" order by {by} desc, {id} desc limit "));
     sql.push(paging::rows_for(limit));
-    let rows: Vec<SummaryRow> = sql.build_query_as().fetch_all(pool).await?;
+    let rows: Vec<SummaryRow> = sql.build_query_as().fetch_all(database).await?;
     let items = rows
         .into_iter()
         .map(SummaryRow::view)
@@ -248,7 +248,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     /// Customers look at what they have just done.

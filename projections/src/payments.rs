@@ -16,7 +16,7 @@ use domain::risk::Risk;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder, Row as _};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -149,7 +149,7 @@ pub async fn by_id(pool: &PgPool, id: PaymentId) -> Result<Option<PaymentView>, 
 
 /// Payments, newest first.
 pub async fn list(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     limit: i64,
     after: Option<Cursor>,
 ) -> Result<Page<PaymentView>, Error> {
@@ -162,7 +162,7 @@ pub async fn list(
     }
     sql.push(" order by opened_at desc, payment_id desc limit ");
     sql.push(paging::rows_for(limit));
-    let rows = sql.build().fetch_all(pool).await?;
+    let rows = sql.build().fetch_all(database).await?;
     let view = |row: PgRow| {
         let id = PaymentId(row.try_get("payment_id")?);
         Ok(Payment::from_row(&row)?.view(id))

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
-use domain::ids::Sku;
+use domain::ids::{Sku, VendorId};
 use domain::money::Money;
 use domain::product::{self, Description};
 use futures::future::BoxFuture;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::money::MoneyView;
@@ -25,11 +26,25 @@ use crate::storable;
 /// The name of this read model.
 pub const NAME: &str = "products";
 
+/// Whether a row can be bought: what a vendor offers, only while the vendor is active. Looked up, so
+/// that whoever deactivates a vendor hides all of their products at once.
+macro_rules! can_be_bought {
+    () => {
+        "(products.active and (vendor_id is null or exists (select from vendors \
+         where vendors.vendor_id = products.vendor_id and standing = 'active')))"
+    };
+}
+
+pub(crate) use can_be_bought;
+
 /// Looks stock up for the rows that are shown and no others: a join may read all of it.
-const SELECT: &str = "select sku, name, price_minor, currency, prices::text, active, version, \
-    updated_at, \
-    coalesce((select on_hand - reserved from stock where stock.sku = products.sku), 0) \
-    as available from products";
+const SELECT: &str = concat!(
+    "select sku, name, price_minor, currency, prices::text, ",
+    can_be_bought!(),
+    " as active, vendor_id, version, updated_at, \
+     coalesce((select on_hand - reserved from stock where stock.sku = products.sku), 0) \
+     as available from products"
+);
 
 /// One product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -47,6 +62,10 @@ pub struct ProductView {
     pub active: bool,
     /// Pieces that can still be reserved.
     pub available: i64,
+    /// Who sells it, where that is not the house.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    pub vendor: Option<VendorId>,
     /// The product's version, for `If-Match`.
     pub version: i64,
     /// When it was last described.
@@ -58,6 +77,8 @@ pub struct ProductView {
 pub struct Filter {
     /// Whether they can be bought.
     pub active: Option<bool>,
+    /// Sold by them.
+    pub vendor: Option<VendorId>,
     /// Part of the SKU or of the name, in upper or lower case.
     pub search: Option<String>,
     /// Only what can be bought, whatever else is asked for.
@@ -74,7 +95,7 @@ pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<ProductView>, Err
 
 /// Products, ordered by SKU.
 pub async fn list(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     filter: &Filter,
     limit: i64,
     after: Option<SkuCursor>,
@@ -86,10 +107,14 @@ pub async fn list(
             .push_bind(String::from(sku));
     }
     if filter.is_sold {
-        sql.push(" and active");
+        sql.push(concat!(" and ", can_be_bought!()));
     }
     if let Some(active) = filter.active {
-        sql.push(" and active = ").push_bind(active);
+        sql.push(concat!(" and ", can_be_bought!(), " = "))
+            .push_bind(active);
+    }
+    if let Some(vendor) = filter.vendor {
+        sql.push(" and vendor_id = ").push_bind(vendor.0);
     }
     if let Some(search) = &filter.search {
         // Reads every row; a shop has thousands of products, not millions.
@@ -99,7 +124,7 @@ pub async fn list(
     }
     sql.push(" order by products.sku limit ")
         .push(paging::rows_for(limit));
-    let rows: Vec<Row> = sql.build_query_as().fetch_all(pool).await?;
+    let rows: Vec<Row> = sql.build_query_as().fetch_all(database).await?;
     let items = rows
         .into_iter()
         .map(Row::view)
@@ -116,6 +141,7 @@ struct Row {
     prices: String,
     active: bool,
     available: i64,
+    vendor_id: Option<Uuid>,
     version: i64,
     updated_at: DateTime<Utc>,
 }
@@ -129,7 +155,7 @@ impl Projection for Products {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -212,6 +238,12 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
                 .collect::<Vec<_>>(),
         )
         .bind(prices)
+        .bind(
+            offers
+                .iter()
+                .map(|offer| offer.vendor.map(|vendor| vendor.0))
+                .collect::<Vec<_>>(),
+        )
         .execute(connection)
         .await?;
     Ok(())
@@ -230,7 +262,8 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
             | Event::Inventory(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         })
         .collect()
 }
@@ -245,6 +278,7 @@ impl Row {
             prices: prices.into_iter().map(Into::into).collect(),
             active: self.active,
             available: self.available,
+            vendor: self.vendor_id.map(VendorId),
             version: self.version,
             updated_at: self.updated_at,
         })

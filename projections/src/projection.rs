@@ -8,8 +8,8 @@ use store::recorded::RecordedEvent;
 
 use crate::error::Error;
 use crate::{
-    categories, guests, listings, milestones, orders, payments, products, sales, settlement, stock,
-    timeline,
+    categories, customers, guests, listings, milestones, orders, payments, products, sales,
+    settlement, stock, timeline, vendor_orders, vendors,
 };
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
@@ -126,4 +126,7 @@ read_models! {
     guests::Guests,
     listings::Listings,
     categories::Categories,
+    customers::Customers,
+    vendors::Vendors,
+    vendor_orders::VendorOrders,
 }

@@ -124,8 +124,9 @@ pub const TABLES: [Table; 10] = [
             ("active", Kind::Bool),
             ("version", Kind::Int),
             ("updated_at", Kind::Time),
+            ("vendor_id", Kind::Text),
         ],
-        select: "select sku, name, price_minor, currency, active, version, updated_at \
+        select: "select sku, name, price_minor, currency, active, version, updated_at, vendor_id \
                  from products order by sku",
     },
     Table {

@@ -43,12 +43,14 @@ pub enum GroupBy {
     Sku,
     /// Each currency.
     Currency,
+    /// Each vendor, by id; `house` for what is nobody else's.
+    Vendor,
 }
 
 /// Sales under one key in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SalesRow {
-    /// Day, month, country, SKU or currency.
+    /// Day, month, country, SKU, currency or vendor.
     #[schema(example = "2011-12")]
     pub key: String,
     /// Paid orders with this key.
@@ -71,17 +73,22 @@ pub async fn report(
     to: Option<NaiveDate>,
 ) -> Result<Vec<SalesRow>, Error> {
     let days = Days::between(from, to);
+    let mut table = "sales_by_country";
     let key = match group_by {
         GroupBy::Day => "to_char(day, 'YYYY-MM-DD')",
         GroupBy::Month => "to_char(day, 'YYYY-MM')",
         GroupBy::Country => "country",
         GroupBy::Sku => return report_by_sku(pool, days).await,
         GroupBy::Currency => "currency",
+        GroupBy::Vendor => {
+            table = "sales_by_vendor";
+            "vendor"
+        }
     };
     let select = format!(
         "select {key} collate \"C\" as key, currency, sum(orders)::bigint as orders, \
          sum(units)::bigint as units, sum(gross_minor)::bigint as gross_minor, \
-         sum(refunded_minor)::bigint as refunded_minor from sales_by_country \
+         sum(refunded_minor)::bigint as refunded_minor from {table} \
          where $1 <= day and day <= $2 group by 1, 2 order by 1, 2"
     );
     let rows: Vec<Row> = sqlx::query_as(&select)
@@ -169,7 +176,7 @@ impl Projection for Sales {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -177,6 +184,7 @@ impl Projection for Sales {
             "sales_by_country",
             "sales_by_sku",
             "sales_by_sku_and_month",
+            "sales_by_vendor",
             "sales_orders",
             "sales_refunds",
         ]
@@ -215,6 +223,7 @@ async fn apply(connection: &mut PgConnection, events: &[Arc<RecordedEvent>]) -> 
     keep_refunds(connection, &batch).await?;
     book(connection, include_str!("sales/book_by_country.sql"), &batch.by_country).await?;
     book(connection, include_str!("sales/book_by_sku.sql"), &batch.by_sku).await?;
+    book(connection, include_str!("sales/book_by_vendor.sql"), &batch.by_vendor).await?;
     let by_sku_and_month = fold::by_month(&batch.by_sku);
     let book_months = include_str!("sales/book_by_sku_and_month.sql");
     book(connection, book_months, &by_sku_and_month).await
@@ -227,9 +236,10 @@ async fn load(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    // The goods are what most of a row is, and only a confirmation needs them.
+    // The goods are what most of a row is, and only a confirmation needs them, or a refund of what a
+    // vendor sold.
     let select = "select order_id, day, country, currency, booked_position, booked_at, \
-                  case when booked_position is null then goods::text end as goods \
+                  case when booked_position is null or has_vendors then goods::text end as goods \
                   from sales_orders where order_id = any($1)";
     let rows = sqlx::query(select).bind(ids).fetch_all(connection).await?;
     rows.into_iter()
@@ -283,7 +293,8 @@ async fn keep(connection: &mut PgConnection, batch: &Batch) -> Result<(), Error>
                 .map(|order| position(&order))
                 .collect::<Vec<_>>(),
         )
-        .bind(all.map(|order| at(&order)).collect::<Vec<_>>())
+        .bind(all.clone().map(|order| at(&order)).collect::<Vec<_>>())
+        .bind(all.map(|order| order.has_vendors()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
@@ -354,6 +365,12 @@ async fn keep_refunds(connection: &mut PgConnection, batch: &Batch) -> Result<()
             backs
                 .iter()
                 .map(|back| back.refunded_minor)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            backs
+                .iter()
+                .map(|back| back.vendor.as_str())
                 .collect::<Vec<_>>(),
         )
         .execute(connection)

@@ -11,7 +11,7 @@ use domain::ids::Sku;
 use domain::inventory;
 use futures::future::BoxFuture;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
@@ -54,7 +54,7 @@ pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<StockView>, Error
 
 /// All stock, ordered by SKU.
 pub async fn list(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     limit: i64,
     after: Option<SkuCursor>,
 ) -> Result<Page<StockView>, Error> {
@@ -70,7 +70,7 @@ pub async fn list(
                 .map(|SkuCursor(sku)| String::from(sku))
                 .unwrap_or_default(),
         )
-        .fetch_all(pool)
+        .fetch_all(database)
         .await?;
     let items = rows
         .into_iter()
@@ -182,7 +182,8 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         })
     };
     for (recorded, _) in moves() {

@@ -194,7 +194,8 @@ fn told(recorded: &RecordedEvent) -> String {
         | Event::Inventory(_)
         | Event::Product(_)
         | Event::Listing(_)
-        | Event::Categories(_) => recorded.payload.to_string(),
+        | Event::Categories(_)
+        | Event::Vendor(_) => recorded.payload.to_string(),
     }
 }
 

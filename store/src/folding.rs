@@ -11,6 +11,7 @@ use domain::listing::Listing;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::product::Product;
+use domain::vendor::Vendor;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -28,6 +29,7 @@ pub struct States {
     products: Of<Product>,
     listings: Of<Listing>,
     categories: Of<Categories>,
+    vendors: Of<Vendor>,
 }
 
 /// One state, as it is written down.
@@ -65,6 +67,7 @@ impl States {
             Event::Product(event) => evolve!(products, event),
             Event::Listing(event) => evolve!(listings, event),
             Event::Categories(event) => evolve!(categories, event),
+            Event::Vendor(event) => evolve!(vendors, event),
             // Nothing is decided on what is known of a person.
             Event::Person(_) => {}
         }
@@ -94,6 +97,7 @@ impl States {
         written("order", &self.orders, &mut all)?;
         written("payment", &self.payments, &mut all)?;
         written("product", &self.products, &mut all)?;
+        written("vendor", &self.vendors, &mut all)?;
         Ok(all)
     }
 }

@@ -9,6 +9,7 @@ use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::vendor::{self, Vendor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -84,7 +85,8 @@ impl Kept for Order {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -121,7 +123,8 @@ impl Kept for Payment {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -160,7 +163,8 @@ impl Kept for Inventory {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -195,7 +199,8 @@ impl Kept for Product {
             | Event::Inventory(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -229,7 +234,8 @@ impl Kept for Person {
             | Event::Inventory(_)
             | Event::Product(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -263,7 +269,8 @@ impl Kept for Listing {
             | Event::Inventory(_)
             | Event::Product(_)
             | Event::Person(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -298,7 +305,8 @@ impl Kept for Categories {
             | Event::Inventory(_)
             | Event::Product(_)
             | Event::Person(_)
-            | Event::Listing(_) => None,
+            | Event::Listing(_)
+            | Event::Vendor(_) => None,
         }
     }
 
@@ -308,6 +316,42 @@ impl Kept for Categories {
 
     /// There is one stream, and it has begun but once.
     fn begins(_: &categories::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl Kept for Vendor {
+    const STATE_SCHEMA: &'static str = "1-18b88c83";
+    /// Name and address.
+    const USUAL_HEAP_BYTES: usize = 80;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.vendors
+    }
+
+    fn own(event: Event) -> Option<vendor::Event> {
+        match event {
+            Event::Vendor(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A vendor's id is that of an account, which may have registered before.
+    fn begins(_of_an_account: &vendor::Command) -> bool {
         false
     }
 

@@ -198,7 +198,8 @@ pub(crate) fn forgets(event: &Event) -> &[OrderId] {
         | Event::Inventory(_)
         | Event::Product(_)
         | Event::Listing(_)
-        | Event::Categories(_) => &[],
+        | Event::Categories(_)
+        | Event::Vendor(_) => &[],
     }
 }
 

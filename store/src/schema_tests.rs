@@ -21,6 +21,7 @@ const ORDERS: [&[(&str, &str, &str)]; 6] = [
             r#""refund_id": "00000000-0000-0000-0000-000000000001", "amount_minor": 800,
                "reason": "account closed""#,
         ),
+        ("order.lines_shipped", "1", r#""lines": [1, 2], "carrier": "Royal Mail""#),
         ("order.completed", "1", ""),
         ("order.refund_requested", "1", REFUND),
         ("order.refunded", "1", REFUND),
@@ -212,6 +213,12 @@ const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[
         r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true,
            "prices": [{"minor": 900, "currency": "JPY"}]"#,
     ),
+    (
+        "product.described",
+        "1",
+        r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true,
+           "vendor": "00000000-0000-0000-0000-000000000005""#,
+    ),
 ]];
 
 const PERSONS: [&[(&str, &str, &str)]; 1] = [&[(
@@ -245,6 +252,15 @@ const CATEGORIES: [&[(&str, &str, &str)]; 1] = [&[
     ("categories.moved", "1", r#""handle": "cups""#),
     ("categories.removed", "1", r#""handle": "kitchen""#),
 ]];
+const VENDORS: [&[(&str, &str, &str)]; 1] = [&[
+    ("vendor.registered", "1", POTTERY),
+    ("vendor.activated", "1", ""),
+    ("vendor.profile_changed", "1", POTTERY),
+    ("vendor.deactivated", "1", r#""reason": "sold fakes""#),
+]];
+
+const POTTERY: &str = r#""business_name": "Potts",
+    "address": {"line1": "3 Kiln Lane", "country": "GB"}"#;
 
 #[test]
 fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
@@ -256,6 +272,7 @@ fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
         changed::<Person>(&PERSONS, person::Event::NAMES),
         changed::<Listing>(&LISTINGS, listing::Event::NAMES),
         changed::<Categories>(&CATEGORIES, categories::Event::NAMES),
+        changed::<Vendor>(&VENDORS, vendor::Event::NAMES),
     ]
     .into_iter()
     .flatten()

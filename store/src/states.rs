@@ -18,6 +18,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::vendor::Vendor;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
@@ -42,6 +43,8 @@ const PERSONS_BYTES_MAX: usize = 64 * 1024;
 const LISTINGS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// All categories there can be, twice.
 const CATEGORIES_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Vendors are written now and then; whether they may sell is known elsewhere.
+const VENDORS_BYTES_MAX: usize = 64 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
 const PLACE_BYTES: usize = 450;
 /// Of a full cache, what stays because it was asked for more than once; the rest is for newcomers,
@@ -197,6 +200,7 @@ pub struct States {
     pub(crate) persons: Slots<Person>,
     pub(crate) listings: Slots<Listing>,
     pub(crate) categories: Slots<Categories>,
+    pub(crate) vendors: Slots<Vendor>,
 }
 
 impl States {
@@ -212,6 +216,7 @@ impl States {
             persons: Slots::new(PERSONS_BYTES_MAX, undivided),
             listings: Slots::new(LISTINGS_BYTES_MAX, undivided),
             categories: Slots::new(CATEGORIES_BYTES_MAX, undivided),
+            vendors: Slots::new(VENDORS_BYTES_MAX, undivided),
         }
     }
 

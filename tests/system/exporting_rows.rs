@@ -98,8 +98,7 @@ async fn every_table_is_taken_away_in_every_format_with_its_position() {
     assert_eq!((&sales[0]["units"], &sales[0]["net_minor"]), (&json!(6), &json!(2_700)));
     let csv = world.staff(Method::GET, "/api/v1/projections/products/rows");
     let csv = send(csv.header("accept", "text/csv")).await.expect(200);
-    let head =
-        "sku,name,price_minor,currency,active,version,updated_at\ncup,The cup,450,GBP,true,1,";
+    let head = "sku,name,price_minor,currency,active,version,updated_at,vendor_id\ncup,The cup,450,GBP,true,1,";
     assert!(csv.text.starts_with(head), "{}", csv.text);
 }
 

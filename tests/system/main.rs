@@ -14,6 +14,7 @@ mod commands;
 mod connections;
 mod contracts;
 mod converting;
+mod customers_report;
 mod errors;
 mod exporting;
 mod exporting_rows;
@@ -48,6 +49,7 @@ mod sealing_up;
 mod secrets;
 mod self_audit;
 mod settling;
+mod shipping;
 mod signing_in;
 mod stock;
 mod storm;
@@ -55,10 +57,12 @@ mod stripe;
 mod subscribing;
 mod support;
 mod surroundings;
+mod tables;
 mod tampering;
 mod timelines;
 mod unavailable;
 mod unmatched;
+mod vendors;
 mod wishlists;
 
 /// The judge of proofs shares nothing with the code that makes them.

@@ -264,7 +264,8 @@ fn of_payment(event: &RecordedEvent) -> Option<(PaymentId, &payment::Event)> {
         | Event::Product(_)
         | Event::Person(_)
         | Event::Listing(_)
-        | Event::Categories(_) => None,
+        | Event::Categories(_)
+        | Event::Vendor(_) => None,
     }
 }
 

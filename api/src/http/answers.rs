@@ -332,6 +332,8 @@ impl Changes {
                     self.listings = position;
                 }
             }
+            // Whether vendors may sell decides on all that they offer; it is rare that one changes.
+            Event::Vendor(_) => self.forget(position),
             Event::Order(_) | Event::Payment(_) | Event::Person(_) => {}
         }
     }

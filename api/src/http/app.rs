@@ -22,6 +22,7 @@ use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
 use super::quotes::Quotes;
+use super::sellers::Sellers;
 use super::tail::Tails;
 use super::turns::Turns;
 
@@ -69,6 +70,8 @@ pub struct Parts {
     pub offers: Offers,
     /// What the public catalogue looks like.
     pub answers: Answers,
+    /// Which vendors may sell.
+    pub sellers: Sellers,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.

@@ -359,6 +359,52 @@ pub struct DescribeProduct {
     /// The same in further currencies, one price in each
     #[schema(max_items = 50)]
     pub prices: Option<Vec<Money>>,
+    /// Staff only: who sells it; where it is not given, whoever does already
+    pub vendor: Option<uuid::Uuid>,
+}
+
+/// A business that asks to sell.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "business_name": "Potts Pottery",
+    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"}
+}))]
+pub struct RegisterVendor {
+    #[schema(min_length = 1, max_length = 200)]
+    pub business_name: String,
+    pub address: Address,
+    /// Staff only: whose vendor it is to be
+    pub account_id: Option<uuid::Uuid>,
+}
+
+/// What a vendor's business is called, and where it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "business_name": "Potts & Daughter",
+    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"}
+}))]
+pub struct DescribeVendor {
+    #[schema(min_length = 1, max_length = 200)]
+    pub business_name: String,
+    pub address: Address,
+}
+
+/// Lines of an order that have left.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "lines": [1, 3], "carrier": "Royal Mail", "tracking_number": "JD0002254647"
+}))]
+pub struct ShipLines {
+    /// Their numbers, counted from 1; all that are left if not given
+    #[schema(min_items = 1, max_items = 2000, value_type = Option<Vec<i32>>)]
+    pub lines: Option<Vec<u16>>,
+    #[schema(min_length = 1, max_length = 100)]
+    pub carrier: Option<String>,
+    #[schema(min_length = 1, max_length = 100)]
+    pub tracking_number: Option<String>,
 }
 
 /// Goods that came in.

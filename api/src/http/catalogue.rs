@@ -20,11 +20,19 @@ pub(crate) async fn price(
     app: &App,
     order: &OrderBody,
 ) -> Result<Result<Vec<Line>, Problem>, Problem> {
-    let unknown = order.items.iter().filter(|item| !item.is_priced());
+    // What staff have priced is a vendor's all the same, whose line it becomes.
+    let all = app.sellers.are_there();
+    let unknown = order.items.iter().filter(|item| all || !item.is_priced());
     let mut skus: Vec<&str> = unknown.map(|item| item.sku.as_str()).collect();
     skus.sort_unstable();
     skus.dedup();
-    let offers = app.offers.of(&app.journal, &skus).await?;
+    let mut offers = app.offers.of(&app.journal, &skus).await?;
+    for offer in offers.values_mut() {
+        // At once, whatever the product says.
+        offer.active &= offer
+            .vendor
+            .is_none_or(|vendor| app.sellers.is_active(vendor));
+    }
     Ok(lines(&order.items, order.currency, &offers, &app.quotes.now()))
 }
 
@@ -92,7 +100,8 @@ fn line(
     };
     let (sku, quantity) = (item.sku.clone(), item.quantity);
     let unit_price_minor = price.minor;
-    Ok(Line { sku, name, quantity, unit_price_minor, converted_from: conversion })
+    let vendor = offers.get(sku.as_str()).and_then(|offer| offer.vendor);
+    Ok(Line { sku, name, quantity, unit_price_minor, converted_from: conversion, vendor })
 }
 
 fn offer<'p>(
@@ -139,7 +148,7 @@ mod tests {
     fn offered(price: &str, currency: &str, active: bool) -> Description {
         let currency = currency.parse().unwrap();
         let price = domain::money::Money::parse(price, currency).unwrap();
-        Description { name: "Cup".into(), price, active, prices: vec![] }
+        Description { name: "Cup".into(), price, active, prices: vec![], vendor: None }
     }
 
     fn priced(items: &Value) -> Result<Vec<Line>, Problem> {

@@ -4,7 +4,7 @@
 
 use accounts::{Person, Role, email_key};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use projections::Page;
@@ -21,7 +21,7 @@ use super::parked::Cursor;
 use super::problem::Problem;
 use super::profile::{Describing, PersonView};
 use super::said::{Said, done, paged, tell};
-use super::{App, BASE, email};
+use super::{App, BASE, email, tables};
 
 /// The body of [`open`].
 #[derive(Debug)]
@@ -92,6 +92,13 @@ pub(crate) struct CustomerView {
     updated_at: DateTime<Utc>,
 }
 
+impl CustomerView {
+    /// Where the page after it begins.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { at: self.created_at, id: self.id }
+    }
+}
+
 impl From<Person> for CustomerView {
     fn from(person: Person) -> Self {
         Self {
@@ -129,7 +136,7 @@ impl From<Guest> for CustomerView {
 }
 
 /// Which customers to list. What is not given does not restrict.
-struct Filter {
+pub(crate) struct Filter {
     kind: Option<String>,
     search: Option<String>,
     role: Option<String>,
@@ -153,7 +160,7 @@ impl Filter {
         }
     }
 
-    async fn find(
+    pub(crate) async fn find(
         &self,
         app: &App,
         limit: i64,
@@ -180,7 +187,8 @@ impl Filter {
 ///
 /// Accounts, and guests who have ordered without one, newest first; closed accounts and forgotten
 /// guests are gone. Whoever proves an address takes over what a guest has ordered under it, so that
-/// only the account is listed then.
+/// only the account is listed then. `Accept: text/csv` gives every row that
+/// the filters leave.
 #[utoipa::path(
     get, path = "/customers", tag = "accounts", security(("staff" = [])),
     params(
@@ -194,20 +202,30 @@ impl Filter {
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = Page<CustomerView>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((Page<CustomerView> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Staff,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
     let filter = Filter::read(&mut parameters);
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<Cursor>());
     parameters.finish()?;
+    if as_table {
+        return tables::of_customers(&app, filter);
+    }
     // One more than asked for tells whether there is a next page.
     let items = filter.find(&app, limit.saturating_add(1), cursor).await?;
-    let at = |last: &CustomerView| Cursor { at: last.created_at, id: last.id };
-    Ok(tell(StatusCode::OK, &paged(items, limit, at)))
+    Ok(tell(StatusCode::OK, &paged(items, limit, CustomerView::cursor)))
 }
 
 /// Open an account for somebody

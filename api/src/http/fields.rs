@@ -287,6 +287,27 @@ impl<'v> Fields<'v> {
         all_read.then_some(words)
     }
 
+    /// A list of 1 to `max` whole numbers from 1 on, or nothing.
+    pub(crate) fn numbers(&mut self, name: &'static str, max: usize) -> Option<Vec<u16>> {
+        let value = self.optional(name)?;
+        let items = value.as_list();
+        let Some(items) = items.filter(|items| (1..=max).contains(&items.len())) else {
+            self.flaw(name, format!("must be a list of 1 to {max}"));
+            return None;
+        };
+        let number = |(index, item): (usize, &Json<'_>)| {
+            let number = item.as_i64().and_then(|number| u16::try_from(number).ok());
+            let number = number.filter(|number| 0 < *number);
+            if number.is_none() {
+                self.flaw_at(name, index, format!("must be a whole number, 1 to {}", u16::MAX));
+            }
+            number
+        };
+        // Read to the end before the first absence counts, so that no item's flaws are missed.
+        let read: Vec<Option<u16>> = items.iter().enumerate().map(number).collect();
+        read.into_iter().collect()
+    }
+
     /// An instant (RFC 3339), or nothing.
     pub(crate) fn optional_instant(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
         let value = self.optional(name);

@@ -1,7 +1,7 @@
 //! Stock: goods that come in, what counting finds, and what there is.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::ids::Sku;
 use domain::inventory::{self, Inventory};
@@ -12,16 +12,17 @@ use serde::Serialize;
 use store::command::Envelope;
 use utoipa::ToSchema;
 
-use super::App;
 use super::bodies::{AdjustStock, ReceiveStock};
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::history::Moments;
-use super::identity::{Importers, Readers};
+use super::identity::Readers;
 use super::moves::REASON_CHARS_MAX;
+use super::offering::Offering;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::{App, tables};
 
 const REFERENCE_CHARS_MAX: usize = 200;
 
@@ -74,16 +75,18 @@ impl Body for Adjusting {
 
 /// Receive goods
 ///
-/// They are on hand from now on.
+/// They are on hand from now on. Active vendors receive their own.
 #[utoipa::path(
-    post, path = "/inventory/{sku}/receipts", tag = "inventory", security(("bearer" = ["admin", "importer"])),
+    post, path = "/inventory/{sku}/receipts", tag = "inventory",
+    security(("bearer" = ["vendor", "admin", "importer"])),
+    extensions(("x-own" = json!(["vendor"]))),
     request_body = ReceiveStock,
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "The stock is now this", body = LevelView))
 )]
 pub(crate) async fn receive(
     State(app): State<App>,
-    _: Importers,
+    offering: Offering,
     OfSku(sku): OfSku,
     asked: Asked<Receiving>,
 ) -> Result<Response, Problem> {
@@ -91,37 +94,47 @@ pub(crate) async fn receive(
         quantity: asked.body.quantity.into(),
         reference: asked.body.reference.clone(),
     };
-    change(&app, &sku, &asked, command, None).await
+    change(&app, offering, &sku, &asked, command, None).await
 }
 
 /// Adjust stock
 ///
-/// Counting found more or fewer pieces than there should be.
+/// Counting found more or fewer pieces than there should be. Active vendors adjust their own.
 #[utoipa::path(
-    post, path = "/inventory/{sku}/adjustments", tag = "inventory", security(("bearer" = ["admin", "importer"])),
+    post, path = "/inventory/{sku}/adjustments", tag = "inventory",
+    security(("bearer" = ["vendor", "admin", "importer"])),
+    extensions(("x-own" = json!(["vendor"]))),
     request_body = AdjustStock,
     params(("sku" = String, Path, description = "The article")),
     responses((status = 200, description = "The stock is now this", body = LevelView))
 )]
 pub(crate) async fn adjust(
     State(app): State<App>,
-    _: Importers,
+    offering: Offering,
     OfSku(sku): OfSku,
     asked: Asked<Adjusting>,
 ) -> Result<Response, Problem> {
     let reason = asked.body.reason.clone();
     let command =
         inventory::Command::Adjust { quantity: asked.body.quantity, reason: reason.clone() };
-    change(&app, &sku, &asked, command, Some(reason)).await
+    change(&app, offering, &sku, &asked, command, Some(reason)).await
 }
 
 async fn change<B: Sync>(
     app: &App,
+    offering: Offering,
     sku: &Sku,
     asked: &Asked<B>,
     command: inventory::Command,
     reason: Option<String>,
 ) -> Result<Response, Problem> {
+    if offering != Offering::Any {
+        // Whether they are active by now, a repetition is told what it was told.
+        if let Some(told) = asked.told_before(app).await? {
+            return Ok(told);
+        }
+        offering.must_hold(app, sku).await?;
+    }
     let envelope = Envelope { reason, ..asked.alone() };
     let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Inventory>| LevelView {
         sku: sku.to_string(),
@@ -139,23 +152,34 @@ async fn change<B: Sync>(
 
 /// List stock
 ///
-/// Ordered by SKU.
+/// Ordered by SKU. `Accept: text/csv` gives every row, as a table of one moment.
 #[utoipa::path(
     get, path = "/inventory", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = projections::Page<StockView>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((projections::Page<StockView> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        return tables::of_stock(&app, &asking).await;
+    }
     let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
     let page = stock::list(app.read_models.reads(), limit, cursor).await?;
     Ok(queries::show(position, &page))

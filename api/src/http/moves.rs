@@ -38,7 +38,7 @@ pub(crate) struct MovedView {
 /// The body of [`cancel`].
 #[derive(Debug)]
 pub(crate) struct Cancellation {
-    reason: String,
+    pub(crate) reason: String,
 }
 
 impl Body for Cancellation {

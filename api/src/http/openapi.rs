@@ -1,6 +1,7 @@
 //! The OpenAPI document: what the handlers say of themselves, and, added here once for all of
 //! them, what they have in common: headers, problems, and who may ask.
 
+use projections::customers::CustomersBy;
 use projections::orders::Status;
 use projections::sales::GroupBy;
 use serde_json::{Map, Value, json};
@@ -37,7 +38,7 @@ const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Status, GroupBy)))]
+#[openapi(components(schemas(Status, GroupBy, CustomersBy)))]
 struct Parameters;
 
 /// The document that the table of routes fills.
@@ -96,6 +97,7 @@ fn tags() -> Value {
         {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
         {"name": "inventory", "description": "Stock: on hand, reserved, available"},
+        {"name": "vendors", "description": "Who sells beside the house, and their lines"},
         {"name": "accounts", "description": "Signing in, and what machines show"},
         {"name": "community", "description": "Wishes, reviews, questions to the shop"},
         {"name": "reports", "description": "For analysts"},
@@ -354,7 +356,7 @@ fn responses() -> Value {
         ),
         "403": problem(
             "`forbidden`: the caller's role may not; `staff_only_fields`: fields that only staff \
-             may give", &[]
+             may give; `vendor_not_active`: staff have to activate the vendor first", &[]
         ),
         "404": problem("`not_found`: no such thing", &["Idempotent-Replayed"]),
         "409": problem(

@@ -10,7 +10,7 @@ use crate::http::order_body::OrderBody;
 use crate::http::{
     api_keys, auth, blocklist, categories, faq, fraud_rules, inventory, listings, manual, moves,
     payments, products, rates, read_models, refunds, reviewing, reviews, routes, routing_rules,
-    tickets, unmatched, wishlists,
+    shipping, tickets, unmatched, vendors, wishlists,
 };
 
 fn document() -> Value {
@@ -48,6 +48,15 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/orders/{id}/payments",
         "post /api/v1/orders/{id}/refunds",
         "post /api/v1/orders/{id}/complete",
+        "post /api/v1/orders/{id}/shipments",
+        "post /api/v1/vendors",
+        "get /api/v1/vendors",
+        "get /api/v1/vendors/me",
+        "put /api/v1/vendors/me",
+        "get /api/v1/vendors/me/orders",
+        "get /api/v1/vendors/{id}",
+        "post /api/v1/vendors/{id}/activate",
+        "post /api/v1/vendors/{id}/deactivate",
         "get /api/v1/payments",
         "get /api/v1/payments/{id}",
         "put /api/v1/products/{sku}",
@@ -80,6 +89,7 @@ fn every_route_of_the_contract_is_there() {
         "get /api/v1/log/consistency",
         "get /api/v1/reports/sales",
         "get /api/v1/reports/settlement",
+        "get /api/v1/reports/customers",
         "post /api/v1/reconciliations",
         "get /api/v1/projections",
         "post /api/v1/projections/{name}/rebuild",
@@ -254,6 +264,9 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<products::Describing>(&document, "DescribeProduct");
     agrees::<listings::Describing>(&document, "DescribeListing");
     agrees::<categories::Putting>(&document, "PutCategory");
+    agrees::<vendors::Registering>(&document, "RegisterVendor");
+    agrees::<vendors::Describing>(&document, "DescribeVendor");
+    agrees::<shipping::Shipping>(&document, "ShipLines");
     agrees::<rates::LoadingRates>(&document, "LoadRates");
     agrees::<inventory::Receiving>(&document, "ReceiveStock");
     agrees::<inventory::Adjusting>(&document, "AdjustStock");

@@ -101,7 +101,7 @@ fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
     Some(Customer { name: name?, email: email?, phone })
 }
 
-fn address(fields: &mut Fields<'_>) -> Option<Address> {
+pub(crate) fn address(fields: &mut Fields<'_>) -> Option<Address> {
     let line1 = fields.text("line1", STREET_CHARS_MAX);
     let line2 = fields.optional_text("line2", STREET_CHARS_MAX);
     let city = fields.optional_text("city", CITY_CHARS_MAX);

@@ -1,6 +1,7 @@
 //! Orders, to look at: as they are, and as they were.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::ids::OrderId;
 use domain::order::Review;
@@ -13,11 +14,12 @@ use super::ownership::{self, ToSee};
 use super::parameters::{OfOrder, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
-use super::{App, countries};
+use super::{App, countries, tables};
 
 /// List orders
 ///
-/// Newest first. Whoever has signed in sees their own; staff, analysts and auditors see all.
+/// Newest first. Whoever has signed in sees their own; staff, analysts and auditors see all, and with
+/// `Accept: text/csv` every row that the filters leave, as a table of one moment.
 #[utoipa::path(
     get, path = "/orders", tag = "orders",
     security(("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
@@ -33,12 +35,16 @@ use super::{App, countries};
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = projections::Page<OrderSummary>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((projections::Page<OrderSummary> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     shopper: Shopper,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let mut filter = Filter {
@@ -51,8 +57,16 @@ pub(crate) async fn list(
         placed_to: parameters.end("placed_to"),
         owner: None,
     };
+    // A table is for whoever sees all orders.
+    let as_table = tables::wanted(&headers) && shopper.sees_only().is_none();
+    if as_table {
+        parameters.whole();
+    }
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        return tables::of_orders(&app, &asking, filter).await;
+    }
     if let Some(account_id) = shopper.sees_only() {
         filter.owner = Some(ownership::owner(&app, account_id).await?);
     }

@@ -151,6 +151,15 @@ impl Parameters {
         self.optional("cursor", str::parse)
     }
 
+    /// Refuses what asks for a page, where all of a list is told.
+    pub(crate) fn whole(&mut self) {
+        for name in ["limit", "cursor"] {
+            if self.given.remove(name).is_some() {
+                self.flaw(name, "is for pages; text/csv has all rows");
+            }
+        }
+    }
+
     /// Refuses what is wrong about a parameter beside others.
     pub(crate) fn refuse(&mut self, name: &str, detail: &str) {
         self.flaw(name, detail);

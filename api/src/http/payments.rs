@@ -1,7 +1,7 @@
 //! Payments: to look at, and to try again.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
 use domain::order::Order;
@@ -15,7 +15,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::App;
 use super::bodies::StartPayment;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
@@ -26,6 +25,7 @@ use super::parameters::{OfOrder, OfPayment, Parameters};
 use super::paying::{self, Wanted};
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::{App, tables};
 
 /// A payment attempt that was started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -209,23 +209,34 @@ impl ToPayView {
 
 /// List payments
 ///
-/// Newest first.
+/// Newest first. `Accept: text/csv` gives every row, as a table of one moment.
 #[utoipa::path(
     get, path = "/payments", tag = "payments", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = projections::Page<PaymentView>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((projections::Page<PaymentView> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        return tables::of_payments(&app, &asking).await;
+    }
     let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
     let page = payments::list(app.read_models.reads(), limit, cursor).await?;
     Ok(queries::show(position, &page))

@@ -2,7 +2,7 @@
 //! refusal; the sentence is the refusal's own.
 
 use axum::http::StatusCode;
-use domain::{categories, inventory, listing, order, payment, product};
+use domain::{categories, inventory, listing, order, payment, product, vendor};
 use workers::routing::RuleError;
 
 use super::problem::Problem;
@@ -16,7 +16,7 @@ impl From<&order::Refusal> for Problem {
         use order::Refusal as R;
 
         let (status, code) = match refusal {
-            R::NotPlaced => (GONE, "not_found"),
+            R::NotPlaced | R::NoLinesOfVendor => (GONE, "not_found"),
             R::AlreadyPlaced => (STATE, "order_already_placed"),
             R::StillPending => (STATE, "order_still_pending"),
             R::NotPaid => (STATE, "order_not_paid"),
@@ -28,6 +28,10 @@ impl From<&order::Refusal> for Problem {
             R::BeingRefunded => (STATE, "order_being_refunded"),
             R::HeldForReview => (STATE, "order_held"),
             R::NotHeld => (STATE, "order_not_held"),
+            R::NoSuchLine { .. } => (REFUSED, "no_such_line"),
+            R::LineRefunded { .. } => (STATE, "line_refunded"),
+            R::NotShipped { .. } => (STATE, "order_not_shipped"),
+            R::AlreadyShipped => (STATE, "order_already_shipped"),
             R::AlreadyRefunded => (STATE, "order_already_refunded"),
             R::LineCount { .. } => (REFUSED, "line_count_out_of_bounds"),
             R::Quantity { .. } => (REFUSED, "quantity_out_of_bounds"),
@@ -95,6 +99,7 @@ impl From<&product::Refusal> for Problem {
 
         let (status, code) = match refusal {
             R::NotDescribed => (REFUSED, "product_not_described"),
+            R::NotTheirs => (GONE, "not_found"),
             R::PriceNotPositive => (REFUSED, "price_not_positive"),
             R::TwoPrices { .. } => (REFUSED, "two_prices"),
             R::TooManyPrices { .. } => (REFUSED, "too_many_prices"),
@@ -131,6 +136,18 @@ impl From<&categories::Refusal> for Problem {
             R::TooDeep { .. } => (REFUSED, "categories_too_deep"),
             R::TooMany => (STATE, "too_many_categories"),
             R::HasChildren { .. } => (STATE, "category_has_children"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&vendor::Refusal> for Problem {
+    fn from(refusal: &vendor::Refusal) -> Self {
+        use vendor::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::NotRegistered => (GONE, "not_found"),
+            R::AlreadyRegistered => (STATE, "vendor_already_registered"),
         };
         Self::new(status, code, sentence(refusal))
     }

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use chrono::NaiveDate;
 use projections::AsOf;
+use projections::customers::{self, CohortRow, CustomersBy, CustomersRow};
 use projections::history::Asked;
 use projections::sales::{self, GroupBy, SalesChange, SalesRow};
 use projections::settlement::{self, Filter, SettlementRow};
@@ -47,12 +48,13 @@ pub(crate) struct SalesChangesView {
     items: Vec<SalesChange>,
 }
 
-const GROUPS: [(&str, GroupBy); 5] = [
+const GROUPS: [(&str, GroupBy); 6] = [
     ("day", GroupBy::Day),
     ("month", GroupBy::Month),
     ("country", GroupBy::Country),
     ("sku", GroupBy::Sku),
     ("currency", GroupBy::Currency),
+    ("vendor", GroupBy::Vendor),
 ];
 
 /// Report sales
@@ -114,6 +116,77 @@ fn group_by(parameters: &mut Parameters) -> GroupBy {
         group.ok_or_else(|| format!("must be one of {}", names.join(", ")))
     });
     given.unwrap_or(GroupBy::Day)
+}
+
+/// Customers, row by row.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum CustomersAnswer {
+    /// By month
+    Months(CustomersView),
+    /// By cohort
+    Cohorts(CohortsView),
+}
+
+/// Who bought, month by month.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CustomersView {
+    /// Ordered by month, then by currency
+    items: Vec<CustomersRow>,
+}
+
+/// Who came back, cohort by cohort.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CohortsView {
+    /// Ordered by cohort, then by month, then by currency
+    items: Vec<CohortRow>,
+}
+
+/// Report customers
+///
+/// New and returning ones, what they buy and spend; nobody by name. Purchases are counted as sales
+/// are: paid orders on the day they were placed, goods only. By `month` of purchase, or by `cohort`:
+/// those whose first purchase fell into the same month. `from` and `to` bound the days of purchases,
+/// by cohort those of first purchases. A customer is an address that was ordered under.
+#[utoipa::path(
+    get, path = "/reports/customers", tag = "reports",
+    security(("bearer" = ["admin", "analyst", "auditor"])),
+    params(
+        ("group_by" = CustomersBy, Query, description = "What there is a row for"),
+        ("from" = Option<String>, Query, description = "First day, such as 2010-12-01"),
+        ("to" = Option<String>, Query, description = "Last day, included"),
+    ),
+    responses((status = 200, description = "The report", body = CustomersAnswer))
+)]
+pub(crate) async fn report_customers(
+    State(app): State<App>,
+    _: Readers,
+    asking: Asking,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let group_by = parameters.required("group_by", |text| match text {
+        "month" => Ok(CustomersBy::Month),
+        "cohort" => Ok(CustomersBy::Cohort),
+        _ => Err("must be one of month, cohort"),
+    });
+    let mut day =
+        |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
+    let (from, to) = (day("from"), day("to"));
+    parameters.finish()?;
+    let (position, _seat) = asking.seat(&app, &[customers::NAME]).await?;
+    let reads = app.read_models.reads();
+    let answer = match group_by {
+        Some(CustomersBy::Cohort) => {
+            let items = customers::by_cohort(reads, from, to).await?;
+            CustomersAnswer::Cohorts(CohortsView { items })
+        }
+        // Where it was none of them, the parameters were refused above.
+        Some(CustomersBy::Month) | None => {
+            let items = customers::by_month(reads, from, to).await?;
+            CustomersAnswer::Months(CustomersView { items })
+        }
+    };
+    Ok(queries::show(position, &answer))
 }
 
 /// Settlement, row by row.

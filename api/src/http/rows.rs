@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use exports::table::{self, Column};
 use futures::Stream;
+use futures::future::BoxFuture;
 use projections::rows::{self, Snapshot, Table};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
@@ -55,10 +56,7 @@ pub(crate) async fn take_away(
     parameters.finish()?;
     let table = Table::named(&name).ok_or_else(|| Problem::not_found("table"))?;
     let _reached = asking.position(&app, &[table.model]).await?;
-    let place = ROOM.try_acquire().map_err(|_| {
-        Problem::overloaded("too many tables are being taken away; try again")
-            .after(Duration::from_secs(10))
-    })?;
+    let place = place()?;
     let snapshot = Snapshot::of(&app.pool, table).await?;
     let position = snapshot.position();
     let form = Form::wanted(&headers).unwrap_or(Form::Lines);
@@ -87,17 +85,37 @@ pub(crate) fn columns(table: &Table) -> Vec<Column> {
         .collect()
 }
 
+/// Rows that are read some at a time.
+pub(crate) trait Rows: Send + 'static {
+    /// Some more, each an object in a line of JSON with its line feed; nothing after the last.
+    fn next(&mut self) -> BoxFuture<'_, io::Result<Option<Vec<u8>>>>;
+}
+
+impl Rows for Snapshot {
+    fn next(&mut self) -> BoxFuture<'_, io::Result<Option<Vec<u8>>>> {
+        Box::pin(async { Self::next(self).await.map_err(io::Error::other) })
+    }
+}
+
+/// One of the places for whoever takes a table away.
+pub(crate) fn place() -> Result<SemaphorePermit<'static>, Problem> {
+    ROOM.try_acquire().map_err(|_| {
+        Problem::overloaded("too many tables are being taken away; try again")
+            .after(Duration::from_secs(10))
+    })
+}
+
 /// Read by a task of its own, so that a client that takes nothing cannot hold the transaction open:
 /// nobody asks a body for more while its connection is blocked. What breaks off ends with an error,
 /// or half a table would look like a whole one.
-fn pieces(
-    mut snapshot: Snapshot,
+pub(crate) fn pieces(
+    mut rows: impl Rows,
     place: SemaphorePermit<'static>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let (out, pieces) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
         loop {
-            let piece = snapshot.next().await.map_err(io::Error::other);
+            let piece = rows.next().await;
             if let Err(error) = &piece {
                 tracing::error!(%error, "cannot read a read model to its end");
             }

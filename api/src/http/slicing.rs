@@ -16,7 +16,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 7] = [
+const AGGREGATES: [&str; 8] = [
     "order",
     "payment",
     "inventory",
@@ -24,6 +24,7 @@ const AGGREGATES: [&str; 7] = [
     "person",
     "listing",
     "categories",
+    "vendor",
 ];
 
 /// For the document; [`Wanted::read`] reads them.

@@ -91,6 +91,7 @@ impl Belongings {
             | E::ReviewApproved { .. }
             | E::ReviewRefused { .. }
             | E::Processing
+            | E::LinesShipped(_)
             | E::Completed
             | E::Refunded(_) => {}
         }

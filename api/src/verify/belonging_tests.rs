@@ -41,6 +41,7 @@ fn placed() -> order::Event {
         currency: "GBP".parse().unwrap(),
         lines: vec![Line {
             converted_from: None,
+            vendor: None,
             sku: "cup".parse().unwrap(),
             name: "A cup".into(),
             quantity: 1,

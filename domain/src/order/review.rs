@@ -61,6 +61,7 @@ impl Review {
             Event::Placed(_)
             | Event::Processing
             | Event::Confirmed { .. }
+            | Event::LinesShipped(_)
             | Event::Completed
             | Event::Cancelled { .. }
             | Event::Failed(_)

@@ -30,6 +30,7 @@ type Sum = Option<serde_json::Value>;
 
 /// What is compared with one another, for whoever reads the alarm.
 const DAY: &str = "sales_by_country and sales_by_sku";
+const VENDORS: &str = "sales_by_country and sales_by_vendor";
 const MONTH: &str = "sales_by_sku_and_month";
 
 /// Whose sums: a day's, of a country and of a SKU.
@@ -218,8 +219,8 @@ impl Key {
             .await?)
     }
 
-    /// What the tables say of one another: a day is the same by country and by SKU, and a month of a
-    /// SKU is its days.
+    /// What the tables say of one another: a day is the same by country, by SKU and by vendor, and
+    /// a month of a SKU is its days.
     async fn disagreements(
         &self,
         connection: &mut PgConnection,
@@ -231,8 +232,10 @@ impl Key {
         let of_day = |table: &str| {
             format!("(select {sums} from {LIVE}.{table} where day = $1 and currency = $2)")
         };
-        let select = format!("select {}, {}", of_day("sales_by_country"), of_day("sales_by_sku"));
-        let (by_country, by_sku): (Sum, Sum) = sqlx::query_as(&select)
+        let [by_country, by_sku, by_vendor] =
+            ["sales_by_country", "sales_by_sku", "sales_by_vendor"].map(of_day);
+        let select = format!("select {by_country}, {by_sku}, {by_vendor}");
+        let (by_country, by_sku, by_vendor): (Sum, Sum, Sum) = sqlx::query_as(&select)
             .bind(self.day)
             .bind(self.currency)
             .fetch_one(&mut *connection)
@@ -240,6 +243,7 @@ impl Key {
         let key = json!({"day": self.day, "currency": self.currency});
         let mut found = Vec::new();
         found.extend(mismatch(DAY, &key, mark, &by_country, &by_sku));
+        found.extend(mismatch(VENDORS, &key, mark, &by_country, &by_vendor));
 
         let month = self.day.with_day(1).unwrap_or(self.day);
         let next = month

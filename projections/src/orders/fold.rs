@@ -11,7 +11,7 @@ use domain::screening::Screening;
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
 
-use super::view::{Audience, OrderView, Status};
+use super::view::{Audience, OrderView, ShipmentView, Status};
 use crate::error::Error;
 use crate::history::Fold;
 use crate::paying::{Paying, Refunds};
@@ -30,6 +30,8 @@ pub(super) struct Progress {
     pub(super) gateway: String,
     pub(super) paying: Paying,
     pub(super) refunds: Refunds,
+    /// What has left, in log order.
+    pub(super) shipments: Vec<ShipmentView>,
     /// What the order was confirmed with, and what has gone back of that: the order's own books,
     /// which say when it counts as refunded.
     confirmed_minor: i64,
@@ -57,6 +59,7 @@ pub(super) fn placed(event: &RecordedEvent) -> Option<(Placing, Progress)> {
         gateway: placing.payment.gateway.clone(),
         paying: Paying::default(),
         refunds: Refunds::default(),
+        shipments: Vec::new(),
         confirmed_minor: 0,
         returned_minor: 0,
         version: event.sequence,
@@ -106,7 +109,7 @@ impl Progress {
     pub(super) fn take(&mut self, recorded: &RecordedEvent) {
         match &recorded.event {
             Event::Order(event) => {
-                self.take_order(event);
+                self.take_order(event, storable::instant(recorded.recorded_at));
                 self.version = recorded.sequence;
             }
             Event::Payment(event) => self.take_payment(event),
@@ -114,12 +117,13 @@ impl Progress {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => return,
+            | Event::Categories(_)
+            | Event::Vendor(_) => return,
         }
         self.updated_at = storable::instant(recorded.recorded_at);
     }
 
-    fn take_order(&mut self, event: &order::Event) {
+    fn take_order(&mut self, event: &order::Event, at: DateTime<Utc>) {
         self.review = self.review.after(event);
         match event {
             // Read by `placed`; an order is placed once. And what staff say is all in the review.
@@ -141,6 +145,12 @@ impl Progress {
                 // Late money revives an order that was given up.
                 self.failure = None;
             }
+            order::Event::LinesShipped(shipment) => self.shipments.push(ShipmentView {
+                lines: shipment.lines.clone(),
+                carrier: shipment.carrier.clone(),
+                tracking_number: shipment.tracking_number.clone(),
+                shipped_at: at,
+            }),
             order::Event::Completed => self.status = Status::Completed,
             order::Event::Cancelled { reason } => {
                 self.status = Status::Cancelled;

@@ -105,6 +105,8 @@ struct Line<'row> {
     unit_price_minor: i64,
     #[serde(default)]
     converted_from: Option<Box<Conversion>>,
+    #[serde(borrow, default)]
+    vendor: Option<&'row RawValue>,
 }
 
 /// Of [`super::fold::Progress`].
@@ -126,6 +128,8 @@ struct Progress<'row> {
     gateway: &'row RawValue,
     paying: Paying,
     refunds: Refunds,
+    #[serde(borrow)]
+    shipments: Vec<&'row RawValue>,
     version: i64,
     #[serde(borrow)]
     updated_at: &'row RawValue,
@@ -156,6 +160,7 @@ struct Spliced<'row> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     screenings: Vec<&'row RawValue>,
     refunds: Vec<RefundView>,
+    shipments: Vec<&'row RawValue>,
     version: i64,
     placed_at: &'row RawValue,
     updated_at: &'row RawValue,
@@ -171,6 +176,8 @@ struct Item<'row> {
     line_total: MoneyView,
     #[serde(skip_serializing_if = "Option::is_none")]
     converted_from: Option<ConversionView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<&'row RawValue>,
 }
 
 impl<'row> Order<'row> {
@@ -184,6 +191,7 @@ impl<'row> Order<'row> {
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
             converted_from: ConversionView::of(line.converted_from.as_deref(), placed.currency),
+            vendor: line.vendor,
         };
         let subtotal_minor = placed.subtotal_minor();
         let screenings = match audience {
@@ -210,6 +218,7 @@ impl<'row> Order<'row> {
             failure: progress.failure,
             screenings,
             refunds: progress.refunds.view(placed.currency),
+            shipments: progress.shipments.clone(),
             version: progress.version,
             placed_at: placed.placed_at,
             updated_at: progress.updated_at,

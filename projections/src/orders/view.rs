@@ -4,9 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{OrderId, PaymentId, Sku};
+use domain::ids::{OrderId, PaymentId, Sku, VendorId};
 use domain::order::{Failure, Review};
-use domain::placing::{Line, PaymentMethod, Placing};
+use domain::placing::{Address, Line, PaymentMethod, Placing};
 use domain::screening::{Outcome, Reason, Screening};
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
@@ -177,6 +177,12 @@ pub struct AddressView {
     pub country: String,
 }
 
+impl From<Address> for AddressView {
+    fn from(Address { line1, line2, city, postcode, country }: Address) -> Self {
+        Self { line1, line2, city, postcode, country }
+    }
+}
+
 /// One line, at the price the customer saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ItemView {
@@ -194,6 +200,27 @@ pub struct ItemView {
     /// What the price was converted from, where the product had none in the order's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<ConversionView>,
+    /// Who sells it, where that is not the house.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    pub vendor: Option<VendorId>,
+}
+
+/// Lines that have left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShipmentView {
+    /// Which, counted from 1 in the order of `items`.
+    #[schema(value_type = Vec<i32>, example = json!([1, 3]))]
+    pub lines: Vec<u16>,
+    /// Who carries them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Royal Mail")]
+    pub carrier: Option<String>,
+    /// What the carrier calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking_number: Option<String>,
+    /// When they left.
+    pub shipped_at: DateTime<Utc>,
 }
 
 /// One order, all of it.
@@ -245,6 +272,8 @@ pub struct OrderView {
     pub screenings: Vec<ScreeningView>,
     /// Its refunds, in the order in which they were asked for.
     pub refunds: Vec<RefundView>,
+    /// What has left, where its vendors or staff said so line by line.
+    pub shipments: Vec<ShipmentView>,
     /// The order's version, for `If-Match`.
     pub version: i64,
     /// When the customer ordered.
@@ -312,6 +341,7 @@ impl OrderView {
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
             converted_from: ConversionView::of(line.converted_from.as_deref(), placing.currency),
+            vendor: line.vendor,
         };
         Self {
             id,
@@ -331,6 +361,7 @@ impl OrderView {
             failure: progress.failure,
             screenings: progress.screenings.into_iter().map(Into::into).collect(),
             refunds: progress.refunds.view(placing.currency),
+            shipments: progress.shipments,
             version: progress.version,
             placed_at: placing.placed_at,
             updated_at: progress.updated_at,
@@ -339,13 +370,7 @@ impl OrderView {
                 email: placing.customer.email,
                 phone: placing.customer.phone,
             },
-            shipping_address: AddressView {
-                line1: placing.shipping_address.line1,
-                line2: placing.shipping_address.line2,
-                city: placing.shipping_address.city,
-                postcode: placing.shipping_address.postcode,
-                country: placing.shipping_address.country,
-            },
+            shipping_address: placing.shipping_address.into(),
         }
     }
 }

@@ -1,10 +1,10 @@
 insert into products (
-    sku, name, price_minor, currency, active, search_key, version, updated_at, prices
+    sku, name, price_minor, currency, active, search_key, version, updated_at, prices, vendor_id
 )
 select
     unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]),
     unnest($5::boolean[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::timestamptz[]),
-    unnest($9::text[])::json
+    unnest($9::text[])::json, unnest($10::uuid[])
 on conflict (sku) do update
 set
     name = excluded.name,
@@ -14,4 +14,5 @@ set
     search_key = excluded.search_key,
     version = excluded.version,
     updated_at = excluded.updated_at,
-    prices = excluded.prices
+    prices = excluded.prices,
+    vendor_id = excluded.vendor_id

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::event::Event;
+use domain::ids::VendorId;
 use domain::order;
 use domain::placing::Placing;
 use domain::refunding::Refund;
@@ -20,6 +21,9 @@ pub(super) struct Good {
     sku: String,
     units: i64,
     gross_minor: i64,
+    /// Whose it is, where it is not the house's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendor: Option<VendorId>,
 }
 
 /// When something was booked.
@@ -41,7 +45,7 @@ pub(super) struct Order {
     pub(super) day: NaiveDate,
     pub(super) country: String,
     pub(super) currency: String,
-    /// Of an order that was booked before this batch they are not loaded.
+    /// Of an order that was booked before this batch they are loaded only if some are a vendor's.
     pub(super) goods: Vec<Good>,
     pub(super) booked: Option<Booked>,
 }
@@ -56,9 +60,13 @@ pub(super) struct Back {
     pub(super) country: String,
     pub(super) currency: String,
     pub(super) refunded_minor: i64,
+    pub(super) vendor: String,
 }
 
-/// Sales of a day and currency: of a country, or of a SKU.
+/// What stands for the vendor of what the house sells.
+pub(super) const HOUSE: &str = "house";
+
+/// Sales of a day and currency: of a country, of a SKU, or of a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) day: NaiveDate,
@@ -86,6 +94,7 @@ pub(super) struct Batch {
     pub(super) backs: Vec<Back>,
     pub(super) by_country: BTreeMap<Key, Added>,
     pub(super) by_sku: BTreeMap<Key, Added>,
+    pub(super) by_vendor: BTreeMap<Key, Added>,
 }
 
 /// The orders that must be known to fold the events, besides those placed among them.
@@ -128,6 +137,7 @@ impl Batch {
             | order::Event::Screened(_)
             | order::Event::ReviewApproved { .. }
             | order::Event::ReviewRefused { .. }
+            | order::Event::LinesShipped(_)
             | order::Event::Completed
             | order::Event::Cancelled { .. }
             | order::Event::Failed(_)
@@ -147,11 +157,23 @@ impl Batch {
         if !self.placed.contains(&id) {
             self.booked.insert(id);
         }
-        for Good { sku, units, gross_minor } in &order.goods {
+        let mut of_vendors: BTreeMap<String, Added> = BTreeMap::new();
+        for good in &order.goods {
+            let Good { sku, units, gross_minor, .. } = good;
             let sold =
                 Added { orders: 1, units: *units, gross_minor: *gross_minor, refunded_minor: 0 };
             self.by_sku
                 .entry(order.key(sku.clone()))
+                .or_default()
+                .add(sold);
+            let of_vendor = of_vendors
+                .entry(good.seller())
+                .or_insert(Added { orders: 1, ..Added::default() });
+            of_vendor.add(Added { orders: 0, ..sold });
+        }
+        for (vendor, sold) in of_vendors {
+            self.by_vendor
+                .entry(order.key(vendor))
                 .or_default()
                 .add(sold);
         }
@@ -168,6 +190,11 @@ impl Batch {
         };
         for part in &refund.goods {
             let back = Added { refunded_minor: part.amount_minor, ..Added::default() };
+            let good = order
+                .goods
+                .iter()
+                .find(|good| good.sku == part.sku.as_str());
+            let vendor = good.map_or_else(|| HOUSE.to_owned(), Good::seller);
             self.backs.push(Back {
                 at,
                 order_id: id,
@@ -176,7 +203,12 @@ impl Batch {
                 country: order.country.clone(),
                 currency: order.currency.clone(),
                 refunded_minor: part.amount_minor,
+                vendor: vendor.clone(),
             });
+            self.by_vendor
+                .entry(order.key(vendor))
+                .or_default()
+                .add(back);
             self.by_sku
                 .entry(order.key(part.sku.to_string()))
                 .or_default()
@@ -202,7 +234,9 @@ pub(super) fn by_month(by_day: &BTreeMap<Key, Added>) -> BTreeMap<Key, Added> {
 impl Order {
     fn of(placing: &Placing) -> Self {
         let mut gross_minor: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut vendors: BTreeMap<&str, VendorId> = BTreeMap::new();
         for line in &placing.lines {
+            vendors.extend(line.vendor.map(|vendor| (line.sku.as_str(), vendor)));
             let sum = gross_minor.entry(line.sku.as_str()).or_default();
             *sum = sum.saturating_add(line.total_minor());
         }
@@ -212,6 +246,7 @@ impl Order {
             .map(|(sku, units)| Good {
                 units: i64::try_from(units).unwrap_or(i64::MAX),
                 gross_minor: gross_minor.get(sku.as_str()).copied().unwrap_or(0),
+                vendor: vendors.get(sku.as_str()).copied(),
                 sku: sku.into(),
             });
         Self {
@@ -221,6 +256,11 @@ impl Order {
             goods: goods.collect(),
             booked: None,
         }
+    }
+
+    /// Whether any of its goods is a vendor's.
+    pub(super) fn has_vendors(&self) -> bool {
+        self.goods.iter().any(|good| good.vendor.is_some())
     }
 
     /// All of its goods.
@@ -235,6 +275,14 @@ impl Order {
 
     fn key(&self, of: String) -> Key {
         Key { day: self.day, of, currency: self.currency.clone() }
+    }
+}
+
+impl Good {
+    /// The key of whoever sells it.
+    fn seller(&self) -> String {
+        self.vendor
+            .map_or_else(|| HOUSE.to_owned(), |vendor| vendor.to_string())
     }
 }
 

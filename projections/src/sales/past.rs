@@ -35,7 +35,7 @@ pub struct SalesCounts {
 /// A row that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SalesChange {
-    /// Day, month, country, SKU or currency.
+    /// Day, month, country, SKU, currency or vendor.
     pub key: String,
     /// At the earlier moment; null where there was no such row.
     pub from: Option<SalesCounts>,
@@ -101,6 +101,17 @@ macro_rules! grouped {
                  as good(sku text, units bigint, gross_minor bigint)",
                 "good.units, good.gross_minor",
                 "sku"
+            ),
+            // Added up first, so that an order counts once for each of its vendors.
+            GroupBy::Vendor => booked!(
+                $select,
+                "good.vendor",
+                " cross join lateral (select coalesce(good.vendor, 'house') as vendor, \
+                 sum(good.units)::bigint as units, sum(good.gross_minor)::bigint as gross_minor \
+                 from json_to_recordset(goods) \
+                 as good(vendor text, units bigint, gross_minor bigint) group by 1) as good",
+                "good.units, good.gross_minor",
+                "vendor"
             ),
         }
     };

@@ -36,6 +36,19 @@ create table sales_by_sku_and_month (
     primary key (month, sku, currency)
 );
 
+-- Sales of a day by vendor; `house` for what is nobody else's. An order counts once for each of its
+-- vendors.
+create table sales_by_vendor (
+    day date not null,
+    vendor text collate "C" not null,
+    currency text collate "C" not null,
+    orders bigint not null,
+    units bigint not null,
+    gross_minor bigint not null,
+    refunded_minor bigint not null,
+    primary key (day, vendor, currency)
+);
+
 -- What an order sold, where it is booked, and since when: for its confirmation and its refunds, which
 -- say neither day nor country, and for reports as of a moment of the past.
 create table sales_orders (
@@ -46,6 +59,8 @@ create table sales_orders (
     units bigint not null,
     gross_minor bigint not null,
     goods json not null,
+    -- Whether any of its goods is a vendor's: a refund then has to know which.
+    has_vendors boolean not null,
     -- The confirmation; null until then.
     booked_position bigint,
     booked_at timestamptz
@@ -63,6 +78,7 @@ create table sales_refunds (
     country text collate "C" not null,
     currency text collate "C" not null,
     refunded_minor bigint not null,
+    vendor text collate "C" not null,
     primary key (position, sku)
 );
 

@@ -1,5 +1,8 @@
 //! Rows and marks: together, once, and without a hole.
 
+use domain::ids::VendorId;
+use uuid::Uuid;
+
 use super::stories::{busy, tell_all};
 use super::world::World;
 use crate::projection::ALL;
@@ -21,6 +24,9 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "settlement_payments",
         "milestones",
         "guest_orders",
+        "customer_orders",
+        "vendors",
+        "vendor_orders",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -28,6 +34,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     let first = shop.log.len();
     tell_all(&mut shop, 1, 1);
     shop.describe("new", super::stories::described("new"));
+    shop.register_vendor(VendorId(Uuid::from_u128(5)));
     world.write(&shop.log[first..]).await;
 
     for name in NAMES {
@@ -51,6 +58,9 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "settlement_payments",
         "milestones",
         "guest_orders",
+        "customer_orders",
+        "vendors",
+        "vendor_orders",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))

@@ -229,7 +229,7 @@ async fn products_are_found_by_part_of_their_name_and_by_whether_they_are_sold()
     let world = World::projected(&busy(1).log, 1_000).await;
     let find = async |active, search: Option<&str>| {
         let search = search.map(str::to_owned);
-        let filter = products::Filter { active, search, is_sold: false };
+        let filter = products::Filter { active, search, ..products::Filter::default() };
         let page = products::list(world.models.reads(), &filter, 20, None)
             .await
             .unwrap();
@@ -271,6 +271,7 @@ async fn a_timeline_tells_everything_about_an_order_and_nothing_else() {
             "attempt ATTEMPT000000121 taken on by sandbox",
             "EUR 15.90 captured by sandbox",
             "confirmed: EUR 15.90 paid",
+            "line 2 shipped by their vendor with Royal Mail",
             "completed",
             "5 × 85123A issued",
             "1 × 22423 issued",

@@ -8,15 +8,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::aggregate::Decider;
 use domain::categories::{self, Categories, SHOP};
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, Sku};
+use domain::ids::{OrderId, PaymentId, Sku, VendorId};
 use domain::inventory::{self, Inventory};
 use domain::listing::{self, Listing};
 use domain::order::{self, Order};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::vendor::{self, Vendor};
 use store::recorded::{Metadata, RecordedEvent};
 use uuid::Uuid;
+
+use super::stories::Tale;
 
 /// The shop, and all that happened in it.
 #[derive(Default)]
@@ -95,6 +98,15 @@ impl Shop {
         }
     }
 
+    pub(super) fn register_vendor(&mut self, id: VendorId) {
+        let address = Tale::of(0).placing.shipping_address;
+        let profile = vendor::Profile { business_name: "Potts".into(), address };
+        let command = vendor::Command::Register(profile);
+        for event in decided(&mut Vendor::default(), command) {
+            self.record("vendor", &id.to_string(), id.0, Event::Vendor(event));
+        }
+    }
+
     /// The events of an order and of its payment, in log order.
     pub(super) fn of_order(&self, id: OrderId) -> Vec<Arc<RecordedEvent>> {
         self.log
@@ -124,6 +136,7 @@ impl Shop {
             Event::Person(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Listing(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Categories(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Vendor(event) => (serde_json::to_string(event), event.schema_version()),
         };
         let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {

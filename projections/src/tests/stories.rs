@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::exchange::{Conversion, Quote};
-use domain::ids::{OrderId, PaymentId, RefundId};
+use domain::ids::{OrderId, PaymentId, RefundId, VendorId};
 use domain::inventory::Command as Stock;
 use domain::money::Money;
-use domain::order::{Command as Ask, Failure};
+use domain::order::{Command as Ask, Dispatch, Failure, Shipper, Which};
 use domain::payment::{Attempt, Command as Pay, Outcome, Terms};
 use domain::placing::{Address, Customer, Line, PaymentChoice, PaymentMethod, Placing};
 use domain::product::Description;
@@ -63,7 +63,7 @@ pub(super) fn stocked() -> Shop {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
         let name = format!("A {sku}");
         let prices = vec![Money { minor, currency: "JPY".parse().unwrap() }];
-        let description = Description { name, price, active: sku != "pot", prices };
+        let description = Description { name, price, active: sku != "pot", prices, vendor: None };
         shop.describe(sku, description);
         let reference = "delivery note 1".to_owned();
         shop.stock(sku, Stock::Receive { quantity: 1_000_000, reference });
@@ -126,6 +126,7 @@ impl Tale {
             quantity,
             unit_price_minor: 100 + i64::from(n % 7) * 33,
             converted_from: (index == 1).then(|| Box::new(conversion(n))),
+            vendor: (index == 1 && n.is_multiple_of(2)).then(|| VendorId(Uuid::from_u128(5))),
         };
         let placing = Placing {
             customer: Customer {
@@ -311,6 +312,14 @@ impl Steps {
     }
 
     fn complete(&mut self) {
+        if let Some(vendor) = self.tale.placing.lines.iter().find_map(|line| line.vendor) {
+            self.order(Ask::Ship(Dispatch {
+                by: Shipper::Vendor(vendor),
+                which: Which::Left,
+                carrier: Some("Royal Mail".into()),
+                tracking_number: None,
+            }));
+        }
         self.order(Ask::Complete);
         let Tale { order: order_id, placing, .. } = self.tale.clone();
         for (sku, _) in placing.pieces_by_sku() {
@@ -411,7 +420,7 @@ impl Steps {
 
 pub(super) fn described(name: &str) -> Description {
     let price = Money { minor: 100, currency: "GBP".parse().unwrap() };
-    Description { name: name.to_owned(), price, active: true, prices: vec![] }
+    Description { name: name.to_owned(), price, active: true, prices: vec![], vendor: None }
 }
 
 /// Prices of some currency, whatever they came to.

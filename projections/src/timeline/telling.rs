@@ -10,11 +10,11 @@ use domain::event::Event;
 use domain::exchange::Quote;
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
-use domain::order::{self, Failure};
+use domain::order::{self, Failure, Shipment};
 use domain::placing::Placing;
 use domain::risk::Risk;
 use domain::screening::Screening;
-use domain::{categories, inventory, listing, payment, person, product};
+use domain::{categories, inventory, listing, payment, person, product, vendor};
 use store::recorded::RecordedEvent;
 
 /// Tells an order's events in log order; later sentences need what earlier events said.
@@ -37,6 +37,7 @@ impl Teller {
             Event::Person(person::Event::Forgotten { reason, .. }) => {
                 format!("personal data of the customer forgotten: {reason}")
             }
+            Event::Vendor(event) => vendor(event),
             Event::Product(product::Event::Described(offer)) => {
                 let sold = if offer.active {
                     "for sale"
@@ -72,6 +73,7 @@ impl Teller {
             order::Event::Confirmed { captured_minor } => {
                 format!("confirmed: {} paid", self.amount(*captured_minor))
             }
+            order::Event::LinesShipped(shipment) => shipped(shipment),
             order::Event::Completed => "completed".to_owned(),
             order::Event::Cancelled { reason } => format!("cancelled: {reason}"),
             order::Event::Failed(Failure::OutOfStock { skus }) => {
@@ -178,6 +180,31 @@ impl Teller {
         self.gateways
             .get(reference)
             .map_or("the provider", String::as_str)
+    }
+}
+
+fn shipped(shipment: &Shipment) -> String {
+    let lines: Vec<String> = shipment.lines.iter().map(ToString::to_string).collect();
+    let noun = if lines.len() == 1 { "line" } else { "lines" };
+    let by = match shipment.vendor {
+        Some(_) => " by their vendor",
+        None => "",
+    };
+    let with = shipment.carrier.as_ref();
+    let with = with.map_or_else(String::new, |carrier| format!(" with {carrier}"));
+    let under = shipment.tracking_number.as_ref();
+    let under = under.map_or_else(String::new, |number| format!(" under {number}"));
+    format!("{noun} {} shipped{by}{with}{under}", lines.join(", "))
+}
+
+fn vendor(event: &vendor::Event) -> String {
+    use vendor::Event as E;
+
+    match event {
+        E::Registered(profile) => format!("{} registered as a vendor", profile.business_name),
+        E::ProfileChanged(profile) => format!("profile of {} changed", profile.business_name),
+        E::Activated => "activated: may sell".to_owned(),
+        E::Deactivated { reason } => format!("deactivated: {reason}"),
     }
 }
 

@@ -197,5 +197,5 @@ async fn a_change_that_changes_nothing_stands_at_the_head_of_the_log() {
 
 fn cup(minor: i64) -> Description {
     let price = domain::money::Money { minor, currency: "GBP".parse().unwrap() };
-    Description { name: "Cup".to_owned(), price, active: true, prices: vec![] }
+    Description { name: "Cup".to_owned(), price, active: true, prices: vec![], vendor: None }
 }

@@ -24,7 +24,8 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
         | Event::Product(_)
         | Event::Person(_)
         | Event::Listing(_)
-        | Event::Categories(_) => None,
+        | Event::Categories(_)
+        | Event::Vendor(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),
@@ -46,6 +47,7 @@ fn of_order(event: &order::Event) -> Option<Fact> {
         E::Screened(_)
         | E::Processing
         | E::Confirmed { .. }
+        | E::LinesShipped(_)
         | E::Failed(_)
         | E::Refunded(_)
         | E::RefundFailed { .. } => None,

@@ -82,6 +82,7 @@ fn placed() -> Fact {
             quantity: 1,
             unit_price_minor: 450,
             converted_from: None,
+            vendor: None,
         }],
         shipping_minor: 0,
         payment_id: PaymentId(Uuid::from_u128(9)),

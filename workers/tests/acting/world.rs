@@ -339,6 +339,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
             quantity: 1,
             unit_price_minor: 900,
             converted_from: None,
+            vendor: None,
         }],
         shipping_minor: 0,
         payment_id: PaymentId(Uuid::now_v7()),
