@@ -1,5 +1,7 @@
 //! Signing in: how long tokens live, how keys rotate, and what nobody can learn from it.
 
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use accounts::Role;
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use tests::people::{PHRASE, ordered, said, signed_in};
 use tests::telling::a_world_with_cups;
 use tests::world::{Answer, STAFF, World, send};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Something about accounts, said by nobody in particular.
 async fn say(world: &World, path: &str, body: Value) -> Answer {
@@ -231,4 +234,53 @@ async fn every_event_names_its_actor() {
     for actor in ["customer", "guest", "staff", "importer-key"] {
         assert!(named.contains(&actor), "{actor} is not among {named:?}");
     }
+}
+
+/// What a Daybook logs on this thread, on which all of it runs.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Logged {
+    fn text(&self) -> String {
+        let logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&logged).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn failed_attempts_are_logged_and_counted_without_address_or_password() {
+    let world = World::new().await;
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let _listening = tracing_subscriber::fmt()
+        .with_env_filter("warn")
+        .with_writer(move || writer.clone())
+        .set_default();
+
+    for _ in 0..5 {
+        let refused = login(&world, "nobody@example.org", "not the phrase").await;
+        assert_eq!(refused.problem(401), "wrong_credentials");
+    }
+
+    let text = logged.text();
+    assert_eq!(text.matches("email or password are wrong").count(), 5, "{text}");
+    assert!(text.contains("the next has to wait"), "{text}");
+    assert!(!text.contains("nobody@") && !text.contains("not the phrase"), "{text}");
+    let counted = send(world.guest(Method::GET, "/metrics"))
+        .await
+        .expect(200)
+        .text;
+    assert!(counted.contains("daybook_auth_failed_total"), "{counted}");
 }

@@ -97,8 +97,14 @@ pub(crate) async fn forget(
     Path(id): Path<String>,
     asked: Asked<Forgetting>,
 ) -> Result<Response, Problem> {
-    let somebody = whose.somebody(&app, &id).await?;
-    let response = match asked.told_before(&app).await? {
+    let told = asked.told_before(&app).await?;
+    let somebody = match (whose.somebody(&app, &id).await, &told) {
+        (Ok(somebody), _) => somebody,
+        // A guest who was forgotten is found by the record's id no more.
+        (Err(_), Some(_)) => return told.ok_or_else(nobody),
+        (Err(problem), None) => return Err(problem),
+    };
+    let response = match told {
         Some(told) => told,
         None => forget_now(&app, &asked, &somebody).await?,
     };

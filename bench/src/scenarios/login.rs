@@ -3,7 +3,7 @@
 //!
 //! What signing in costs beyond the hash is the ratio's distance from one: HTTP, counting the attempt,
 //! a session, two tokens. Whether somebody can tell from the wait that an address has no account is
-//! shown beside it: the same load with addresses that nobody has.
+//! shown beside it: people and strangers at the same time.
 
 use std::num::NonZero;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::{REFERENCE_MAX, Stage};
 use crate::error::Error;
 use crate::figure::{Figure, Target};
 use crate::http::{Answer, Connection};
-use crate::load::{self, Loaded, Next, Outcome, Work};
+use crate::load::{self, Next, Outcome, Work};
 use crate::meter::Meter;
 use crate::numbers::float;
 use crate::requests;
@@ -40,7 +40,7 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<Figure, Error> {
     figure.target = Some(Target::RatioMin(0.9));
     "bare Argon2id hashes on all processors".clone_into(&mut figure.against);
     let accounts = open_accounts(stage).await?;
-    for round in 0..stage.settings.rounds {
+    for _ in 0..stage.settings.rounds {
         stage.daybook.settle().await?;
         refer(stage, &mut figure).await?;
         let meter = Meter::start(&stage.daybook);
@@ -52,11 +52,8 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<Figure, Error> {
         figure.values.push(loaded.rate());
         figure.latency.add(&loaded.latency);
         stage.tell(&figure);
-        if round == 0 {
-            let strangers = strangers(stage).await?;
-            tell_apart(&mut figure, &loaded, &strangers);
-        }
     }
+    tell_apart(stage, &mut figure, &accounts).await?;
     Ok(figure)
 }
 
@@ -121,24 +118,27 @@ async fn open_accounts(stage: &mut Stage) -> Result<Vec<Vec<u8>>, Error> {
     Ok(logins)
 }
 
-/// The same load with addresses that nobody has; each is asked for once, or it would be slowed.
-async fn strangers(stage: &mut Stage) -> Result<Loaded, Error> {
-    let name = stage.named().await?;
-    let work = Strangers { name, next: 0 };
-    let (loaded, _) = load::run(stage.daybook.address, stage.closed(CONNECTIONS), work).await?;
-    loaded.must_be_clean("strangers are not told that they are wrong")?;
-    Ok(loaded)
-}
-
-fn tell_apart(figure: &mut Figure, known: &Loaded, strangers: &Loaded) {
-    for (name, loaded) in [
-        ("addresses with an account", known),
-        ("addresses without", strangers),
-    ] {
+/// How long people wait and how long strangers do, at the same time: whatever else the machine does
+/// befalls both. Each stranger's address is asked for once, or it would be slowed.
+async fn tell_apart(
+    stage: &mut Stage,
+    figure: &mut Figure,
+    accounts: &[Vec<u8>],
+) -> Result<(), Error> {
+    let strangers = Strangers { name: stage.named().await?, next: 0 };
+    let people = People { accounts: accounts.to_vec(), next: 0 };
+    let (address, plan) = (stage.daybook.address, stage.closed(CONNECTIONS / 2));
+    let both =
+        tokio::try_join!(load::run(address, plan, people), load::run(address, plan, strangers));
+    let ((people, _), (strangers, _)) = both?;
+    for (name, loaded) in [("with an account", people), ("without", strangers)] {
+        loaded.must_be_clean("sign-ins are not answered")?;
         if let Some(waits) = loaded.latency.percentiles() {
-            figure.detail(format!("p50 ms of {name}"), waits.p50);
+            figure.detail(format!("p50 ms of addresses {name}"), waits.p50);
+            figure.detail(format!("p95 ms of addresses {name}"), waits.p95);
         }
     }
+    Ok(())
 }
 
 /// People who sign in, in turn.
