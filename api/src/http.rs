@@ -13,12 +13,15 @@ mod auth;
 mod availability;
 mod blocklist;
 pub mod bodies;
+pub mod buying_bodies;
+mod carts;
 mod catalogue;
 mod command;
 mod countries;
 mod customers;
 pub(crate) mod email;
 pub(crate) mod events;
+mod expecting;
 mod fields;
 mod forgetting;
 mod formats;
@@ -147,7 +150,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund))
         .routes(routes!(reconciliations::reconcile));
-    operation().nest(BASE, business.merge(accounts()).merge(screening()))
+    operation().nest(
+        BASE,
+        business
+            .merge(accounts())
+            .merge(screening())
+            .merge(buying()),
+    )
 }
 
 /// Who may sign in, of which nothing is in the log; and who is to be forgotten by it.
@@ -177,6 +186,17 @@ fn screening() -> OpenApiRouter<App> {
         .routes(routes!(fraud_rules::replace, fraud_rules::delete))
         .routes(routes!(blocklist::list, blocklist::block))
         .routes(routes!(blocklist::unblock))
+}
+
+/// What leads to an order.
+fn buying() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(carts::open))
+        .routes(routes!(carts::show, carts::amend, carts::throw_away))
+        .routes(routes!(carts::add))
+        .routes(routes!(carts::set, carts::take_out))
+        .routes(routes!(carts::merge))
+        .routes(routes!(carts::checkout::check_out))
 }
 
 fn operation() -> OpenApiRouter<App> {

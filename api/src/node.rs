@@ -30,6 +30,7 @@ use store::masters::MasterKeys;
 use store::personal::{self, CannotBegin};
 use store::relay::{self, Standing};
 use store::stream::Stream;
+use storefront::carts::Carts;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use workers::fraud::Fraud;
@@ -201,6 +202,7 @@ impl Node {
         let feeds =
             Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
+        let carts = Carts::new(pool.clone());
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
@@ -216,6 +218,7 @@ impl Node {
                 settings.backlog_max,
             ));
             listeners.spawn(accounts.clone().keep_up());
+            listeners.spawn(carts.clone().keep_tidy());
             listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(quotes.clone().keep_up());
@@ -284,6 +287,7 @@ impl Node {
             inbox,
             reconciling: Arc::new(Semaphore::new(1)),
             accounts,
+            carts,
             fraud,
             turns: Turns::default(),
         });

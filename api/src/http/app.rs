@@ -12,6 +12,7 @@ use projections::availability::Availability;
 use sqlx::PgPool;
 use store::feed::Feeds;
 use store::journal::Journal;
+use storefront::carts::Carts;
 use tokio::sync::Semaphore;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub reconciling: Arc<Semaphore>,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
+    /// What people mean to buy.
+    pub carts: Carts,
     /// What orders are screened by.
     pub fraud: Fraud,
     /// Which commands are running.

@@ -103,6 +103,8 @@ pub(crate) async fn forget(
         app.accounts
             .forget(&somebody, &asked.caller.to_string())
             .await?;
+        let accounts = [somebody.accounts.as_slice(), &somebody.open].concat();
+        app.carts.forget(&accounts).await?;
     }
     Ok(response)
 }

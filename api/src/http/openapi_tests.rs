@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::http::fields::{self, Body};
-use crate::http::order_body::OrderBody;
+use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, fraud_rules, inventory, moves, payments, products, rates,
+    api_keys, auth, blocklist, carts, fraud_rules, inventory, moves, payments, products, rates,
     read_models, refunds, reviewing, routes, routing_rules, unmatched,
 };
 
@@ -42,6 +42,15 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/orders",
         "get /api/v1/orders",
         "get /api/v1/orders/{id}",
+        "post /api/v1/carts",
+        "get /api/v1/cart",
+        "patch /api/v1/cart",
+        "delete /api/v1/cart",
+        "post /api/v1/cart/items",
+        "put /api/v1/cart/items/{sku}",
+        "delete /api/v1/cart/items/{sku}",
+        "post /api/v1/cart/merge",
+        "post /api/v1/cart/checkout",
         "get /api/v1/orders/{id}/timeline",
         "post /api/v1/orders/{id}/cancel",
         "post /api/v1/orders/{id}/payments",
@@ -194,6 +203,12 @@ fn agrees<B: Body>(document: &Value, name: &str) {
 fn the_bodies_of_the_document_are_those_that_are_read() {
     let document = document();
     agrees::<OrderBody>(&document, "PlaceOrder");
+    agrees::<CheckoutBody>(&document, "CheckOut");
+    agrees::<carts::Opening>(&document, "OpenCart");
+    agrees::<carts::Adding>(&document, "AddToCart");
+    agrees::<carts::Amending>(&document, "ChangeCart");
+    agrees::<carts::Setting>(&document, "SetCartItem");
+    agrees::<carts::Merging>(&document, "MergeCart");
     agrees::<moves::Cancellation>(&document, "CancelOrder");
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");

@@ -23,6 +23,7 @@ use super::App;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
+use super::expecting;
 use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
 use super::outcomes::Waiting;
@@ -78,6 +79,10 @@ impl FromRequestParts<App> for Room {
 /// when the time is over. Whoever has signed in finds the order under `GET /orders`; a guest is
 /// given a token that opens it.
 ///
+/// With `expected_total`, an order that has become dearer since the customer saw it is not placed:
+/// 422 `price_changed` with the total that was expected (`old`), the one that it is (`new`) and, of
+/// lines with `expected_unit_price`, those that cost more (`lines`). A lower total is accepted.
+///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
 #[utoipa::path(
@@ -91,27 +96,41 @@ pub(crate) async fn place(
     _: Buyer,
     asked: Asked<OrderBody>,
 ) -> Result<Response, Problem> {
-    let now = Utc::now();
-    let until = asked.wait.map(|wait| Instant::now() + wait);
     asked.body.permit(asked.caller)?;
     let order_id = OrderId(Uuid::now_v7());
+    place_as(&app, &asked, &asked.body, order_id).await
+}
+
+/// Places an order under this name, whoever asked for it and however; it is placed, now or before,
+/// where the answer is 201.
+pub(crate) async fn place_as<B: Sync>(
+    app: &App,
+    asked: &Asked<B>,
+    order: &OrderBody,
+    order_id: OrderId,
+) -> Result<Response, Problem> {
+    let now = Utc::now();
+    let until = asked.wait.map(|wait| Instant::now() + wait);
     // Whatever the catalogue says by now, the journal knows a repetition and what it was told.
-    let lines = match catalogue::price(&app, &asked.body).await? {
+    let lines = match catalogue::price(app, order).await? {
         Ok(lines) => lines,
-        Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     };
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
-    let mut placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };
-    let country = &asked.body.shipping_address.country;
-    match paying::choose(&app, &asked.body.payment, to_pay(&placing), country) {
-        Ok(choice) => placing.payment = choice,
-        Err(nobody) => return nobody.answer(&app, &asked, asked.alone()).await,
+    let mut placing = Placing { customer_id, ..placing(order, lines, now, pay_by) };
+    if let Some(problem) = expecting::risen(order, &placing) {
+        return asked.turn_away(app, asked.alone(), &problem).await;
     }
-    let order_token = token_for(&app, asked.caller, order_id);
+    let country = &order.shipping_address.country;
+    match paying::choose(app, &order.payment, to_pay(&placing), country) {
+        Ok(choice) => placing.payment = choice,
+        Err(nobody) => return nobody.answer(app, asked, asked.alone()).await,
+    }
+    let order_token = token_for(app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
-    let (command, counted) = screened(&app, order_id, placing, &asked.body);
+    let (command, counted) = screened(app, order_id, placing, order);
     let wording = asked.wording(StatusCode::CREATED, |accepted| PlacedView {
         order_token: order_token.clone(),
         ..placed(order_id, &accepted)
@@ -127,7 +146,7 @@ pub(crate) async fn place(
     }
     match waiting {
         Some((waiting, until)) if is_new => {
-            with_outcome(&app, &asked, receipt, &waiting, until).await
+            with_outcome(app, asked, receipt, &waiting, until).await
         }
         Some(_) | None => Ok(respond(receipt)),
     }
@@ -154,9 +173,9 @@ fn screened(
 }
 
 /// Waits, and keeps what is told then for repetitions, before it is told.
-async fn with_outcome(
+async fn with_outcome<B>(
     app: &App,
-    asked: &Asked<OrderBody>,
+    asked: &Asked<B>,
     mut receipt: Receipt<order::Refusal>,
     waiting: &Waiting,
     until: Instant,
