@@ -368,7 +368,6 @@ async fn a_cart_takes_two_thousand_lines_and_garbage_takes_none() {
         (Method::PATCH, "/cart", json!({"currency": "gold"}), "/currency"),
         (Method::PUT, "/cart/items/x", json!({"quantity": -1}), "/quantity"),
         (Method::POST, "/carts", json!({}), "/currency"),
-        (Method::POST, "/cart/merge", json!({}), "/cart_token"),
     ] {
         let refused = ada.says(method, path, body).await;
         assert_eq!(refused.problem(422), "invalid_fields", "{path}");
