@@ -105,7 +105,8 @@ pub struct Filters {
     /// Recorded before then
     #[arg(long, env = "DAYBOOK_UNTIL", value_name = "TIME")]
     pub until: Option<String>,
-    /// Of orders, payments, inventory or products: order, payment, inventory, product
+    /// Of orders, payments, inventory, products or promotions: order, payment, inventory, product,
+    /// promotion
     #[arg(long, env = "DAYBOOK_AGGREGATE", value_name = "KIND")]
     pub aggregate: Option<String>,
     /// Of this one: a UUID, or the SKU

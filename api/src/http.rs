@@ -51,6 +51,8 @@ mod preferring;
 pub(crate) mod problem;
 mod products;
 mod profile;
+pub mod promising;
+mod promotions;
 mod proofs;
 mod providers;
 mod queries;
@@ -197,6 +199,9 @@ fn buying() -> OpenApiRouter<App> {
         .routes(routes!(carts::set, carts::take_out))
         .routes(routes!(carts::merge))
         .routes(routes!(carts::checkout::check_out))
+        .routes(routes!(promotions::list))
+        .routes(routes!(promotions::list_all))
+        .routes(routes!(promotions::describe, promotions::show))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -42,6 +42,7 @@ use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
+use crate::http::promising::Promises;
 use crate::http::quotes::Quotes;
 use crate::http::tail::Tails;
 use crate::http::turns::Turns;
@@ -202,6 +203,7 @@ impl Node {
         let feeds =
             Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
+        let (promises, promised_to) = Promises::open(&read_models).await?;
         let carts = Carts::new(pool.clone());
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
@@ -222,6 +224,7 @@ impl Node {
             listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(quotes.clone().keep_up());
+            listeners.spawn(promises.clone().keep_up(feeds.clone(), promised_to));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
         }
@@ -281,6 +284,7 @@ impl Node {
             availability,
             offers,
             outcomes,
+            promises,
             quotes,
             registry,
             routing,

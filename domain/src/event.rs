@@ -2,7 +2,7 @@
 
 use cqrs_es::DomainEvent as _;
 
-use crate::{inventory, order, payment, person, product, upcast};
+use crate::{inventory, order, payment, person, product, promotion, upcast};
 
 /// One event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub enum Event {
     Product(product::Event),
     /// Of somebody who was forgotten.
     Person(person::Event),
+    /// Of a promotion.
+    Promotion(promotion::Event),
 }
 
 macro_rules! events_of {
@@ -30,7 +32,7 @@ macro_rules! events_of {
 }
 events_of!(
     Order of order, Payment of payment, Inventory of inventory, Product of product,
-    Person of person
+    Person of person, Promotion of promotion
 );
 
 /// A stored event that this version of the program cannot read.
@@ -67,6 +69,7 @@ impl Event {
             "inventory" => serde_json::from_str(payload).map(Self::Inventory),
             "product" => serde_json::from_str(payload).map(Self::Product),
             "person" => serde_json::from_str(payload).map(Self::Person),
+            "promotion" => serde_json::from_str(payload).map(Self::Promotion),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -80,6 +83,7 @@ impl Event {
             Self::Inventory(event) => event.event_type(),
             Self::Product(event) => event.event_type(),
             Self::Person(event) => event.event_type(),
+            Self::Promotion(event) => event.event_type(),
         }
     }
 
@@ -91,6 +95,7 @@ impl Event {
             Self::Inventory(event) => serde_json::to_value(event),
             Self::Product(event) => serde_json::to_value(event),
             Self::Person(event) => serde_json::to_value(event),
+            Self::Promotion(event) => serde_json::to_value(event),
         }
     }
 
@@ -102,6 +107,7 @@ impl Event {
             inventory::Event::NAMES,
             product::Event::NAMES,
             person::Event::NAMES,
+            promotion::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -189,7 +189,8 @@ impl Auditor {
                 | Event::Payment(_)
                 | Event::Inventory(_)
                 | Event::Product(_)
-                | Event::Person(_) => {}
+                | Event::Person(_)
+                | Event::Promotion(_) => {}
             }
         }
         begun.skus.sort();

@@ -4,13 +4,18 @@ use domain::event::Event;
 use domain::ids::OrderId;
 use domain::inventory;
 use domain::person;
+use domain::promotion;
 use store::recorded::RecordedEvent;
 
 /// The orders whose personal data is gone from here on.
 pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
     match &event.event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => &[],
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Promotion(_) => &[],
     }
 }
 
@@ -31,6 +36,12 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
             | inventory::Event::Issued { order_id, .. }
             | inventory::Event::Restocked { order_id, .. } => Some(*order_id),
             inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
+        },
+        Event::Promotion(event) => match event {
+            promotion::Event::UseReserved { order_id, .. }
+            | promotion::Event::UseReleased { order_id }
+            | promotion::Event::Used { order_id } => Some(*order_id),
+            promotion::Event::Described(_) => None,
         },
         // Of many orders at once: whoever needs them asks `forgotten_in`.
         Event::Product(_) | Event::Person(_) => None,

@@ -220,7 +220,11 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
             Event::Product(product::Event::Described(description)) => {
                 Some((recorded.aggregate_id.as_str(), (recorded.as_ref(), description)))
             }
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         })
         .collect()
 }

@@ -7,7 +7,9 @@ use sqlx::{Executor as _, PgConnection};
 use store::recorded::RecordedEvent;
 
 use crate::error::Error;
-use crate::{milestones, orders, payments, products, sales, settlement, stock, timeline};
+use crate::{
+    milestones, orders, payments, products, promotions, sales, settlement, stock, timeline,
+};
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
 /// themselves.
@@ -120,4 +122,5 @@ read_models! {
     sales::Sales,
     settlement::Settlement,
     milestones::Milestones,
+    promotions::Promotions,
 }

@@ -127,7 +127,11 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     let moves = || {
         batch.iter().filter_map(|recorded| match &recorded.event {
             Event::Inventory(event) => Some((recorded, event)),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         })
     };
     for (recorded, _) in moves() {

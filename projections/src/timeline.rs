@@ -39,9 +39,9 @@ pub struct Entry {
     pub event_id: Uuid,
     /// When it was recorded.
     pub at: DateTime<Utc>,
-    /// `order`, `payment`, `inventory` or `person`.
+    /// `order`, `payment`, `inventory`, `promotion` or `person`.
     pub aggregate: String,
-    /// Which one: a UUID, or the SKU.
+    /// Which one: a UUID, the SKU, or the promotion's code.
     pub aggregate_id: String,
     /// Its number within the aggregate.
     pub sequence: i64,
@@ -189,9 +189,11 @@ fn told(recorded: &RecordedEvent) -> String {
         Event::Person(person::Event::Forgotten { reason, .. }) => {
             json!({"type": recorded.event_type, "reason": reason}).to_string()
         }
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => {
-            recorded.payload.to_string()
-        }
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Promotion(_) => recorded.payload.to_string(),
     }
 }
 
@@ -204,7 +206,7 @@ impl Projection for Timeline {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

@@ -102,7 +102,7 @@ pub enum Verdict<R> {
 pub struct Receipt<R> {
     /// How it ended.
     pub verdict: Verdict<R>,
-    /// `order`, `payment`, `inventory`, `product`, `person`.
+    /// `order`, `payment`, `inventory`, `product`, `person`, `promotion`.
     pub aggregate_type: String,
     /// Which one.
     pub aggregate_id: String,

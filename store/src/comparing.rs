@@ -6,6 +6,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use sqlx::{FromRow, PgPool};
 
 use crate::command::ExecuteError;
@@ -69,6 +70,7 @@ pub async fn compare(pool: &PgPool, differences_max: usize) -> Result<Comparison
             Inventory::TYPE => judge::<Inventory>(&streams, &row).await?,
             Product::TYPE => judge::<Product>(&streams, &row).await?,
             Person::TYPE => judge::<Person>(&streams, &row).await?,
+            Promotion::TYPE => judge::<Promotion>(&streams, &row).await?,
             _ => Verdict::OfAnotherSchema,
         };
         match verdict {

@@ -9,6 +9,7 @@ use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -24,6 +25,7 @@ pub struct States {
     payments: Of<Payment>,
     inventories: Of<Inventory>,
     products: Of<Product>,
+    promotions: Of<Promotion>,
 }
 
 /// One state, as it is written down.
@@ -59,6 +61,7 @@ impl States {
             Event::Payment(event) => evolve!(payments, event),
             Event::Inventory(event) => evolve!(inventories, event),
             Event::Product(event) => evolve!(products, event),
+            Event::Promotion(event) => evolve!(promotions, event),
             // Nothing is decided on what is known of a person.
             Event::Person(_) => {}
         }
@@ -86,6 +89,7 @@ impl States {
         written("order", &self.orders, &mut all)?;
         written("payment", &self.payments, &mut all)?;
         written("product", &self.products, &mut all)?;
+        written("promotion", &self.promotions, &mut all)?;
         Ok(all)
     }
 }

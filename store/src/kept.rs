@@ -7,6 +7,7 @@ use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::promotion::{self, Promotion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,7 +67,7 @@ pub trait Kept:
 }
 
 impl Kept for Order {
-    const STATE_SCHEMA: &'static str = "2-40265b05";
+    const STATE_SCHEMA: &'static str = "3-d591f891";
     /// Three articles.
     const USUAL_HEAP_BYTES: usize = 240;
 
@@ -77,7 +78,11 @@ impl Kept for Order {
     fn own(event: Event) -> Option<order::Event> {
         match event {
             Event::Order(event) => Some(event),
-            Event::Payment(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -109,7 +114,11 @@ impl Kept for Payment {
     fn own(event: Event) -> Option<payment::Event> {
         match event {
             Event::Payment(event) => Some(event),
-            Event::Order(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -143,7 +152,11 @@ impl Kept for Inventory {
     fn own(event: Event) -> Option<inventory::Event> {
         match event {
             Event::Inventory(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Product(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -173,7 +186,11 @@ impl Kept for Product {
     fn own(event: Event) -> Option<product::Event> {
         match event {
             Event::Product(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Person(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Person(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -202,7 +219,11 @@ impl Kept for Person {
     fn own(event: Event) -> Option<person::Event> {
         match event {
             Event::Person(event) => Some(event),
-            Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => None,
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -216,6 +237,40 @@ impl Kept for Person {
 
     fn is_settled(&self) -> bool {
         true
+    }
+}
+
+impl Kept for Promotion {
+    const STATE_SCHEMA: &'static str = "1-037e4ade";
+    /// Its name, and a few uses.
+    const USUAL_HEAP_BYTES: usize = 400;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.promotions
+    }
+
+    fn own(event: Event) -> Option<promotion::Event> {
+        match event {
+            Event::Promotion(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A code is a name that may have been given before.
+    fn begins(_named_by_people: &promotion::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
     }
 }
 

@@ -193,7 +193,11 @@ impl Sealer {
 pub(crate) fn forgets(event: &Event) -> &[OrderId] {
     match event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
-        Event::Order(_) | Event::Payment(_) | Event::Inventory(_) | Event::Product(_) => &[],
+        Event::Order(_)
+        | Event::Payment(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Promotion(_) => &[],
     }
 }
 

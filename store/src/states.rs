@@ -16,6 +16,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
@@ -33,6 +34,8 @@ const ORDERS_SHARE: usize = 4;
 const PAYMENTS_SHARE: usize = 3;
 const INVENTORIES_SHARE: usize = 8;
 const PRODUCTS_SHARE: usize = 1;
+/// A shop has few promotions at a time; the largest takes 6 MB. Beside the shares, and seldom taken.
+const PROMOTIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Nobody is asked for twice, so a few places beside the shares will do.
 const PERSONS_BYTES_MAX: usize = 64 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
@@ -188,6 +191,7 @@ pub struct States {
     pub(crate) inventories: Slots<Inventory>,
     pub(crate) products: Slots<Product>,
     pub(crate) persons: Slots<Person>,
+    pub(crate) promotions: Slots<Promotion>,
 }
 
 impl States {
@@ -201,6 +205,7 @@ impl States {
             inventories: Slots::new(share(INVENTORIES_SHARE), undivided),
             products: Slots::new(share(PRODUCTS_SHARE), undivided),
             persons: Slots::new(PERSONS_BYTES_MAX, undivided),
+            promotions: Slots::new(PROMOTIONS_BYTES_MAX, undivided),
         }
     }
 

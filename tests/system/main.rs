@@ -30,6 +30,7 @@ mod own_projections;
 mod past;
 mod paying;
 mod people;
+mod promotions;
 mod proving;
 mod queries;
 mod rebuilding;

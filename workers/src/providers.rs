@@ -259,7 +259,11 @@ impl Desk {
 fn of_payment(event: &RecordedEvent) -> Option<(PaymentId, &payment::Event)> {
     match &event.event {
         Event::Payment(payment_event) => Some((event.aggregate_id.parse().ok()?, payment_event)),
-        Event::Order(_) | Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+        Event::Order(_)
+        | Event::Inventory(_)
+        | Event::Product(_)
+        | Event::Person(_)
+        | Event::Promotion(_) => None,
     }
 }
 

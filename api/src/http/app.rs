@@ -21,6 +21,7 @@ use workers::routing::Routing;
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
+use super::promising::Promises;
 use super::quotes::Quotes;
 use super::tail::Tails;
 use super::turns::Turns;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub availability: Availability,
     /// What articles are called and cost.
     pub offers: Offers,
+    /// The promotions that apply by themselves.
+    pub promises: Promises,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.

@@ -102,6 +102,9 @@ pub struct PlaceOrder {
     /// The total that the customer was shown: if it is higher by now, 422 `price_changed`; a lower
     /// one is accepted
     pub expected_total: Option<Money>,
+    /// The promotion that the customer asks for; in capitals or not
+    #[schema(min_length = 1, max_length = 40)]
+    pub promotion_code: Option<String>,
     /// Staff only: when the customer ordered, for past orders
     pub placed_at: Option<DateTime<Utc>>,
     #[schema(min_items = 1, max_items = 2000)]

@@ -1,5 +1,6 @@
 //! The bodies of what leads to an order, as the OpenAPI document shows them: see [`super::bodies`].
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -111,4 +112,50 @@ pub struct CheckOut {
     /// The total that the customer was shown: if it is higher by now, 422 `price_changed`; a lower
     /// one is accepted
     pub expected_total: Option<Money>,
+    /// The promotion that the customer asks for; in capitals or not
+    #[schema(min_length = 1, max_length = 40)]
+    pub promotion_code: Option<String>,
+}
+
+/// How a promotion is offered. Give either `percentage` or `amounts`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Spring sale", "percentage": "12.5", "listed": true,
+    "starts_at": "2026-03-01T00:00:00Z", "ends_at": "2026-04-01T00:00:00Z",
+    "uses_max": 1000, "uses_per_customer_max": 1,
+    "minimum": [{"amount": "20.00", "currency": "GBP"}]
+}))]
+pub struct DescribePromotion {
+    /// What customers are told
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    /// What is taken off the goods, in percent: above 0, at most 100, two decimals at most
+    #[schema(pattern = r"^[0-9]{1,3}(\.[0-9]{1,2})?$")]
+    pub percentage: Option<String>,
+    /// The same as an amount, one in each currency in which it is offered
+    #[schema(min_items = 1, max_items = 50)]
+    pub amounts: Option<Vec<Money>>,
+    /// Whether it applies by itself; false if not given
+    pub automatic: Option<bool>,
+    /// Whether everybody is told of it; if not given, only if it applies by itself
+    pub listed: Option<bool>,
+    /// Whether it can be used; true if not given
+    pub active: Option<bool>,
+    /// From when on
+    pub starts_at: Option<DateTime<Utc>>,
+    /// Until when; not at that moment any more
+    pub ends_at: Option<DateTime<Utc>>,
+    /// How often it may be used, by all orders that are not cancelled or failed
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub uses_max: Option<u32>,
+    /// How often by one customer, who has to sign in then; needs `uses_max`, 100,000 at most
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub uses_per_customer_max: Option<u32>,
+    /// What the goods must come to, one amount in each currency in which it is offered
+    #[schema(max_items = 50)]
+    pub minimum: Option<Vec<Money>>,
+    /// The articles that it is for; all if not given
+    #[schema(max_items = 1000)]
+    pub skus: Option<Vec<String>>,
 }

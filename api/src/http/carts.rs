@@ -13,10 +13,11 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use domain::event::Event;
-use domain::ids::{OrderId, Sku};
+use domain::ids::{CustomerId, OrderId, Sku};
 use domain::money::Currency;
 use domain::order;
 use domain::placing::{LINES_MAX, QUANTITY_MAX};
+use domain::promotion::Code;
 use storefront::carts::{Change, Error, Whose};
 use uuid::Uuid;
 
@@ -38,7 +39,11 @@ const TOKEN_CHARS_MAX: usize = 100;
 /// Whoever has a cart: who has signed in and may buy, or a guest, by the token that they show.
 #[derive(Debug)]
 pub(crate) enum Shopping {
-    Account(Uuid),
+    Account {
+        id: Uuid,
+        /// Whose the order is: staff, who may buy as well, are no customers.
+        customer_id: Option<CustomerId>,
+    },
     Guest(Option<String>),
 }
 
@@ -46,14 +51,15 @@ impl FromRequestParts<App> for Shopping {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Caller::from_request_parts(parts, app).await? {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        match caller {
             Caller::Guest => {
                 let shown = parts.headers.get(DAYBOOK_CART_TOKEN);
                 let token = shown.and_then(|value| value.to_str().ok());
                 Ok(Self::Guest(token.map(str::to_owned)))
             }
             Caller::Account { id, role: Role::Customer | Role::Vendor | Role::Admin } => {
-                Ok(Self::Account(id))
+                Ok(Self::Account { id, customer_id: caller.customer_id() })
             }
             Caller::Staff | Caller::Account { .. } | Caller::Machine { .. } => {
                 Err(Problem::forbidden("carts are for guests and for people who sign in to buy"))
@@ -64,14 +70,17 @@ impl FromRequestParts<App> for Shopping {
 
 /// Whoever has signed in and may buy.
 #[derive(Debug)]
-pub(crate) struct Owner(Uuid);
+pub(crate) struct Owner {
+    id: Uuid,
+    customer_id: Option<CustomerId>,
+}
 
 impl FromRequestParts<App> for Owner {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match Shopping::from_request_parts(parts, app).await? {
-            Shopping::Account(account_id) => Ok(Self(account_id)),
+            Shopping::Account { id, customer_id } => Ok(Self { id, customer_id }),
             Shopping::Guest(_) => Err(Problem::unauthenticated(
                 "sign in to merge a guest's cart into yours: send Authorization: Bearer and an \
                  access token",
@@ -84,9 +93,17 @@ impl Shopping {
     /// Whose cart it is; a guest without a token has none.
     fn whose(&self) -> Result<Whose<'_>, Problem> {
         match self {
-            Self::Account(account_id) => Ok(Whose::Account(*account_id)),
+            Self::Account { id, .. } => Ok(Whose::Account(*id)),
             Self::Guest(Some(token)) => Ok(Whose::Token(token)),
             Self::Guest(None) => Err(no_cart()),
+        }
+    }
+
+    /// Whose the order of it would be.
+    fn customer_id(&self) -> Option<CustomerId> {
+        match self {
+            Self::Account { customer_id, .. } => *customer_id,
+            Self::Guest(_) => None,
         }
     }
 }
@@ -182,16 +199,17 @@ pub(crate) async fn open(
     shopping: Shopping,
     Said(Opening { currency }): Said<Opening>,
 ) -> Result<Response, Problem> {
-    let view = match shopping {
-        Shopping::Account(account_id) => {
-            let whose = Whose::Account(account_id);
-            app.carts.open_account(account_id, currency).await?;
+    let view = match &shopping {
+        Shopping::Account { id, .. } => {
+            let whose = Whose::Account(*id);
+            app.carts.open_account(*id, currency).await?;
             settle(&app, whose).await?;
-            view::of(&app, app.carts.find(whose).await?).await?
+            view::of(&app, app.carts.find(whose).await?, shopping.customer_id()).await?
         }
         Shopping::Guest(_) => {
             let (cart, token) = app.carts.open(currency).await?;
-            view::of(&app, cart).await?.opened_by(token)
+            let view = view::of(&app, cart, shopping.customer_id()).await?;
+            view.opened_by(token)
         }
     };
     Ok(tell(StatusCode::CREATED, &view))
@@ -203,6 +221,10 @@ pub(crate) async fn open(
 #[utoipa::path(
     get, path = "/cart", tag = "carts",
     security((), ("bearer" = ["customer", "vendor", "admin"])),
+    params((
+        "promotion_code" = Option<String>, Query,
+        description = "What the promotion would take off that an order would name"
+    )),
     responses(
         (status = 200, description = "The cart", body = CartView),
         (status = 404, description = "There is none", body = ()),
@@ -211,13 +233,18 @@ pub(crate) async fn open(
 pub(crate) async fn show(
     State(app): State<App>,
     shopping: Shopping,
-    parameters: Parameters,
+    mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let code: Option<Code> = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
     let whose = shopping.whose()?;
     settle(&app, whose).await?;
     let cart = app.carts.find(whose).await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart).await?))
+    let customer_id = shopping.customer_id();
+    Ok(tell(
+        StatusCode::OK,
+        &view::with_promotion(&app, cart, customer_id, code).await?,
+    ))
 }
 
 /// Amend the cart
@@ -246,7 +273,7 @@ pub(crate) async fn amend(
         .map(|(sku, quantity)| (sku, Change::Set(quantity)))
         .collect();
     let cart = app.carts.amend(whose, currency, &changes).await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart).await?))
+    Ok(tell(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?))
 }
 
 /// Throw the cart away
@@ -296,7 +323,7 @@ pub(crate) async fn add(
         .map(|(sku, quantity)| (sku, Change::Add(quantity)))
         .collect();
     let cart = app.carts.change(whose, &changes).await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart).await?))
+    Ok(tell(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?))
 }
 
 /// Set an article's pieces in the cart
@@ -323,7 +350,7 @@ pub(crate) async fn set(
         .carts
         .change(whose, &[(sku, Change::Set(quantity))])
         .await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart).await?))
+    Ok(tell(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?))
 }
 
 /// Take an article out of the cart
@@ -345,7 +372,7 @@ pub(crate) async fn take_out(
     let whose = shopping.whose()?;
     settle(&app, whose).await?;
     let cart = app.carts.change(whose, &[(sku, Change::Set(0))]).await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart).await?))
+    Ok(tell(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?))
 }
 
 /// Merge a guest's cart into one's own
@@ -362,7 +389,7 @@ pub(crate) async fn take_out(
 )]
 pub(crate) async fn merge(
     State(app): State<App>,
-    Owner(account_id): Owner,
+    Owner { id: account_id, customer_id }: Owner,
     Said(Merging(token)): Said<Merging>,
 ) -> Result<Response, Problem> {
     for whose in [Whose::Token(&token), Whose::Account(account_id)] {
@@ -374,7 +401,7 @@ pub(crate) async fn merge(
         }
     }
     let merged = app.carts.merge(&token, account_id).await?;
-    Ok(tell(StatusCode::OK, &MergedView::of(&app, merged).await?))
+    Ok(tell(StatusCode::OK, &MergedView::of(&app, merged, customer_id).await?))
 }
 
 /// Refuses articles that nobody sells, or not in this currency.

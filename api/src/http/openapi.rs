@@ -90,6 +90,7 @@ fn tags() -> Value {
     json!([
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
         {"name": "carts", "description": "What leads to an order"},
+        {"name": "promotions", "description": "What takes something off orders"},
         {"name": "payments", "description": "The money side of orders"},
         {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
@@ -356,8 +357,8 @@ fn responses() -> Value {
         "415": problem("`unsupported_media_type`: not JSON", &[]),
         "422": problem(
             "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `price_changed`, `no_exchange_rate`, \
-             `no_gateway`, `refund_too_large` and others",
+             `idempotency_key_reused`, `unknown_product`, `price_changed`, \
+             `promotion_not_applicable`, `promotion_used_up`, `no_exchange_rate`, `no_gateway`, `refund_too_large` and others",
             &["Idempotent-Replayed"]
         ),
         "429": problem(

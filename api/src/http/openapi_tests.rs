@@ -8,8 +8,8 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, fraud_rules, inventory, moves, payments, products, rates,
-    read_models, refunds, reviewing, routes, routing_rules, unmatched,
+    api_keys, auth, blocklist, carts, fraud_rules, inventory, moves, payments, products,
+    promotions, rates, read_models, refunds, reviewing, routes, routing_rules, unmatched,
 };
 
 fn document() -> Value {
@@ -42,6 +42,10 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/orders",
         "get /api/v1/orders",
         "get /api/v1/orders/{id}",
+        "put /api/v1/promotions/{code}",
+        "get /api/v1/promotions/{code}",
+        "get /api/v1/promotions",
+        "get /api/v1/promotions/all",
         "post /api/v1/carts",
         "get /api/v1/cart",
         "patch /api/v1/cart",
@@ -204,6 +208,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     let document = document();
     agrees::<OrderBody>(&document, "PlaceOrder");
     agrees::<CheckoutBody>(&document, "CheckOut");
+    agrees::<promotions::Describing>(&document, "DescribePromotion");
     agrees::<carts::Opening>(&document, "OpenCart");
     agrees::<carts::Adding>(&document, "AddToCart");
     agrees::<carts::Amending>(&document, "ChangeCart");

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
 use domain::placing::{Address, Customer, LINES_MAX, QUANTITY_MAX};
+use domain::promotion::Code;
 
 use super::fields::{Body, Fields};
 use super::identity::Caller;
@@ -35,6 +36,8 @@ pub(crate) struct OrderBody {
     pub(crate) client_ip: Option<IpAddr>,
     /// What the customer was shown; more than that is not asked of them.
     pub(crate) expected_total: Option<Money>,
+    /// The promotion that the customer asks for.
+    pub(crate) promotion_code: Option<Code>,
     pub(crate) items: Vec<Item>,
     staff_only: Vec<String>,
 }
@@ -78,6 +81,13 @@ impl Item {
 }
 
 impl OrderBody {
+    /// Whether staff have said what it costs or when it was placed: history and quotations, which no
+    /// promotion changes by itself.
+    pub(crate) fn is_as_staff_say(&self) -> bool {
+        let is_priced = |item: &Item| item.unit_price.is_some();
+        self.placed_at.is_some() || self.items.iter().any(is_priced)
+    }
+
     /// Prices, names and dates are given by staff only.
     pub(crate) fn permit(&self, caller: Caller) -> Result<(), Problem> {
         let of_items = self.items.iter().flat_map(|item| &item.staff_only);
@@ -124,6 +134,7 @@ fn read(
             .map_err(|_| "must be an IP address such as 203.0.113.7")
     });
     let expected_total = fields.optional_money("expected_total", currency);
+    let promotion_code = fields.optional_of("promotion_code", str::parse);
     let items = items(fields, currency);
     Some(OrderBody {
         customer: customer?,
@@ -135,6 +146,7 @@ fn read(
         payer_country,
         client_ip,
         expected_total,
+        promotion_code,
         items: items?,
         staff_only: Vec::new(),
     })

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
 use domain::money::{AMOUNT_MINOR_MAX, Money};
 use domain::order::{self, Order, Review};
-use domain::placing::{Line, PaymentChoice, Placing};
+use domain::placing::{Discount, Line, PaymentChoice, Placing};
 use projections::MoneyView;
 use projections::orders::{OrderView, Status};
 use serde::Serialize;
@@ -30,6 +30,7 @@ use super::outcomes::Waiting;
 use super::paying;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
+use super::promising::{self, Basket};
 
 /// An order that was placed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +41,7 @@ pub(crate) struct PlacedView {
     status: Status,
     /// Its version, for `If-Match`
     version: i64,
-    /// Goods and shipping
+    /// Goods after the discount, and shipping
     total: MoneyView,
     /// The payment that carries its money
     payment_id: Uuid,
@@ -83,6 +84,10 @@ impl FromRequestParts<App> for Room {
 /// 422 `price_changed` with the total that was expected (`old`), the one that it is (`new`) and, of
 /// lines with `expected_unit_price`, those that cost more (`lines`). A lower total is accepted.
 ///
+/// `promotion_code` names the promotion that is to take something off the goods; without it, of those
+/// that apply by themselves the one that takes most off does. Its use is held with the stock: if
+/// others are first, the order fails (`promotion_used_up`).
+///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
 #[utoipa::path(
@@ -119,6 +124,10 @@ pub(crate) async fn place_as<B: Sync>(
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
     let mut placing = Placing { customer_id, ..placing(order, lines, now, pay_by) };
+    match discount(app, order, &placing, now).await? {
+        Ok(discount) => placing.discount = discount.map(Box::new),
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
+    }
     if let Some(problem) = expecting::risen(order, &placing) {
         return asked.turn_away(app, asked.alone(), &problem).await;
     }
@@ -150,6 +159,25 @@ pub(crate) async fn place_as<B: Sync>(
         }
         Some(_) | None => Ok(respond(receipt)),
     }
+}
+
+/// What a promotion takes off, or why the one that was asked for does not.
+async fn discount(
+    app: &App,
+    order: &OrderBody,
+    placing: &Placing,
+    at: DateTime<Utc>,
+) -> Result<Result<Option<Discount>, Problem>, Problem> {
+    let Placing { lines, currency, customer_id, .. } = placing;
+    let basket = Basket { lines, currency: *currency, customer_id: *customer_id, at };
+    if let Some(code) = &order.promotion_code {
+        let promised = promising::by_code(app, code, basket).await?;
+        return Ok(promised.map(Some));
+    }
+    if order.is_as_staff_say() {
+        return Ok(Ok(None));
+    }
+    promising::automatic(app, basket).await.map(Ok)
 }
 
 /// The order with what fraud rules make of it; and its place among those that are counted.
@@ -216,6 +244,8 @@ fn placing(
         currency: order.currency,
         lines,
         shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),
+        // Nothing, until the lines are known to a promotion.
+        discount: None,
         payment_id: PaymentId(Uuid::now_v7()),
         // Nobody, until somebody is chosen for the amount.
         payment: PaymentChoice {

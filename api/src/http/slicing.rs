@@ -16,7 +16,14 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "product", "person"];
+const AGGREGATES: [&str; 6] = [
+    "order",
+    "payment",
+    "inventory",
+    "product",
+    "person",
+    "promotion",
+];
 
 /// For the document; [`Wanted::read`] reads them.
 #[derive(IntoParams)]
@@ -31,7 +38,7 @@ pub(crate) struct SliceParameters {
     since: Option<DateTime<Utc>>,
     /// Recorded before then
     until: Option<DateTime<Utc>>,
-    /// order, payment, inventory, product or person
+    /// order, payment, inventory, product, person or promotion
     aggregate: Option<String>,
     /// A UUID, or the SKU
     aggregate_id: Option<String>,

@@ -173,7 +173,7 @@ impl Folding {
             .execute(&mut self.scratch.connection)
             .await?;
         }
-        for kind in ["inventory", "order", "payment", "product"] {
+        for kind in ["inventory", "order", "payment", "product", "promotion"] {
             let select = format!("select key, row from pg_temp.states where of = 'state.{kind}'");
             relations.push((format!("state.{kind}"), select));
         }

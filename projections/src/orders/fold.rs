@@ -110,7 +110,9 @@ impl Progress {
                 self.version = recorded.sequence;
             }
             Event::Payment(event) => self.take_payment(event),
-            Event::Inventory(_) | Event::Product(_) | Event::Person(_) => return,
+            Event::Inventory(_) | Event::Product(_) | Event::Person(_) | Event::Promotion(_) => {
+                return;
+            }
         }
         self.updated_at = storable::instant(recorded.recorded_at);
     }

@@ -202,9 +202,9 @@ pub(super) fn by_month(by_day: &BTreeMap<Key, Added>) -> BTreeMap<Key, Added> {
 impl Order {
     fn of(placing: &Placing) -> Self {
         let mut gross_minor: BTreeMap<&str, i64> = BTreeMap::new();
-        for line in &placing.lines {
+        for (line, paid_minor) in placing.lines_paid() {
             let sum = gross_minor.entry(line.sku.as_str()).or_default();
-            *sum = sum.saturating_add(line.total_minor());
+            *sum = sum.saturating_add(paid_minor);
         }
         let goods = placing
             .pieces_by_sku()

@@ -105,6 +105,7 @@ impl Shop {
             Event::Inventory(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Product(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Person(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Promotion(event) => (serde_json::to_string(event), event.schema_version()),
         };
         let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {

@@ -20,7 +20,7 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
         // Money that nobody asked for: see `crate::unmatched`.
         Event::Payment(_) if is_no_orders(event) => None,
         Event::Payment(event) => of_payment(event),
-        Event::Inventory(_) | Event::Product(_) | Event::Person(_) => None,
+        Event::Inventory(_) | Event::Product(_) | Event::Person(_) | Event::Promotion(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),

@@ -341,6 +341,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
             converted_from: None,
         }],
         shipping_minor: 0,
+        discount: None,
         payment_id: PaymentId(Uuid::now_v7()),
         payment: choice(gateway),
         placed_at: now,

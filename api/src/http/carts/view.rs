@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::ids::Sku;
+use domain::ids::{CustomerId, Sku};
 use domain::money::{AMOUNT_MINOR_MAX, Currency};
 use domain::placing::Line;
+use domain::promotion::Code;
 use projections::MoneyView;
 use projections::availability;
+use projections::orders::DiscountView;
 use serde::Serialize;
 use storefront::carts::{Cart, CartItem, Merged, MergedLine};
 use utoipa::ToSchema;
@@ -17,6 +19,7 @@ use crate::http::App;
 use crate::http::catalogue::{self, Unsellable};
 use crate::http::order_body::Item;
 use crate::http::problem::Problem;
+use crate::http::promising::{self, Basket};
 
 /// A cart.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +32,14 @@ pub(crate) struct CartView {
     items: Vec<CartItemView>,
     /// All lines that can be ordered; null if it is too large to be an order
     subtotal: Option<MoneyView>,
+    /// What a promotion would take off an order of these lines at the moment
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<DiscountView>,
+    /// Why the promotion that was asked for takes nothing off
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promotion_problem: Option<LineProblem>,
+    /// What is to be paid, but for shipping; null if it is too large to be an order
+    total: Option<MoneyView>,
     /// Whether every line can be ordered as far as is known: an order is still the only way to know
     can_be_ordered: bool,
     updated_at: DateTime<Utc>,
@@ -108,6 +119,12 @@ pub(crate) struct MergedLineView {
     capped: bool,
 }
 
+impl LineProblem {
+    fn of(problem: &Problem) -> Self {
+        Self { code: problem.code(), detail: problem.detail().to_owned() }
+    }
+}
+
 impl CartView {
     pub(super) fn opened_by(self, token: String) -> Self {
         Self { cart_token: Some(token), ..self }
@@ -115,9 +132,13 @@ impl CartView {
 }
 
 impl MergedView {
-    pub(super) async fn of(app: &App, merged: Merged) -> Result<Self, Problem> {
+    pub(super) async fn of(
+        app: &App,
+        merged: Merged,
+        customer_id: Option<CustomerId>,
+    ) -> Result<Self, Problem> {
         let lines = merged.lines.into_iter().map(MergedLineView::from);
-        Ok(Self { merged: lines.collect(), cart: of(app, merged.cart).await? })
+        Ok(Self { merged: lines.collect(), cart: of(app, merged.cart, customer_id).await? })
     }
 }
 
@@ -130,7 +151,21 @@ impl From<MergedLine> for MergedLineView {
 }
 
 /// Prices a cart as an order of it would be priced.
-pub(super) async fn of(app: &App, cart: Cart) -> Result<CartView, Problem> {
+pub(super) async fn of(
+    app: &App,
+    cart: Cart,
+    customer_id: Option<CustomerId>,
+) -> Result<CartView, Problem> {
+    with_promotion(app, cart, customer_id, None).await
+}
+
+/// The same, with the promotion that an order would name.
+pub(super) async fn with_promotion(
+    app: &App,
+    cart: Cart,
+    customer_id: Option<CustomerId>,
+    code: Option<Code>,
+) -> Result<CartView, Problem> {
     let wanted = cart.items.iter();
     let wanted: Vec<Item> = wanted
         .map(|item| Item::new(item.sku.clone(), item.quantity))
@@ -146,6 +181,20 @@ pub(super) async fn of(app: &App, cart: Cart) -> Result<CartView, Problem> {
             sum.checked_add(line_minor)
         })
         .filter(|minor| *minor <= AMOUNT_MINOR_MAX);
+    let lines: Vec<Line> = priced.iter().flatten().cloned().collect();
+    let basket = Basket { lines: &lines, currency: cart.currency, customer_id, at: Utc::now() };
+    let (discount, promotion_problem) = match code {
+        // What cannot be ordered at all is not discounted either.
+        _ if total_minor.is_none() => (None, None),
+        None => (promising::automatic(app, basket).await?, None),
+        Some(code) => match promising::by_code(app, &code, basket).await? {
+            Ok(discount) => (Some(discount), None),
+            Err(problem) => (None, Some(LineProblem::of(&problem))),
+        },
+    };
+    let off_minor = discount
+        .as_ref()
+        .map_or(0, |discount| discount.amount_minor);
     let available = available(app, &cart.items).await;
     let items: Vec<CartItemView> = cart
         .items
@@ -164,6 +213,13 @@ pub(super) async fn of(app: &App, cart: Cart) -> Result<CartView, Problem> {
         currency: cart.currency.code(),
         items,
         subtotal: total_minor.map(|minor| MoneyView::of(minor, cart.currency)),
+        discount: discount.map(|discount| DiscountView {
+            amount: MoneyView::of(discount.amount_minor, cart.currency),
+            promotion: discount.promotion,
+            name: discount.name,
+        }),
+        promotion_problem,
+        total: total_minor.map(|minor| MoneyView::of(minor - off_minor, cart.currency)),
         can_be_ordered,
         updated_at: cart.updated_at,
         expires_at: cart.expires_at,
