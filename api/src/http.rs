@@ -14,7 +14,9 @@ mod auth;
 mod availability;
 mod blocklist;
 pub mod bodies;
+pub mod buying_bodies;
 mod caching;
+mod carts;
 mod catalogue;
 pub mod catalogue_bodies;
 mod catalogue_export;
@@ -26,6 +28,7 @@ mod countries;
 mod customers;
 pub(crate) mod email;
 pub(crate) mod events;
+mod expecting;
 mod faq;
 mod fields;
 mod forgetting;
@@ -61,6 +64,8 @@ mod price_history;
 pub(crate) mod problem;
 mod products;
 mod profile;
+pub mod promising;
+mod promotions;
 mod proofs;
 mod providers;
 mod queries;
@@ -176,7 +181,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(screening())
         .merge(community())
         .merge(shelves())
-        .merge(marketplace());
+        .merge(marketplace())
+        .merge(buying());
     operation().nest(BASE, all)
 }
 
@@ -250,6 +256,20 @@ fn marketplace() -> OpenApiRouter<App> {
         .routes(routes!(vendors::activate))
         .routes(routes!(vendors::deactivate))
         .routes(routes!(shipping::ship))
+}
+
+/// What leads to an order.
+fn buying() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(carts::open))
+        .routes(routes!(carts::show, carts::amend, carts::throw_away))
+        .routes(routes!(carts::add))
+        .routes(routes!(carts::set, carts::take_out))
+        .routes(routes!(carts::merge))
+        .routes(routes!(carts::checkout::check_out))
+        .routes(routes!(promotions::list))
+        .routes(routes!(promotions::list_all))
+        .routes(routes!(promotions::describe, promotions::show))
 }
 
 fn operation() -> OpenApiRouter<App> {

@@ -30,6 +30,7 @@ use store::masters::MasterKeys;
 use store::personal::{self, CannotBegin};
 use store::relay::{self, Standing};
 use store::stream::Stream;
+use storefront::carts::Carts;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use workers::fraud::Fraud;
@@ -42,6 +43,7 @@ use crate::http::app::{App, HttpSettings, Parts};
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
+use crate::http::promising::Promises;
 use crate::http::quotes::Quotes;
 use crate::http::sellers::Sellers;
 use crate::http::tail::Tails;
@@ -206,6 +208,8 @@ impl Node {
         let feeds =
             Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
+        let (promises, promised_to) = Promises::open(&read_models).await?;
+        let carts = Carts::new(pool.clone());
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         let plays = |role| settings.roles.contains(&role);
@@ -224,10 +228,12 @@ impl Node {
                 settings.backlog_max,
             ));
             listeners.spawn(accounts.clone().keep_up());
+            listeners.spawn(carts.clone().keep_tidy());
             listeners.spawn(fraud.clone().count(feeds.clone()));
             listeners.spawn(availability.clone().keep_up(feeds.clone()));
             listeners.spawn(answers.clone().keep_up(feeds.clone(), read_models.clone()));
             listeners.spawn(quotes.clone().keep_up());
+            listeners.spawn(promises.clone().keep_up(feeds.clone(), promised_to));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(sellers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -290,12 +296,14 @@ impl Node {
             answers,
             sellers,
             outcomes,
+            promises,
             quotes,
             registry,
             routing,
             inbox,
             reconciling: Arc::new(Semaphore::new(1)),
             accounts,
+            carts,
             fraud,
             turns: Turns::default(),
         });

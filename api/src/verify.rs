@@ -26,7 +26,7 @@ use domain::ids::{OrderId, RefundId};
 use domain::money::{Currency, Money};
 use domain::placing::Line;
 use domain::screening::Outcome;
-use domain::{inventory, order, payment};
+use domain::{inventory, order, payment, promotion};
 use sqlx::PgPool;
 use store::command::ExecuteError;
 use store::comparing;
@@ -151,6 +151,13 @@ pub fn history(events: &[Arc<RecordedEvent>]) -> Result<(), Finding> {
     Ok(())
 }
 
+/// Of a promotion.
+#[derive(Debug, Default)]
+struct Uses {
+    max: Option<u32>,
+    taken: i64,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Stock {
     on_hand: i128,
@@ -170,6 +177,7 @@ struct Fold {
     position: i64,
     sequences: HashMap<(String, String), i64>,
     stock: HashMap<String, Stock>,
+    promotions: HashMap<String, Uses>,
     money: HashMap<Uuid, Account>,
     totals: HashMap<OrderId, (Money, Uuid)>,
     held: HashSet<OrderId>,
@@ -215,7 +223,28 @@ impl Fold {
             | Event::Listing(_)
             | Event::Categories(_)
             | Event::Vendor(_) => Ok(()),
+            Event::Promotion(of) => self.take_promotion(&event.aggregate_id, of),
         }
+    }
+
+    fn take_promotion(&mut self, code: &str, event: &promotion::Event) -> Result<(), Error> {
+        use promotion::Event as E;
+
+        let uses = self.promotions.entry(code.to_owned()).or_default();
+        match event {
+            E::Described(terms) => uses.max = terms.uses_max,
+            E::UseReserved { .. } => uses.taken += 1,
+            E::UseReleased { .. } => uses.taken -= 1,
+            E::Used { .. } => {}
+        }
+        // A limit that is lowered takes nothing back from whoever was first.
+        let is_granted = matches!(event, E::UseReserved { .. });
+        let is_beyond = uses.max.is_some_and(|max| i64::from(max) < uses.taken);
+        if 0 <= uses.taken && !(is_granted && is_beyond) {
+            return Ok(());
+        }
+        let what = format!("promotion {code}: {} uses of {:?}", uses.taken, uses.max);
+        Err(self.wrong(what))
     }
 
     fn take_stock(&mut self, sku: &str, event: &inventory::Event) -> Result<(), Error> {

@@ -16,12 +16,14 @@
 //! Whoever is held and refused, cancelled, or not looked at in time is abandoned like anybody else.
 //!
 //! Invariants:
-//! 1. Whoever leaves for `Abandoned` lets every reservation go.
+//! 1. Whoever leaves for `Abandoned` lets every reservation go, of stock and of a promotion.
 //! 2. Money that comes in belongs to a confirmed order, or an intent gives it back.
 //! 3. A fact that no row expects changes nothing and is reported, never dropped.
 //! 4. While staff have to look at an order, nobody is asked for money and nothing is confirmed; what
 //!    it holds, it holds for a bounded time.
 
+mod promise;
+mod refunds;
 mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,12 +31,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::promise::Promise;
 pub use crate::facts::{Fact, Intent, OutOfPlace};
 use crate::ids::{PaymentId, RefundId, Sku};
 use crate::money::Money;
 use crate::order::Failure;
 use crate::placing::{PaymentChoice, Placing};
-use crate::refunding::{Refund, RestockPart};
+use crate::refunding::RestockPart;
 use crate::risk::Assessment;
 use crate::screening::SetAside;
 
@@ -136,6 +139,9 @@ pub struct Checkout {
     /// How often one of those was asked for again.
     #[serde(default)]
     own_refunds_again: u32,
+    /// The use of a promotion that the order was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promise: Option<Promise>,
 }
 
 impl Checkout {
@@ -171,6 +177,9 @@ impl Checkout {
 
             (Some(brief), fact @ (F::StockReserved { .. } | F::StockShort { .. })) => {
                 self.hear_of_stock(&brief, fact)
+            }
+            (Some(brief), fact @ (F::PromotionReserved | F::PromotionUsedUp)) => {
+                self.hear_of_promotion(&brief, &fact)
             }
             (
                 Some(brief),
@@ -390,6 +399,7 @@ impl Checkout {
             Some(SetAside::Held { review_by }) => self.review_by = Some(review_by),
             None => {}
         }
+        self.promise = Promise::of(placing);
         self.pieces = placing
             .pieces_by_sku()
             .into_iter()
@@ -406,12 +416,12 @@ impl Checkout {
     }
 
     fn reserve_all(&mut self, expires_at: DateTime<Utc>) -> Vec<Intent> {
-        self.pieces
-            .iter_mut()
-            .map(|(sku, (quantity, hold))| {
-                *hold = Hold::Asked;
-                Intent::ReserveStock { sku: sku.clone(), quantity: *quantity, expires_at }
-            })
+        let stock = self.pieces.iter_mut().map(|(sku, (quantity, hold))| {
+            *hold = Hold::Asked;
+            Intent::ReserveStock { sku: sku.clone(), quantity: *quantity, expires_at }
+        });
+        stock
+            .chain(self.promise.as_mut().map(Promise::ask))
             .collect()
     }
 
@@ -420,7 +430,13 @@ impl Checkout {
         if let Some((_, hold)) = self.pieces.get_mut(sku) {
             *hold = answer;
         }
-        if self.pieces.values().any(|(_, hold)| *hold == Hold::Asked) {
+        self.once_all_have_answered(brief)
+    }
+
+    fn once_all_have_answered(&mut self, brief: &Brief) -> Vec<Intent> {
+        let promised = self.promise.as_ref().map(|promise| promise.hold);
+        let holds = self.pieces.values().map(|(_, hold)| *hold).chain(promised);
+        if holds.into_iter().any(|hold| hold == Hold::Asked) {
             return vec![];
         }
         let short: Vec<Sku> = self
@@ -429,7 +445,8 @@ impl Checkout {
             .filter(|(_, (_, hold))| *hold == Hold::Short)
             .map(|(sku, _)| sku.clone())
             .collect();
-        match (self.stage, short.is_empty()) {
+        let is_kept = promised != Some(Hold::Short);
+        match (self.stage, short.is_empty() && is_kept) {
             (Stage::Rereserving, true) => {
                 let assessment = self.assessment.take();
                 let confirm = Intent::ConfirmOrder { captured: brief.total, assessment };
@@ -437,25 +454,38 @@ impl Checkout {
             }
             (Stage::Rereserving, false) => {
                 let mut intents = self.release_all();
-                intents.push(give_back(brief, brief.total, "paid too late: out of stock"));
+                let why = if short.is_empty() {
+                    "paid too late: the promotion is used up"
+                } else {
+                    "paid too late: out of stock"
+                };
+                intents.push(give_back(brief, brief.total, why));
                 self.move_to(Stage::Abandoned, intents)
             }
             (_, true) if self.review_by.is_some() => self.move_to(Stage::Held, vec![]),
             (_, true) => self.move_to(Stage::Reserved, vec![Intent::ProcessOrder]),
             (_, false) => {
                 let mut intents = self.release_all();
-                intents.push(Intent::FailOrder(Failure::OutOfStock { skus: short }));
+                let used_up = self.promise.as_ref().filter(|_| short.is_empty());
+                let failure = match used_up.map(Promise::used_up) {
+                    Some(used_up) => used_up,
+                    None => Failure::OutOfStock { skus: short },
+                };
+                intents.push(Intent::FailOrder(failure));
                 self.move_to(Stage::Abandoned, intents)
             }
         }
     }
 
     fn release_all(&mut self) -> Vec<Intent> {
-        self.let_go(|sku| Intent::ReleaseStock { sku })
+        let mut intents = self.let_go(|sku| Intent::ReleaseStock { sku });
+        intents.extend(self.promise.as_mut().and_then(Promise::release));
+        intents
     }
 
     fn issue_all(&mut self) -> Vec<Intent> {
         let mut intents = self.let_go(|sku| Intent::IssueStock { sku });
+        intents.extend(self.promise.as_mut().and_then(Promise::settle));
         let restock = std::mem::take(&mut self.restock_later);
         intents.extend(
             restock
@@ -474,70 +504,6 @@ impl Checkout {
                 how(sku.clone())
             })
             .collect()
-    }
-
-    fn refund(&mut self, payment_id: PaymentId, refund: Refund) -> Vec<Intent> {
-        let Refund { refund_id, amount_minor, restock, reason, .. } = refund;
-        self.refunds.insert(refund_id, (amount_minor, restock));
-        let (refund_id, reference) = (Some(refund_id), None);
-        vec![Intent::RefundPayment { payment_id, refund_id, reference, amount_minor, reason }]
-    }
-
-    fn settle(&mut self, refund_id: RefundId) -> Vec<Intent> {
-        let Some((amount_minor, restock)) = self.refunds.remove(&refund_id) else {
-            // Money that never belonged to the order: the order need not know.
-            self.own_refunds.remove(&refund_id);
-            return vec![];
-        };
-        self.refunded_minor = self.refunded_minor.saturating_add(amount_minor);
-        let all_gone = self
-            .brief
-            .as_ref()
-            .is_some_and(|brief| brief.total.minor == self.refunded_minor);
-        let mut intents = vec![Intent::SettleRefund { refund_id }];
-        let restock = restock.into_iter().map(|part| (refund_id, part));
-        match self.stage {
-            // Nothing has left the house, and nothing will.
-            Stage::Confirmed if all_gone => {
-                intents.extend(self.release_all());
-                self.stage = Stage::Abandoned;
-            }
-            Stage::Confirmed => self.restock_later.extend(restock),
-            Stage::Completed => intents
-                .extend(restock.map(|(refund_id, part)| Intent::RestockStock { refund_id, part })),
-            Stage::Idle
-            | Stage::Reserving
-            | Stage::Held
-            | Stage::Reserved
-            | Stage::AwaitingPayment
-            | Stage::Confirming
-            | Stage::HeldPaid
-            | Stage::Rereserving
-            | Stage::TimedOut
-            | Stage::Abandoned => {}
-        }
-        intents
-    }
-
-    /// What belonged to the order is asked for again by people, who may have changed their minds.
-    /// Invariant 2 is nobody's choice.
-    fn refund_failed(
-        &mut self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-        said: String,
-    ) -> Vec<Intent> {
-        let reason = format!("refund {refund_id} failed: {said}");
-        if self.refunds.remove(&refund_id).is_some() {
-            let fail = Intent::FailRefund { refund_id, reason: said };
-            return vec![fail, Intent::CallStaff { reason }];
-        }
-        self.own_refunds.remove(&refund_id);
-        if OWN_REFUNDS_AGAIN_MAX <= self.own_refunds_again {
-            return vec![Intent::CallStaff { reason }];
-        }
-        self.own_refunds_again = self.own_refunds_again.saturating_add(1);
-        vec![Intent::RefundAgain { payment_id, failed: refund_id, reason }]
     }
 }
 

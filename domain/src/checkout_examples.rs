@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::refunding::GoodsPart;
+use crate::refunding::{GoodsPart, Refund};
 use crate::testing::{an_order, gbp, noon, refund_id};
 
 pub(super) const STAGES: [Stage; 12] = [

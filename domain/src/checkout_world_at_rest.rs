@@ -6,10 +6,23 @@ impl World {
     pub(super) fn is_in_order(&self) {
         for trade in &self.trades {
             trade.is_in_order(&self.stock);
+            self.is_promised(trade);
         }
         for (sku, inventory) in &self.stock {
             assert_eq!(inventory.on_hand(), self.expected_on_hand[sku], "{sku}");
         }
+    }
+}
+
+impl World {
+    /// A use is held for as long as the goods are, used up when they are sent, and else given back.
+    fn is_promised(&self, trade: &Trade) {
+        let is_promised = trade.placing.discount.is_some();
+        let holds = self.promotion.is_held_for(trade.id);
+        let stage = trade.checkout.stage();
+        assert_eq!(holds, is_promised && stage == Stage::Confirmed, "{self:#?}");
+        let is_used = is_promised && stage == Stage::Completed;
+        assert_eq!(trade.uses, u32::from(is_used), "{self:#?}");
     }
 }
 

@@ -15,11 +15,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aggregate::Decider as _;
-use crate::ids::OrderId;
+use crate::ids::{CustomerId, OrderId};
 use crate::inventory::{self, Inventory};
 use crate::order::{self, Order};
 use crate::payment::{self, Attempt, Outcome, Payment, Terms};
-use crate::placing::Line;
+use crate::placing::{Discount, Line};
+use crate::promotion::{self, Promotion, Reduction};
 use crate::refunding::{Ask, Pieces, Restock};
 use crate::testing::{an_order, by_card, gbp, line, noon, order_id, random, refund_id};
 
@@ -41,9 +42,10 @@ proptest! {
         cups in 0_u64..12,
         pots in 0_u64..6,
         screened in [0_u8..4, 0_u8..4],
+        promised: [bool; 2],
         script in prop::collection::vec(any::<(u8, u8, u8)>(), 1..150),
     ) {
-        let mut world = World::open(cups, pots, screened);
+        let mut world = World::open(cups, pots, screened, promised);
         for (who, which, how) in script {
             world.step(who, usize::from(which), usize::from(how));
         }
@@ -58,6 +60,7 @@ enum Place {
     Order,
     Payment,
     Stock(Sku),
+    Promotion,
     /// Refusals are heard at once, whatever the log still has to tell.
     Answers,
 }
@@ -86,18 +89,22 @@ struct Trade {
     given_back_again: u32,
     refund_failures: usize,
     issued: BTreeMap<Sku, u64>,
+    /// Of the promotion.
+    uses: u32,
 }
 
 #[derive(Debug)]
 struct World {
     stock: BTreeMap<Sku, Inventory>,
     expected_on_hand: BTreeMap<Sku, u64>,
+    /// For one order: where both were promised it, one has to do without.
+    promotion: Promotion,
     trades: Vec<Trade>,
     names: u128,
 }
 
 impl World {
-    fn open(cups: u64, pots: u64, screened: [u8; 2]) -> Self {
+    fn open(cups: u64, pots: u64, screened: [u8; 2], promised: [bool; 2]) -> Self {
         let received = |quantity| {
             Inventory::replay(&[inventory::Event::Received { quantity, reference: "first".into() }])
         };
@@ -111,11 +118,15 @@ impl World {
                 .map(|(sku, quantity): (&Sku, &u64)| (sku.clone(), received(*quantity)))
                 .collect(),
             expected_on_hand: amounts,
+            promotion: Promotion::replay(&[promotion::Event::Described(for_one_order())]),
             trades: Vec::new(),
             names: 0,
         };
-        for (n, screened) in (1..=ORDERS).zip(screened) {
-            world.trades.push(Trade::open(order_id(n), screened));
+        for (n, (screened, promised)) in (1..=ORDERS).zip(screened.into_iter().zip(promised)) {
+            let discount = promised.then(a_pound_off);
+            world
+                .trades
+                .push(Trade::open(order_id(n), screened, discount));
         }
         world
     }
@@ -230,6 +241,18 @@ impl World {
                 assert!(trade.issued.contains_key(&part.sku), "only what left can come back");
                 *self.expected_on_hand.get_mut(&part.sku).unwrap() += quantity;
             }
+            Intent::ReservePromotion { customer_id, .. } => {
+                trade.reserve_use(&mut self.promotion, customer_id);
+            }
+            Intent::ReleasePromotion { .. } => {
+                let release = promotion::Command::Release { order_id };
+                trade.end_use(&mut self.promotion, release);
+            }
+            Intent::SettlePromotion { .. } => {
+                let settle = promotion::Command::Settle { order_id };
+                trade.end_use(&mut self.promotion, settle);
+                trade.uses += 1;
+            }
             Intent::ProcessOrder => trade.ask_order_on(order::Command::Process),
             Intent::ConfirmOrder { captured, assessment } => {
                 trade.ask_order_on(match assessment {
@@ -285,8 +308,42 @@ impl World {
     }
 }
 
+/// A pound off, once.
+fn for_one_order() -> promotion::Terms {
+    promotion::Terms {
+        name: "A pound off".into(),
+        reduction: Reduction::Amount { amounts: vec![gbp(100)] },
+        automatic: false,
+        listed: false,
+        active: true,
+        starts_at: None,
+        ends_at: None,
+        uses_max: Some(1),
+        uses_per_customer_max: None,
+        minimum: vec![],
+        skus: vec![],
+    }
+}
+
+fn a_pound_off() -> Discount {
+    Discount {
+        promotion: "POUND".parse().unwrap(),
+        name: "A pound off".into(),
+        amount_minor: 100,
+        lines_minor: vec![31, 41, 28],
+    }
+}
+
+fn told(promotion: &mut Promotion, command: promotion::Command) -> Result<(), promotion::Refusal> {
+    for event in promotion.decide(command)? {
+        promotion.evolve(&event);
+        assert!(promotion.taken() <= 1, "no more than was offered");
+    }
+    Ok(())
+}
+
 impl Trade {
-    fn open(id: OrderId, screened: u8) -> Self {
+    fn open(id: OrderId, screened: u8, discount: Option<Discount>) -> Self {
         let lines: Vec<Line> = vec![
             line("cup", 1, 450),
             line("pot", 1, 600),
@@ -294,7 +351,7 @@ impl Trade {
         ];
         let mut trade = Self {
             id,
-            placing: Placing { lines, ..an_order() },
+            placing: Placing { lines, discount: discount.map(Box::new), ..an_order() },
             order: Order::default(),
             payment: Payment::default(),
             checkout: Checkout::default(),
@@ -307,6 +364,7 @@ impl Trade {
             refund_failures: 0,
             given_back_again: 0,
             issued: BTreeMap::new(),
+            uses: 0,
         };
         let placing = Box::new(trade.placing.clone());
         let place = match people::outcome(screened) {
@@ -315,6 +373,21 @@ impl Trade {
         };
         trade.ask_order(place).unwrap();
         trade
+    }
+
+    fn reserve_use(&mut self, promotion: &mut Promotion, customer_id: Option<CustomerId>) {
+        let reserve = promotion::Command::Reserve { order_id: self.id, customer_id };
+        let fact = match told(promotion, reserve) {
+            Ok(()) => Fact::PromotionReserved,
+            Err(promotion::Refusal::UsedUp) => Fact::PromotionUsedUp,
+            Err(other) => panic!("an order asks for its promotion once: {other}"),
+        };
+        self.tell(Place::Promotion, fact);
+    }
+
+    fn end_use(&self, promotion: &mut Promotion, command: promotion::Command) {
+        let ended = told(promotion, command);
+        ended.unwrap_or_else(|refusal| panic!("{} holds a use: {refusal}", self.id));
     }
 
     fn tell(&mut self, place: Place, fact: Fact) {
@@ -337,6 +410,9 @@ impl Trade {
                 | Intent::ReleaseStock { sku }
                 | Intent::IssueStock { sku } => Place::Stock(sku.clone()),
                 Intent::RestockStock { part, .. } => Place::Stock(part.sku.clone()),
+                Intent::ReservePromotion { .. }
+                | Intent::ReleasePromotion { .. }
+                | Intent::SettlePromotion { .. } => Place::Promotion,
                 Intent::OpenPayment(_)
                 | Intent::VoidPayment(_)
                 | Intent::RefundPayment { .. }

@@ -2,7 +2,9 @@
 
 use cqrs_es::DomainEvent as _;
 
-use crate::{categories, inventory, listing, order, payment, person, product, upcast, vendor};
+use crate::{
+    categories, inventory, listing, order, payment, person, product, promotion, upcast, vendor,
+};
 
 /// One event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,8 @@ pub enum Event {
     Categories(categories::Event),
     /// Of a vendor.
     Vendor(vendor::Event),
+    /// Of a promotion.
+    Promotion(promotion::Event),
 }
 
 macro_rules! events_of {
@@ -36,7 +40,8 @@ macro_rules! events_of {
 }
 events_of!(
     Order of order, Payment of payment, Inventory of inventory, Product of product,
-    Person of person, Listing of listing, Categories of categories, Vendor of vendor
+    Person of person, Listing of listing, Categories of categories, Vendor of vendor,
+    Promotion of promotion
 );
 
 /// A stored event that this version of the program cannot read.
@@ -76,6 +81,7 @@ impl Event {
             "listing" => serde_json::from_str(payload).map(Self::Listing),
             "categories" => serde_json::from_str(payload).map(Self::Categories),
             "vendor" => serde_json::from_str(payload).map(Self::Vendor),
+            "promotion" => serde_json::from_str(payload).map(Self::Promotion),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -92,6 +98,7 @@ impl Event {
             Self::Listing(event) => event.event_type(),
             Self::Categories(event) => event.event_type(),
             Self::Vendor(event) => event.event_type(),
+            Self::Promotion(event) => event.event_type(),
         }
     }
 
@@ -106,6 +113,7 @@ impl Event {
             Self::Listing(event) => serde_json::to_value(event),
             Self::Categories(event) => serde_json::to_value(event),
             Self::Vendor(event) => serde_json::to_value(event),
+            Self::Promotion(event) => serde_json::to_value(event),
         }
     }
 
@@ -120,6 +128,7 @@ impl Event {
             listing::Event::NAMES,
             categories::Event::NAMES,
             vendor::Event::NAMES,
+            promotion::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -76,6 +76,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     let mut listing = listing::Listing::default();
     let mut categories = categories::Categories::default();
     let (mut person, mut vendor) = (person::Person::default(), vendor::Vendor::default());
+    let mut promotion = promotion::Promotion::default();
     for event in one_of_each() {
         match &event {
             Event::Order(event) => order.evolve(event),
@@ -86,6 +87,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
             Event::Listing(event) => listing.evolve(event),
             Event::Categories(event) => categories.evolve(event),
             Event::Vendor(event) => vendor.evolve(event),
+            Event::Promotion(event) => promotion.evolve(event),
         }
         survives(&order);
         survives(&payment);
@@ -95,6 +97,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
         survives(&listing);
         survives(&categories);
         survives(&vendor);
+        survives(&promotion);
     }
 }
 
@@ -242,6 +245,9 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
             ("categories", event.event_version(), serde_json::to_value(event))
         }
         Event::Vendor(event) => ("vendor", event.event_version(), serde_json::to_value(event)),
+        Event::Promotion(event) => {
+            ("promotion", event.event_version(), serde_json::to_value(event))
+        }
     };
     (aggregate, version, payload.unwrap())
 }
@@ -269,6 +275,7 @@ fn one_of_each() -> Vec<Event> {
         .chain([Event::Person(forgotten)])
         .chain(of_the_catalogue())
         .chain(of_a_vendor().map(Event::Vendor))
+        .chain(of_a_promotion().into_iter().map(Event::Promotion))
         .collect()
 }
 
@@ -313,6 +320,69 @@ fn of_a_vendor() -> [vendor::Event; 4] {
     ]
 }
 
+fn of_a_promotion() -> Vec<promotion::Event> {
+    use promotion::Event as E;
+
+    let gbp = |minor| Money { minor, currency: "GBP".parse().unwrap() };
+    let order_id = order_id(1);
+    let terms = promotion::Terms {
+        name: "Spring".into(),
+        reduction: promotion::Reduction::Amount { amounts: vec![gbp(100)] },
+        automatic: true,
+        listed: true,
+        active: true,
+        starts_at: Some(noon()),
+        ends_at: Some(noon()),
+        uses_max: Some(5),
+        uses_per_customer_max: Some(1),
+        minimum: vec![gbp(900)],
+        skus: vec!["cup".parse().unwrap()],
+    };
+    let customer_id = Some(crate::ids::CustomerId(uuid::Uuid::from_u128(7)));
+    vec![
+        E::Described(terms),
+        E::UseReserved { order_id, customer_id },
+        E::UseReleased { order_id },
+        E::UseReserved { order_id, customer_id: None },
+        E::Used { order_id },
+    ]
+}
+
+/// Without a promotion, an order is written as it was before there were any.
+#[test]
+fn an_order_says_what_was_taken_off_and_nothing_where_nothing_was() {
+    let form =
+        |placing: Placing| serde_json::to_value(order::Event::Placed(Box::new(placing))).unwrap();
+    assert_eq!(form(an_order()).get("discount"), None);
+    let discounted = a_discounted_order();
+    let written = form(discounted.clone());
+    assert_eq!(
+        written["discount"],
+        serde_json::json!({
+            "promotion": "SPRING", "name": "Spring", "amount_minor": 150, "lines_minor": [90, 60],
+        })
+    );
+    let read: order::Event = serde_json::from_value(written).unwrap();
+    assert_eq!(read, order::Event::Placed(Box::new(discounted)));
+    let failed = Failure::PromotionUsedUp { promotion: "SPRING".parse().unwrap() };
+    assert_eq!(
+        serde_json::to_value(order::Event::Failed(failed)).unwrap(),
+        serde_json::json!({
+            "type": "order.failed", "cause": "promotion_used_up", "promotion": "SPRING",
+        })
+    );
+}
+
+fn a_discounted_order() -> Placing {
+    let discount = crate::placing::Discount {
+        promotion: "SPRING".parse().unwrap(),
+        name: "Spring".into(),
+        amount_minor: 150,
+        lines_minor: vec![90, 60],
+    };
+    Placing { discount: Some(Box::new(discount)), ..an_order() }
+}
+
 fn of_an_order() -> Vec<order::Event> {
     let sku = || "cup".parse().unwrap();
     let refund = Refund {
@@ -326,6 +396,8 @@ fn of_an_order() -> Vec<order::Event> {
     vec![
         order::Event::Placed(Box::new(an_order())),
         order::Event::Placed(Box::new(a_converted_order())),
+        order::Event::Placed(Box::new(a_discounted_order())),
+        order::Event::Failed(Failure::PromotionUsedUp { promotion: "SPRING".parse().unwrap() }),
         order::Event::Placed(Box::new(Placing {
             set_aside: Some(SetAside::Held { review_by: noon() }),
             ..an_order()

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::checkout::{Brief, Stage};
-use crate::ids::{PaymentId, RefundId, Sku};
+use crate::ids::{CustomerId, PaymentId, RefundId, Sku};
 use crate::money::Money;
 use crate::order::Failure;
 use crate::placing::Placing;
+use crate::promotion::Code;
 use crate::refunding::{Refund, RestockPart};
 use crate::risk::Assessment;
 
@@ -29,6 +30,10 @@ pub enum Fact {
         /// Of this article.
         sku: Sku,
     },
+    /// The order holds a use of the promotion that it was promised.
+    PromotionReserved,
+    /// Others have used it up.
+    PromotionUsedUp,
     /// The order waits for its money.
     OrderProcessing,
     /// The order is confirmed.
@@ -103,7 +108,7 @@ pub enum Fact {
 }
 
 /// What the process asks for next; each becomes one command, `ReleaseStock` undoes `ReserveStock`,
-/// `VoidPayment` and `RefundPayment` undo `OpenPayment`.
+/// `ReleasePromotion` undoes `ReservePromotion`, `VoidPayment` and `RefundPayment` undo `OpenPayment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// Hold stock.
@@ -124,6 +129,23 @@ pub enum Intent {
     IssueStock {
         /// Of this article.
         sku: Sku,
+    },
+    /// Hold a use of a promotion.
+    ReservePromotion {
+        /// Of this one.
+        promotion: Code,
+        /// For whom, if they have an account.
+        customer_id: Option<CustomerId>,
+    },
+    /// Give it back.
+    ReleasePromotion {
+        /// Of this one.
+        promotion: Code,
+    },
+    /// It is used up.
+    SettlePromotion {
+        /// Of this one.
+        promotion: Code,
     },
     /// It comes back on the shelf.
     RestockStock {

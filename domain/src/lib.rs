@@ -1,5 +1,5 @@
-//! What Daybook's business means: orders, payments, stock, the catalogue, and the checkout that
-//! ties them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
+//! What Daybook's business means: orders, payments, stock, the catalogue, promotions, and the checkout
+//! that ties them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
 //!
 //! One word per idea, in British spelling:
 //!
@@ -22,6 +22,7 @@
 //! | forget | destroy the keys of somebody's personal data; orders and totals stay |
 //! | quote | what one euro costs in a currency, as somebody published it for a day |
 //! | unmatched money | money that came in and that no payment of ours asked for |
+//! | promotion | what takes something off orders; an order holds a use of it, as it holds stock |
 //! | screening | rules judge whether an order goes on, waits for staff (a hold), or ends |
 //! | review | what staff say about an order that is held |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
@@ -51,6 +52,7 @@ pub mod person;
 pub mod personal;
 pub mod placing;
 pub mod product;
+pub mod promotion;
 pub mod refunding;
 pub mod risk;
 pub mod screening;

@@ -30,6 +30,7 @@ use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
 use crate::ids::{PaymentId, RefundId, Sku};
 use crate::money::{Currency, Money};
 use crate::placing::{LINES_MAX, Placing, QUANTITY_MAX};
+use crate::promotion::Code;
 use crate::refunding::{Ask, Refund, Tally};
 use crate::screening::Screening;
 
@@ -82,6 +83,11 @@ pub enum Failure {
     Refused,
     /// It was held for staff, and nobody looked at it in time.
     ReviewTimedOut,
+    /// Others had used the promotion up that it was promised.
+    PromotionUsedUp {
+        /// Which.
+        promotion: Code,
+    },
 }
 
 /// What rules read of an order.
@@ -337,6 +343,9 @@ pub enum Refusal {
     /// The total cannot be represented.
     #[error("the total is too large")]
     TotalTooLarge,
+    /// A mistake of whoever worked it out.
+    #[error("the discount does not add up")]
+    DiscountDoesNotAddUp,
     /// A payment needs an amount.
     #[error("the total is zero, so there is nothing to pay")]
     NothingToPay,

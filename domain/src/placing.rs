@@ -8,6 +8,7 @@ use crate::exchange::Conversion;
 use crate::ids::{CustomerId, PaymentId, Sku, VendorId};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
+use crate::promotion::Code;
 use crate::screening::SetAside;
 
 /// Most lines of one order: bounds the largest event, which every load of the stream reads again.
@@ -44,6 +45,19 @@ impl Line {
             .checked_mul(i64::from(self.quantity))
             .expect("a placed line's total is at most AMOUNT_MINOR_MAX")
     }
+}
+
+/// What an order costs less, and by which promotion: as it was when the order was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discount {
+    /// The promotion.
+    pub promotion: Code,
+    /// What customers were told.
+    pub name: String,
+    /// All of it, in minor units of the order's currency; above zero.
+    pub amount_minor: i64,
+    /// What of it is taken off each line, in their order; they add up to it.
+    pub lines_minor: Vec<i64>,
 }
 
 /// Who orders.
@@ -141,6 +155,9 @@ pub struct Placing {
     pub lines: Vec<Line>,
     /// Cost of shipping in minor units.
     pub shipping_minor: i64,
+    /// What a promotion takes off the goods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Box<Discount>>,
     /// The payment that will carry the order's money.
     pub payment_id: PaymentId,
     /// How it is to be paid.
@@ -155,7 +172,7 @@ pub struct Placing {
 }
 
 impl Placing {
-    /// Goods, without shipping, in minor units.
+    /// Goods at their prices, without shipping and before any discount, in minor units.
     pub fn subtotal_minor(&self) -> i64 {
         self.lines
             .iter()
@@ -163,12 +180,31 @@ impl Placing {
             .fold(0_i64, i64::saturating_add)
     }
 
-    /// Goods and shipping, in minor units.
-    pub fn total_minor(&self) -> i64 {
-        self.subtotal_minor().saturating_add(self.shipping_minor)
+    /// What is taken off that, in minor units.
+    pub fn discount_minor(&self) -> i64 {
+        self.discount
+            .as_ref()
+            .map_or(0, |discount| discount.amount_minor)
     }
 
-    /// Goods and shipping.
+    /// The lines, each with what its pieces cost after the discount, in minor units: what was sold
+    /// for how much, and what of it can be refunded.
+    pub fn lines_paid(&self) -> impl Iterator<Item = (&Line, i64)> {
+        self.lines.iter().enumerate().map(|(index, line)| {
+            let discount = self.discount.as_ref();
+            let off = discount.and_then(|discount| discount.lines_minor.get(index));
+            (line, line.total_minor().saturating_sub(off.copied().unwrap_or(0)))
+        })
+    }
+
+    /// Goods after the discount, and shipping, in minor units.
+    pub fn total_minor(&self) -> i64 {
+        self.subtotal_minor()
+            .saturating_sub(self.discount_minor())
+            .saturating_add(self.shipping_minor)
+    }
+
+    /// Goods after the discount, and shipping.
     pub fn total(&self) -> Money {
         Money { minor: self.total_minor(), currency: self.currency }
     }
@@ -183,7 +219,8 @@ impl Placing {
                     .unit_price_minor
                     .checked_mul(i64::from(line.quantity))?;
                 total_minor.checked_add(line_minor)
-            })?;
+            })?
+            .checked_sub(self.discount_minor())?;
         (minor <= AMOUNT_MINOR_MAX).then_some(Money { minor, currency: self.currency })
     }
 
@@ -218,10 +255,31 @@ impl Placing {
             return Err(Refusal::NegativeAmount);
         }
         let total = self.total_if_any().ok_or(Refusal::TotalTooLarge)?;
+        self.judge_discount()?;
         if total.minor == 0 {
             return Err(Refusal::NothingToPay);
         }
         Ok(())
+    }
+
+    /// The discount adds up, and no line costs less than nothing. To be asked once the lines add up.
+    fn judge_discount(&self) -> Result<(), Refusal> {
+        let Some(discount) = &self.discount else {
+            return Ok(());
+        };
+        let lines = self.lines.iter().zip(&discount.lines_minor);
+        let fits = |(line, off): (&Line, &i64)| (0..=line.total_minor()).contains(off);
+        let sum = discount.lines_minor.iter().copied();
+        let sum = sum.fold(0_i64, i64::saturating_add);
+        let adds_up = discount.lines_minor.len() == self.lines.len()
+            && lines.into_iter().all(fits)
+            && 0 < discount.amount_minor
+            && sum == discount.amount_minor;
+        if adds_up {
+            Ok(())
+        } else {
+            Err(Refusal::DiscountDoesNotAddUp)
+        }
     }
 }
 

@@ -102,6 +102,48 @@ fn of_several_reasons_not_to_place_an_order_the_first_listed_is_reported() {
     refuses_to_place(&placing, &Refusal::TotalTooLarge);
 }
 
+/// Two cups and a pot for GBP 15.00 less GBP 1.50, sent for GBP 3.50.
+fn discounted(amount_minor: i64, lines_minor: Vec<i64>) -> Placing {
+    let discount = Discount {
+        promotion: "SPRING".parse().unwrap(),
+        name: "Spring".into(),
+        amount_minor,
+        lines_minor,
+    };
+    Placing { discount: Some(Box::new(discount)), ..an_order() }
+}
+
+#[test]
+fn a_discount_is_taken_off_the_goods_and_not_off_the_shipping() {
+    let placing = discounted(150, vec![90, 60]);
+    places(&placing);
+    assert_eq!((placing.subtotal_minor(), placing.discount_minor()), (1500, 150));
+    assert_eq!(placing.total_minor(), 1700);
+    assert_eq!(placing.total_if_any(), Some(placing.total()));
+    let paid: Vec<i64> = placing
+        .lines_paid()
+        .map(|(_, paid_minor)| paid_minor)
+        .collect();
+    assert_eq!(paid, [810, 540]);
+    places(&discounted(1500, vec![900, 600]));
+    let free = Placing { shipping_minor: 0, ..discounted(1500, vec![900, 600]) };
+    refuses_to_place(&free, &Refusal::NothingToPay);
+}
+
+#[test]
+fn a_discount_adds_up_and_no_line_costs_less_than_nothing() {
+    for wrong in [
+        discounted(150, vec![90, 61]),
+        discounted(150, vec![150]),
+        discounted(150, vec![90, 60, 0]),
+        discounted(901, vec![901, 0]),
+        discounted(150, vec![-450, 600]),
+        discounted(0, vec![0, 0]),
+    ] {
+        refuses_to_place(&wrong, &Refusal::DiscountDoesNotAddUp);
+    }
+}
+
 fn places(placing: &Placing) {
     assert_eq!(placing.judge(), Ok(()));
 }

@@ -2,7 +2,8 @@
 //!
 //! The order keeps a tally per SKU. A refund by pieces takes what those pieces cost; a refund by
 //! amount is split in proportion to what is left. Either way the parts add up to the refund
-//! exactly, so that sales by SKU stay exact to the penny.
+//! exactly, so that sales by SKU stay exact to the penny. What pieces cost is what was paid for them,
+//! after the discount.
 
 use serde::{Deserialize, Serialize};
 
@@ -144,9 +145,9 @@ impl Tally {
             .enumerate()
             .map(|(i, good)| (good.sku.clone(), i))
             .collect();
-        for line in &placing.lines {
+        for (line, paid_minor) in placing.lines_paid() {
             if let Some(good) = index_of.get(&line.sku).and_then(|i| goods.get_mut(*i)) {
-                good.paid_minor = good.paid_minor.saturating_add(line.total_minor());
+                good.paid_minor = good.paid_minor.saturating_add(paid_minor);
             }
         }
         Self { goods, shipping_left_minor: placing.shipping_minor }

@@ -66,6 +66,29 @@ fn equal_articles_at_different_prices_cost_exactly_what_was_paid_once_all_are_ba
     }
 }
 
+/// A discount is nobody's money: what was not paid does not go back.
+#[test]
+fn pieces_are_refunded_at_what_was_paid_for_them_after_the_discount() {
+    let discount = crate::placing::Discount {
+        promotion: "SPRING".parse().unwrap(),
+        name: "Spring".into(),
+        amount_minor: 100,
+        lines_minor: vec![100, 0],
+    };
+    let lines = vec![line("cup", 3, 333), line("cup", 1, 334)];
+    let placing = Placing { lines, discount: Some(Box::new(discount)), ..an_order() };
+    let mut tally = Tally::of(&placing);
+    assert_eq!(tally.left_minor(), 1233 + 350);
+    let mut back = 0;
+    for _ in 0..4 {
+        let refund = refund(&tally, Ask::Pieces(vec![cups(1)])).unwrap();
+        assert!((308..=309).contains(&refund.amount_minor), "{refund:?}");
+        back += refund.amount_minor;
+        tally.take(&refund);
+    }
+    assert_eq!(back, 1233, "all pieces cost exactly all");
+}
+
 #[test]
 fn an_amount_for_pieces_goes_to_those_pieces_only() {
     let ask = Ask::AmountForPieces(105, vec![cups(1), pots(1)]);

@@ -117,6 +117,7 @@ pub(crate) fn an_order() -> Placing {
         currency: "GBP".parse().unwrap(),
         lines: vec![line("cup", 2, 450), line("pot", 1, 600)],
         shipping_minor: 350,
+        discount: None,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: by_card(),
         placed_at: noon(),

@@ -174,7 +174,7 @@ impl Facts {
         let int = |value: &Value| cell(Kind::Int, value);
         let aggregate = &*event.aggregate;
         let lines = cell(Kind::Lines, &data["lines"]);
-        let placed = Placed::of(&lines, &data["shipping_minor"]);
+        let placed = Placed::of(&lines, &data["shipping_minor"], &data["discount"]);
         // Whichever of them an event has: no event has two.
         let money = ["amount", "received", "price"]
             .map(|name| &data[name])
@@ -244,7 +244,7 @@ struct Placed {
 }
 
 impl Placed {
-    fn of(lines: &Cell, shipping_minor: &Value) -> Self {
+    fn of(lines: &Cell, shipping_minor: &Value, discount: &Value) -> Self {
         let Cell::Lines(lines) = lines else {
             return Self::default();
         };
@@ -253,7 +253,9 @@ impl Placed {
         let pieces = lines
             .iter()
             .try_fold(0_i64, |sum, line| sum.checked_add(line.quantity?));
-        let total_minor = lines.iter().try_fold(shipping_minor, |sum, line| {
+        let discount_minor = discount["amount_minor"].as_i64().unwrap_or(0);
+        let to_begin_with = shipping_minor.saturating_sub(discount_minor);
+        let total_minor = lines.iter().try_fold(to_begin_with, |sum, line| {
             sum.checked_add(line.quantity?.checked_mul(line.unit_price_minor?)?)
         });
         Self { pieces, total_minor }
@@ -377,5 +379,16 @@ mod tests {
         ] {
             assert_eq!(told(aggregate, data), expected, "{data}");
         }
+    }
+
+    #[test]
+    fn what_a_promotion_takes_off_is_not_part_of_what_an_order_comes_to() {
+        let told = told(
+            "order",
+            r#"{"lines":[{"sku":"cup","name":"Cup","quantity":2,"unit_price_minor":450}],
+            "shipping_minor":350,"discount":{"promotion":"SPRING","name":"Spring",
+            "amount_minor":90,"lines_minor":[90]}}"#,
+        );
+        assert!(told.contains(&("amount_minor", Cell::Int(1160))), "{told:?}");
     }
 }

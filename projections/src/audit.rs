@@ -192,7 +192,8 @@ impl Auditor {
                 | Event::Person(_)
                 | Event::Listing(_)
                 | Event::Categories(_)
-                | Event::Vendor(_) => {}
+                | Event::Vendor(_)
+                | Event::Promotion(_) => {}
             }
         }
         begun.skus.sort();

@@ -81,6 +81,25 @@ pub async fn find(reads: impl PgExecutor<'_>, sku: &Sku) -> Result<Option<Found>
         .await?)
 }
 
+/// The same of many articles; those that are no products are absent.
+pub async fn find_many(
+    reads: impl PgExecutor<'_>,
+    skus: &[Sku],
+) -> Result<Vec<(Sku, Found)>, Error> {
+    let select = "select sku, coalesce(on_hand - reserved, 0) as available, \
+                  coalesce(stock.version, 0) as version, position \
+                  from products left join stock using (sku), marks \
+                  where sku = any($1) and marks.name = 'stock'";
+    let skus: Vec<&str> = skus.iter().map(Sku::as_str).collect();
+    let rows: Vec<(String, i64, i64, i64)> =
+        sqlx::query_as(select).bind(skus).fetch_all(reads).await?;
+    rows.into_iter()
+        .map(|(sku, available, version, position)| {
+            Ok((crate::storable::named(&sku)?, Found { available, version, position }))
+        })
+        .collect()
+}
+
 /// The table; clones share it.
 #[derive(Debug, Clone)]
 pub struct Availability {

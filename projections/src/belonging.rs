@@ -4,6 +4,7 @@ use domain::event::Event;
 use domain::ids::OrderId;
 use domain::inventory;
 use domain::person;
+use domain::promotion;
 use store::recorded::RecordedEvent;
 
 /// The orders whose personal data is gone from here on.
@@ -16,7 +17,8 @@ pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
         | Event::Product(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => &[],
+        | Event::Vendor(_)
+        | Event::Promotion(_) => &[],
     }
 }
 
@@ -37,6 +39,12 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
             | inventory::Event::Issued { order_id, .. }
             | inventory::Event::Restocked { order_id, .. } => Some(*order_id),
             inventory::Event::Received { .. } | inventory::Event::Adjusted { .. } => None,
+        },
+        Event::Promotion(event) => match event {
+            promotion::Event::UseReserved { order_id, .. }
+            | promotion::Event::UseReleased { order_id }
+            | promotion::Event::Used { order_id } => Some(*order_id),
+            promotion::Event::Described(_) => None,
         },
         // Of many orders at once: whoever needs them asks `forgotten_in`.
         Event::Product(_)

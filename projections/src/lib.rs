@@ -53,6 +53,7 @@ pub mod payments;
 pub mod products;
 mod projection;
 mod projector;
+pub mod promotions;
 mod read_models;
 mod rebuild;
 pub mod rows;

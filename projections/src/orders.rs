@@ -30,8 +30,8 @@ use self::fold::Progress;
 pub use self::lookup::LookupError;
 pub use self::stored::{Shown, Stored};
 pub use self::view::{
-    AddressView, Audience, CustomerView, ItemView, OrderSummary, OrderView, REVIEWS, ReasonView,
-    ScreeningView, ShipmentView, Status, UnknownStatus,
+    AddressView, Audience, CustomerView, DiscountView, ItemView, OrderSummary, OrderView, REVIEWS,
+    ReasonView, ScreeningView, ShipmentView, Status, UnknownStatus,
 };
 use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;

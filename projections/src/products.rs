@@ -263,7 +263,8 @@ fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &D
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         })
         .collect()
 }

@@ -8,8 +8,8 @@ use store::recorded::RecordedEvent;
 
 use crate::error::Error;
 use crate::{
-    categories, customers, guests, listings, milestones, orders, payments, products, sales,
-    settlement, stock, timeline, vendor_orders, vendors,
+    categories, customers, guests, listings, milestones, orders, payments, products, promotions,
+    sales, settlement, stock, timeline, vendor_orders, vendors,
 };
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
@@ -129,4 +129,5 @@ read_models! {
     customers::Customers,
     vendors::Vendors,
     vendor_orders::VendorOrders,
+    promotions::Promotions,
 }

@@ -1,7 +1,7 @@
 //! Sales: what was sold and given back, to the penny.
 //!
 //! An order is booked when it is confirmed, under the day on which it was placed; goods only,
-//! without shipping. It stays in gross whatever becomes of it: what goes back is in refunded.
+//! without shipping, at what was paid for them: after the discount. It stays in gross whatever becomes of it: what goes back is in refunded.
 
 mod fold;
 mod past;
@@ -57,7 +57,7 @@ pub struct SalesRow {
     pub orders: i64,
     /// Pieces sold.
     pub units: i64,
-    /// What they were sold for, without shipping.
+    /// What they were sold for, after discounts and without shipping.
     pub gross: MoneyView,
     /// What has gone back of that.
     pub refunded: MoneyView,

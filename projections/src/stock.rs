@@ -183,7 +183,8 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         })
     };
     for (recorded, _) in moves() {

@@ -39,9 +39,9 @@ pub struct Entry {
     pub event_id: Uuid,
     /// When it was recorded.
     pub at: DateTime<Utc>,
-    /// `order`, `payment`, `inventory` or `person`.
+    /// `order`, `payment`, `inventory`, `promotion` or `person`.
     pub aggregate: String,
-    /// Which one: a UUID, or the SKU.
+    /// Which one: a UUID, the SKU, or the promotion's code.
     pub aggregate_id: String,
     /// Its number within the aggregate.
     pub sequence: i64,
@@ -195,7 +195,8 @@ fn told(recorded: &RecordedEvent) -> String {
         | Event::Product(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => recorded.payload.to_string(),
+        | Event::Vendor(_)
+        | Event::Promotion(_) => recorded.payload.to_string(),
     }
 }
 
@@ -208,7 +209,7 @@ impl Projection for Timeline {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

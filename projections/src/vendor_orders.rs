@@ -290,7 +290,8 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
             | Event::Person(_)
             | Event::Vendor(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Promotion(_) => None,
         })
         .collect();
     let mut shares = load(connection, &events).await?;

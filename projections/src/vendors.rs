@@ -183,7 +183,8 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Promotion(_) => None,
         })
         .collect();
     if events.is_empty() {

@@ -102,7 +102,8 @@ pub enum Verdict<R> {
 pub struct Receipt<R> {
     /// How it ended.
     pub verdict: Verdict<R>,
-    /// `order`, `payment`, `inventory`, `product`, `person`, `listing`, `categories`.
+    /// `order`, `payment`, `inventory`, `product`, `person`, `listing`, `categories`, `vendor`,
+    /// `promotion`.
     pub aggregate_type: String,
     /// Which one.
     pub aggregate_id: String,

@@ -8,6 +8,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use domain::vendor::Vendor;
 use sqlx::{FromRow, PgPool};
 
@@ -75,6 +76,7 @@ pub async fn compare(pool: &PgPool, differences_max: usize) -> Result<Comparison
             Listing::TYPE => judge::<Listing>(&streams, &row).await?,
             Categories::TYPE => judge::<Categories>(&streams, &row).await?,
             Vendor::TYPE => judge::<Vendor>(&streams, &row).await?,
+            Promotion::TYPE => judge::<Promotion>(&streams, &row).await?,
             _ => Verdict::OfAnotherSchema,
         };
         match verdict {

@@ -11,6 +11,7 @@ use domain::listing::Listing;
 use domain::order::Order;
 use domain::payment::Payment;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use domain::vendor::Vendor;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -30,6 +31,7 @@ pub struct States {
     listings: Of<Listing>,
     categories: Of<Categories>,
     vendors: Of<Vendor>,
+    promotions: Of<Promotion>,
 }
 
 /// One state, as it is written down.
@@ -68,6 +70,7 @@ impl States {
             Event::Listing(event) => evolve!(listings, event),
             Event::Categories(event) => evolve!(categories, event),
             Event::Vendor(event) => evolve!(vendors, event),
+            Event::Promotion(event) => evolve!(promotions, event),
             // Nothing is decided on what is known of a person.
             Event::Person(_) => {}
         }
@@ -98,6 +101,7 @@ impl States {
         written("payment", &self.payments, &mut all)?;
         written("product", &self.products, &mut all)?;
         written("vendor", &self.vendors, &mut all)?;
+        written("promotion", &self.promotions, &mut all)?;
         Ok(all)
     }
 }

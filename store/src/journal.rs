@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor as _, PgPool};
 use tokio::sync::mpsc::error::TrySendError;
@@ -175,12 +176,13 @@ impl Journal {
         Ok((guard.state.clone(), guard.version))
     }
 
-    /// Remembers an answer that no aggregate was asked for.
+    /// Remembers an answer that no aggregate was asked for. Should the command have come to an
+    /// aggregate the first time, its receipt holds whatever that said.
     pub async fn turn_away(
         &self,
         envelope: Envelope,
         answer: Answer,
-    ) -> Result<Receipt<()>, ExecuteError> {
+    ) -> Result<Receipt<Value>, ExecuteError> {
         let _under_way = self.inner.pace.enter();
         if let Some(receipt) = self.receipt_of_repetition(&envelope).await? {
             return Ok(receipt);

@@ -9,6 +9,7 @@ use domain::order::{self, Order, Stage};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::promotion::{self, Promotion};
 use domain::vendor::{self, Vendor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,7 +87,8 @@ impl Kept for Order {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -124,7 +126,8 @@ impl Kept for Payment {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -164,7 +167,8 @@ impl Kept for Inventory {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -200,7 +204,8 @@ impl Kept for Product {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -235,7 +240,8 @@ impl Kept for Person {
             | Event::Product(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -270,7 +276,8 @@ impl Kept for Listing {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -306,7 +313,8 @@ impl Kept for Categories {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Vendor(_) => None,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -342,7 +350,8 @@ impl Kept for Vendor {
             | Event::Product(_)
             | Event::Person(_)
             | Event::Listing(_)
-            | Event::Categories(_) => None,
+            | Event::Categories(_)
+            | Event::Promotion(_) => None,
         }
     }
 
@@ -352,6 +361,43 @@ impl Kept for Vendor {
 
     /// A vendor's id is that of an account, which may have registered before.
     fn begins(_of_an_account: &vendor::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl Kept for Promotion {
+    const STATE_SCHEMA: &'static str = "1-037e4ade";
+    /// Its name, and a few uses.
+    const USUAL_HEAP_BYTES: usize = 400;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.promotions
+    }
+
+    fn own(event: Event) -> Option<promotion::Event> {
+        match event {
+            Event::Promotion(event) => Some(event),
+            Event::Order(_)
+            | Event::Payment(_)
+            | Event::Inventory(_)
+            | Event::Product(_)
+            | Event::Person(_)
+            | Event::Listing(_)
+            | Event::Categories(_)
+            | Event::Vendor(_) => None,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// A code is a name that may have been given before.
+    fn begins(_named_by_people: &promotion::Command) -> bool {
         false
     }
 

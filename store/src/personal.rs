@@ -199,7 +199,8 @@ pub(crate) fn forgets(event: &Event) -> &[OrderId] {
         | Event::Product(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => &[],
+        | Event::Vendor(_)
+        | Event::Promotion(_) => &[],
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 
 /// Streams as stored, old versions of events among them: each event once, and the ways on which
 /// the same event leads elsewhere.
-const ORDERS: [&[(&str, &str, &str)]; 6] = [
+const ORDERS: [&[(&str, &str, &str)]; 7] = [
     &[
         ("order.placed", "2", PLACED),
         ("order.processing", "1", ""),
@@ -32,6 +32,10 @@ const ORDERS: [&[(&str, &str, &str)]; 6] = [
         ("order.failed", "1", r#""cause": "payment_timed_out""#),
         ("order.confirmed", "1", r#""captured_minor": 1500"#),
         ("order.cancelled", "1", r#""reason": "changed my mind""#),
+    ],
+    &[
+        ("order.placed", "2", PLACED_AT_A_DISCOUNT),
+        ("order.failed", "1", r#""cause": "promotion_used_up", "promotion": "SPRING""#),
     ],
     &[
         ("order.placed", "2", PLACED),
@@ -68,6 +72,18 @@ const HELD: &str = r#""outcome": "review", "review_by": "2026-03-02T12:00:00Z", 
     [{"rule": "many orders", "outcome": "review", "detail": "4 orders by the same account"}]"#;
 
 const PLACED: &str = r#""shipping_minor": 350,
+    "customer": {"name": "Ada Byron", "email": "ada@example.com"},
+    "shipping_address": {"line1": "12 St James's Square", "country": "GB"},
+    "currency": "GBP",
+    "lines": [{"sku": "cup", "name": "Cup", "quantity": 2, "unit_price_minor": 450},
+              {"sku": "pot", "name": "Pot", "quantity": 1, "unit_price_minor": 600}],
+    "payment_id": "00000000-0000-0000-0000-000000000009",
+    "payment": {"method": "credit_card", "gateway": "sandbox"},
+    "placed_at": "2026-03-01T12:00:00Z", "pay_by": "2026-03-01T12:30:00Z""#;
+
+const PLACED_AT_A_DISCOUNT: &str = r#""shipping_minor": 350,
+    "discount": {"promotion": "SPRING", "name": "Spring", "amount_minor": 150,
+                 "lines_minor": [90, 60]},
     "customer": {"name": "Ada Byron", "email": "ada@example.com"},
     "shipping_address": {"line1": "12 St James's Square", "country": "GB"},
     "currency": "GBP",
@@ -261,6 +277,38 @@ const VENDORS: [&[(&str, &str, &str)]; 1] = [&[
 
 const POTTERY: &str = r#""business_name": "Potts",
     "address": {"line1": "3 Kiln Lane", "country": "GB"}"#;
+const PROMOTIONS: [&[(&str, &str, &str)]; 1] = [&[
+    (
+        "promotion.described",
+        "1",
+        r#""name": "Spring", "reduction": {"kind": "percentage", "basis_points": 1000},
+           "automatic": false, "listed": false, "active": true, "uses_max": 5,
+           "uses_per_customer_max": 2, "minimum": [{"minor": 900, "currency": "GBP"}]"#,
+    ),
+    ("promotion.use_reserved", "1", USE_OF_A_CUSTOMER),
+    (
+        "promotion.use_released",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000001""#,
+    ),
+    ("promotion.use_reserved", "1", USE_OF_A_CUSTOMER),
+    ("promotion.used", "1", r#""order_id": "00000000-0000-0000-0000-000000000001""#),
+    (
+        "promotion.use_reserved",
+        "1",
+        r#""order_id": "00000000-0000-0000-0000-000000000002""#,
+    ),
+    (
+        "promotion.described",
+        "1",
+        r#""name": "Spring", "reduction": {"kind": "amount", "amounts":
+           [{"minor": 100, "currency": "GBP"}]}, "automatic": true, "listed": true,
+           "active": true, "skus": ["cup"]"#,
+    ),
+]];
+
+const USE_OF_A_CUSTOMER: &str = r#""order_id": "00000000-0000-0000-0000-000000000001",
+    "customer_id": "00000000-0000-0000-0000-000000000007""#;
 
 #[test]
 fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
@@ -273,6 +321,7 @@ fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
         changed::<Listing>(&LISTINGS, listing::Event::NAMES),
         changed::<Categories>(&CATEGORIES, categories::Event::NAMES),
         changed::<Vendor>(&VENDORS, vendor::Event::NAMES),
+        changed::<Promotion>(&PROMOTIONS, promotion::Event::NAMES),
     ]
     .into_iter()
     .flatten()

@@ -18,6 +18,7 @@ use domain::order::Order;
 use domain::payment::Payment;
 use domain::person::Person;
 use domain::product::Product;
+use domain::promotion::Promotion;
 use domain::vendor::Vendor;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
@@ -36,6 +37,8 @@ const ORDERS_SHARE: usize = 4;
 const PAYMENTS_SHARE: usize = 3;
 const INVENTORIES_SHARE: usize = 8;
 const PRODUCTS_SHARE: usize = 1;
+/// A shop has few promotions at a time; the largest takes 6 MB. Beside the shares, and seldom taken.
+const PROMOTIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Nobody is asked for twice, so a few places beside the shares will do.
 const PERSONS_BYTES_MAX: usize = 64 * 1024;
 /// A thousand listings of the usual size: they are written by people, and by files that name each
@@ -201,6 +204,7 @@ pub struct States {
     pub(crate) listings: Slots<Listing>,
     pub(crate) categories: Slots<Categories>,
     pub(crate) vendors: Slots<Vendor>,
+    pub(crate) promotions: Slots<Promotion>,
 }
 
 impl States {
@@ -217,6 +221,7 @@ impl States {
             listings: Slots::new(LISTINGS_BYTES_MAX, undivided),
             categories: Slots::new(CATEGORIES_BYTES_MAX, undivided),
             vendors: Slots::new(VENDORS_BYTES_MAX, undivided),
+            promotions: Slots::new(PROMOTIONS_BYTES_MAX, undivided),
         }
     }
 

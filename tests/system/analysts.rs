@@ -388,6 +388,7 @@ async fn projections_say_how_far_they_are_and_are_rebuilt_once_per_key() {
             "orders",
             "payments",
             "products",
+            "promotions",
             "sales",
             "settlement",
             "stock",

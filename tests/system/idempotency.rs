@@ -133,3 +133,22 @@ async fn a_restart_forgets_no_answer() {
     assert_eq!(again.text, first.text);
     world.verify().await;
 }
+
+#[tokio::test]
+async fn what_the_order_said_is_told_again_whatever_the_catalogue_says_by_then() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 10).await;
+    let mut free = an_order(&[("cup", 1)]);
+    free["items"][0]["unit_price"] = json!({"amount": "0.00", "currency": "GBP"});
+    let refused = world.post_as("free", "/api/v1/orders", free.clone()).await;
+    assert_eq!(refused.problem(422), "nothing_to_pay");
+    let gone = json!({
+        "name": "Cup", "price": {"amount": "4.50", "currency": "GBP"}, "active": false,
+    });
+    let put = world.staff(reqwest::Method::PUT, "/api/v1/products/cup");
+    let put = put.header("idempotency-key", "gone").json(&gone);
+    let _gone = tests::world::send(put).await.expect(200);
+    // By now it would be turned away before the order is asked.
+    let again = world.post_as("free", "/api/v1/orders", free).await;
+    assert_eq!((again.status, again.text), (refused.status, refused.text));
+}

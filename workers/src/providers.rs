@@ -265,7 +265,8 @@ fn of_payment(event: &RecordedEvent) -> Option<(PaymentId, &payment::Event)> {
         | Event::Person(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => None,
+        | Event::Vendor(_)
+        | Event::Promotion(_) => None,
     }
 }
 

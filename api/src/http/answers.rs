@@ -334,7 +334,7 @@ impl Changes {
             }
             // Whether vendors may sell decides on all that they offer; it is rare that one changes.
             Event::Vendor(_) => self.forget(position),
-            Event::Order(_) | Event::Payment(_) | Event::Person(_) => {}
+            Event::Order(_) | Event::Payment(_) | Event::Person(_) | Event::Promotion(_) => {}
         }
     }
 

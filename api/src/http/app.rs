@@ -12,6 +12,7 @@ use projections::availability::Availability;
 use sqlx::PgPool;
 use store::feed::Feeds;
 use store::journal::Journal;
+use storefront::carts::Carts;
 use tokio::sync::Semaphore;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
@@ -21,6 +22,7 @@ use super::answers::Answers;
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
+use super::promising::Promises;
 use super::quotes::Quotes;
 use super::sellers::Sellers;
 use super::tail::Tails;
@@ -72,6 +74,8 @@ pub struct Parts {
     pub answers: Answers,
     /// Which vendors may sell.
     pub sellers: Sellers,
+    /// The promotions that apply by themselves.
+    pub promises: Promises,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.
@@ -84,6 +88,8 @@ pub struct Parts {
     pub reconciling: Arc<Semaphore>,
     /// Who may sign in, and who shows a token.
     pub accounts: Accounts,
+    /// What people mean to buy.
+    pub carts: Carts,
     /// What orders are screened by.
     pub fraud: Fraud,
     /// Which commands are running.

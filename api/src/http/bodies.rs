@@ -65,6 +65,8 @@ pub struct OrderItem {
     /// Staff only: instead of the catalogue's name
     #[schema(min_length = 1, max_length = 200)]
     pub name: Option<String>,
+    /// The price that the customer was shown: if it is higher by now, 422 `price_changed`
+    pub expected_unit_price: Option<Money>,
 }
 
 /// An order.
@@ -101,6 +103,12 @@ pub struct PlaceOrder {
     /// The customer's IP address, as the shop sees it; looked at by fraud rules and not kept
     #[schema(min_length = 2, max_length = 45)]
     pub client_ip: Option<String>,
+    /// The total that the customer was shown: if it is higher by now, 422 `price_changed`; a lower
+    /// one is accepted
+    pub expected_total: Option<Money>,
+    /// The promotion that the customer asks for; in capitals or not
+    #[schema(min_length = 1, max_length = 40)]
+    pub promotion_code: Option<String>,
     /// Staff only: when the customer ordered, for past orders
     pub placed_at: Option<DateTime<Utc>>,
     #[schema(min_items = 1, max_items = 2000)]

@@ -20,9 +20,19 @@ pub(crate) async fn price(
     app: &App,
     order: &OrderBody,
 ) -> Result<Result<Vec<Line>, Problem>, Problem> {
+    let priced = quote(app, &order.items, order.currency).await?;
+    Ok(all_of(priced))
+}
+
+/// What each of these would be as a line of an order, or why it cannot be one.
+pub(crate) async fn quote(
+    app: &App,
+    items: &[Item],
+    currency: Currency,
+) -> Result<Vec<Result<Line, Unsellable>>, Problem> {
     // What staff have priced is a vendor's all the same, whose line it becomes.
     let all = app.sellers.are_there();
-    let unknown = order.items.iter().filter(|item| all || !item.is_priced());
+    let unknown = items.iter().filter(|item| all || !item.is_priced());
     let mut skus: Vec<&str> = unknown.map(|item| item.sku.as_str()).collect();
     skus.sort_unstable();
     skus.dedup();
@@ -33,7 +43,11 @@ pub(crate) async fn price(
             .vendor
             .is_none_or(|vendor| app.sellers.is_active(vendor));
     }
-    Ok(lines(&order.items, order.currency, &offers, &app.quotes.now()))
+    let market = app.quotes.now();
+    let priced = items
+        .iter()
+        .map(|item| line(item, currency, &offers, &market));
+    Ok(priced.collect())
 }
 
 impl Item {
@@ -45,37 +59,33 @@ impl Item {
 
 /// Why an article cannot be sold like this; the first kind found is told for all lines it befalls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Unsellable {
+pub(crate) enum Unsellable {
     Unknown,
     Inactive,
     OtherCurrency(NotConverted),
 }
 
-fn lines(
-    items: &[Item],
-    currency: Currency,
-    offers: &HashMap<String, Description>,
-    market: &Market,
-) -> Result<Vec<Line>, Problem> {
-    let priced: Vec<Result<Line, Unsellable>> = items
-        .iter()
-        .map(|item| line(item, currency, offers, market))
-        .collect();
-    let unsellable = || priced.iter().filter_map(|line| line.as_ref().err());
-    let Some(code) = unsellable()
-        .map(Unsellable::code)
-        .min()
-        .map(|(_, code)| code)
-    else {
-        return Ok(priced.into_iter().flatten().collect());
-    };
-    let flaw = |(index, line): (usize, &Result<Line, Unsellable>)| {
-        let why = line.as_ref().err().filter(|why| why.code().1 == code)?;
+/// The lines, or every one that cannot be sold.
+pub(crate) fn all_of(priced: Vec<Result<Line, Unsellable>>) -> Result<Vec<Line>, Problem> {
+    match refused(priced.iter().map(|line| line.as_ref().err())) {
+        None => Ok(priced.into_iter().flatten().collect()),
+        Some(problem) => Err(problem),
+    }
+}
+
+/// Why some items cannot be sold, where there is a reason beside any.
+pub(crate) fn refused<'a>(
+    reasons: impl Iterator<Item = Option<&'a Unsellable>> + Clone,
+) -> Option<Problem> {
+    let codes = reasons.clone().flatten().map(Unsellable::code);
+    let (_, code) = codes.min()?;
+    let flaw = |(index, why): (usize, Option<&Unsellable>)| {
+        let why = why.filter(|why| why.code().1 == code)?;
         Some(Flaw { pointer: format!("/items/{index}/sku"), detail: why.detail() })
     };
-    let flaws = priced.iter().enumerate().filter_map(flaw).collect();
+    let flaws = reasons.enumerate().filter_map(flaw).collect();
     let detail = "some items cannot be ordered like this";
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).with_flaws(flaws))
+    Some(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).with_flaws(flaws))
 }
 
 fn line(
@@ -119,7 +129,7 @@ fn offer<'p>(
 
 impl Unsellable {
     /// How pressing it is, and its stable code.
-    fn code(&self) -> (u8, &'static str) {
+    pub(crate) fn code(&self) -> (u8, &'static str) {
         match self {
             Self::Unknown => (0, "unknown_product"),
             Self::Inactive => (1, "product_inactive"),
@@ -129,7 +139,7 @@ impl Unsellable {
         }
     }
 
-    fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::Unknown => "there is no such product".to_owned(),
             Self::Inactive => "the product is not for sale".to_owned(),
@@ -181,7 +191,8 @@ mod tests {
             ("franc".to_owned(), offered("5.00", "CHF", true)),
             ("grain".to_owned(), offered("0.01", "IDR", true)),
         ]);
-        lines(&order.items, order.currency, &offers, market)
+        let line = |item| line(item, order.currency, &offers, market);
+        all_of(order.items.iter().map(line).collect())
     }
 
     #[test]

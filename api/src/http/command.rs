@@ -26,6 +26,8 @@ use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
 
 pub(crate) const DAYBOOK_POSITION: HeaderName = HeaderName::from_static("daybook-position");
+/// Opens a guest's cart.
+pub(crate) const DAYBOOK_CART_TOKEN: HeaderName = HeaderName::from_static("daybook-cart-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A command with the body `B`.
@@ -292,6 +294,11 @@ fn fingerprint(parts: &Parts, expected_version: Option<i64>, value: &Json<'_>) -
         digest.update("\n");
     }
     digest.update(json::canonical(value));
+    // Guests share their keys, and the same words about another cart are another request.
+    if let Some(token) = parts.headers.get(DAYBOOK_CART_TOKEN) {
+        digest.update("\n");
+        digest.update(token);
+    }
     digest.finalize().into()
 }
 

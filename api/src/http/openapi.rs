@@ -15,7 +15,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
 /// need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 14] = [
+const OUTSIDE_THE_LOG: [&str; 15] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -30,9 +30,12 @@ const OUTSIDE_THE_LOG: [&str; 14] = [
     "/reviews",
     "/faq",
     TICKETS,
+    "/cart",
 ];
 /// Of those, what would be there twice if it were sent twice: it is named by its key.
 const TICKETS: &str = "/tickets";
+/// An order, of what is in a cart.
+const CHECKOUT: &str = "/cart/checkout";
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
 
@@ -93,6 +96,8 @@ const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every chan
 fn tags() -> Value {
     json!([
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
+        {"name": "carts", "description": "What leads to an order"},
+        {"name": "promotions", "description": "What takes something off orders"},
         {"name": "payments", "description": "The money side of orders"},
         {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
@@ -161,6 +166,7 @@ fn is_in_the_log(path: &str) -> bool {
     }
     // Money that a webhook told of is money of the log once it is given back.
     path.ends_with("/refund")
+        || path == CHECKOUT
         || !OUTSIDE_THE_LOG
             .iter()
             .any(|outside| path.starts_with(outside))
@@ -199,7 +205,17 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
         true if needs_key(path) && !is_in_the_log(path) => {
             &["IdempotencyKey", "RequestId", "TraceParent"]
         }
+        _ if !is_in_the_log(path) && path.contains("/cart") => {
+            &["CartToken", "RequestId", "TraceParent"]
+        }
         _ if !is_in_the_log(path) => &["RequestId", "TraceParent"],
+        true if path.ends_with(CHECKOUT) => &[
+            "IdempotencyKey",
+            "CartToken",
+            "Prefer",
+            "RequestId",
+            "TraceParent",
+        ],
         true if path.ends_with("/orders") => {
             &["IdempotencyKey", "Prefer", "RequestId", "TraceParent"]
         }
@@ -241,13 +257,13 @@ fn headers_of(path: &str, is_command: bool) -> Value {
         names.push("Cache-Control");
     }
     if is_command
-        && ["/orders", "/refunds", "/payments"]
+        && ["/orders", "/refunds", "/payments", CHECKOUT]
             .iter()
             .any(|end| path.ends_with(end))
     {
         names.push("Location");
     }
-    if is_command && path.ends_with("/orders") {
+    if is_command && (path.ends_with("/orders") || path.ends_with(CHECKOUT)) {
         names.extend(["ETag", "Preference-Applied"]);
     }
     headers_named(names)
@@ -297,6 +313,10 @@ fn parameters() -> Value {
         "OrderToken": header(
             "Daybook-Order-Token", false,
             "Opens a guest's order: `order_token` of the answer that placed it", ""
+        ),
+        "CartToken": header(
+            "Daybook-Cart-Token", false,
+            "Opens a guest's cart: `cart_token` of the answer that made it", ""
         ),
         "RequestId": header(
             "X-Request-Id", false,
@@ -370,8 +390,8 @@ fn responses() -> Value {
         "415": problem("`unsupported_media_type`: not JSON", &[]),
         "422": problem(
             "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `no_exchange_rate`, `no_gateway`, \
-             `refund_too_large` and others",
+             `idempotency_key_reused`, `unknown_product`, `price_changed`, \
+             `promotion_not_applicable`, `promotion_used_up`, `no_exchange_rate`, `no_gateway`, `refund_too_large` and others",
             &["Idempotent-Replayed"]
         ),
         "429": problem(
@@ -414,7 +434,28 @@ fn problem() -> Value {
                 }
             },
             "expected": {"type": "integer", "description": "Of `version_mismatch`"},
-            "actual": {"type": "integer", "description": "Of `version_mismatch`"}
+            "actual": {"type": "integer", "description": "Of `version_mismatch`"},
+            "old": {
+                "description": "Of `price_changed`: the total that was expected, if it was said",
+                "anyOf": [{"$ref": "#/components/schemas/MoneyView"}, {"type": "null"}]
+            },
+            "new": {
+                "description": "Of `price_changed`: the total that it is by now",
+                "$ref": "#/components/schemas/MoneyView"
+            },
+            "lines": {
+                "type": "array",
+                "description": "Of `price_changed`: lines that cost more than was expected of them",
+                "items": {
+                    "type": "object",
+                    "required": ["sku", "old", "new"],
+                    "properties": {
+                        "sku": {"type": "string"},
+                        "old": {"$ref": "#/components/schemas/MoneyView"},
+                        "new": {"$ref": "#/components/schemas/MoneyView"}
+                    }
+                }
+            }
         },
         "example": {
             "type": "urn:daybook:problem:invalid_fields",

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::http::fields::{self, Body};
-use crate::http::order_body::OrderBody;
+use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, categories, faq, fraud_rules, inventory, listings, manual, moves,
-    payments, products, rates, read_models, refunds, reviewing, reviews, routes, routing_rules,
-    shipping, tickets, unmatched, vendors, wishlists,
+    api_keys, auth, blocklist, carts, categories, faq, fraud_rules, inventory, listings, manual,
+    moves, payments, products, promotions, rates, read_models, refunds, reviewing, reviews, routes,
+    routing_rules, shipping, tickets, unmatched, vendors, wishlists,
 };
 
 fn document() -> Value {
@@ -43,6 +43,19 @@ fn every_route_of_the_contract_is_there() {
         "post /api/v1/orders",
         "get /api/v1/orders",
         "get /api/v1/orders/{id}",
+        "put /api/v1/promotions/{code}",
+        "get /api/v1/promotions/{code}",
+        "get /api/v1/promotions",
+        "get /api/v1/promotions/all",
+        "post /api/v1/carts",
+        "get /api/v1/cart",
+        "patch /api/v1/cart",
+        "delete /api/v1/cart",
+        "post /api/v1/cart/items",
+        "put /api/v1/cart/items/{sku}",
+        "delete /api/v1/cart/items/{sku}",
+        "post /api/v1/cart/merge",
+        "post /api/v1/cart/checkout",
         "get /api/v1/orders/{id}/timeline",
         "post /api/v1/orders/{id}/cancel",
         "post /api/v1/orders/{id}/payments",
@@ -254,6 +267,13 @@ fn agrees<B: Body>(document: &Value, name: &str) {
 fn the_bodies_of_the_document_are_those_that_are_read() {
     let document = document();
     agrees::<OrderBody>(&document, "PlaceOrder");
+    agrees::<CheckoutBody>(&document, "CheckOut");
+    agrees::<promotions::Describing>(&document, "DescribePromotion");
+    agrees::<carts::Opening>(&document, "OpenCart");
+    agrees::<carts::Adding>(&document, "AddToCart");
+    agrees::<carts::Amending>(&document, "ChangeCart");
+    agrees::<carts::Setting>(&document, "SetCartItem");
+    agrees::<carts::Merging>(&document, "MergeCart");
     agrees::<moves::Cancellation>(&document, "CancelOrder");
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::Sku;
 use domain::money::{Currency, Money};
 use domain::placing::{Address, Customer, LINES_MAX, QUANTITY_MAX};
+use domain::promotion::Code;
 
 use super::fields::{Body, Fields};
 use super::identity::Caller;
@@ -21,7 +22,7 @@ const CITY_CHARS_MAX: usize = 100;
 const POSTCODE_CHARS_MAX: usize = 20;
 
 /// An order as submitted; prices and names may still have to be looked up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OrderBody {
     pub(crate) customer: Customer,
     pub(crate) shipping_address: Address,
@@ -33,12 +34,32 @@ pub(crate) struct OrderBody {
     pub(crate) payer_country: Option<String>,
     /// Where the order came from, as the shop says; for screening only.
     pub(crate) client_ip: Option<IpAddr>,
+    /// What the customer was shown; more than that is not asked of them.
+    pub(crate) expected_total: Option<Money>,
+    /// The promotion that the customer asks for.
+    pub(crate) promotion_code: Option<Code>,
     pub(crate) items: Vec<Item>,
     staff_only: Vec<String>,
 }
 
-/// One line as submitted.
+/// An order of what is in a cart: everything but the lines.
 #[derive(Debug)]
+pub(crate) struct CheckoutBody(OrderBody);
+
+impl CheckoutBody {
+    /// What the cart has to be in.
+    pub(crate) fn currency(&self) -> Currency {
+        self.0.currency
+    }
+
+    /// An order of these.
+    pub(crate) fn of(&self, items: Vec<Item>) -> OrderBody {
+        OrderBody { items, ..self.0.clone() }
+    }
+}
+
+/// One line as submitted.
+#[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) sku: Sku,
     pub(crate) quantity: u32,
@@ -46,10 +67,27 @@ pub(crate) struct Item {
     pub(crate) unit_price: Option<Money>,
     /// The catalogue's, where staff gave none.
     pub(crate) name: Option<String>,
+    /// What the customer was shown.
+    pub(crate) expected_unit_price: Option<Money>,
     staff_only: Vec<String>,
 }
 
+impl Item {
+    /// So many pieces at the catalogue's price.
+    pub(crate) fn new(sku: Sku, quantity: u32) -> Self {
+        let (unit_price, name, expected_unit_price) = (None, None, None);
+        Self { sku, quantity, unit_price, name, expected_unit_price, staff_only: Vec::new() }
+    }
+}
+
 impl OrderBody {
+    /// Whether staff have said what it costs or when it was placed: history and quotations, which no
+    /// promotion changes by itself.
+    pub(crate) fn is_as_staff_say(&self) -> bool {
+        let is_priced = |item: &Item| item.unit_price.is_some();
+        self.placed_at.is_some() || self.items.iter().any(is_priced)
+    }
+
     /// Prices, names and dates are given by staff only.
     pub(crate) fn permit(&self, caller: Caller) -> Result<(), Problem> {
         let of_items = self.items.iter().flat_map(|item| &item.staff_only);
@@ -66,32 +104,52 @@ impl Body for OrderBody {
     const BYTES_MAX: usize = 1024 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let customer = fields.object("customer", customer);
-        let shipping_address = fields.object("shipping_address", address);
-        let currency = fields.currency("currency");
-        let shipping_cost = fields.optional_money("shipping_cost", currency);
-        let payment = paying::read(fields, currency);
         let placed_at = fields.optional_instant("placed_at");
-        let payer_country = fields.optional_of("payer_country", countries::parse);
-        let client_ip = fields.optional_of("client_ip", |text| {
-            text.parse::<IpAddr>()
-                .map_err(|_| "must be an IP address such as 203.0.113.7")
-        });
-        let items = fields.list("items", LINES_MAX, |item| item_in(item, currency));
         let staff_only = given(fields, &["placed_at"]);
-        Some(Self {
-            customer: customer?,
-            shipping_address: shipping_address?,
-            currency: currency?,
-            shipping_cost,
-            payment: payment?,
-            placed_at,
-            payer_country,
-            client_ip,
-            items: items?,
-            staff_only,
-        })
+        let order = read(fields, |fields, currency| {
+            fields.list("items", LINES_MAX, |item| item_in(item, currency))
+        });
+        Some(Self { placed_at, staff_only, ..order? })
     }
+}
+
+impl Body for CheckoutBody {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        read(fields, |_, _| Some(Vec::new())).map(Self)
+    }
+}
+
+fn read(
+    fields: &mut Fields<'_>,
+    items: impl FnOnce(&mut Fields<'_>, Option<Currency>) -> Option<Vec<Item>>,
+) -> Option<OrderBody> {
+    let customer = fields.object("customer", customer);
+    let shipping_address = fields.object("shipping_address", address);
+    let currency = fields.currency("currency");
+    let shipping_cost = fields.optional_money("shipping_cost", currency);
+    let payment = paying::read(fields, currency);
+    let payer_country = fields.optional_of("payer_country", countries::parse);
+    let client_ip = fields.optional_of("client_ip", |text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| "must be an IP address such as 203.0.113.7")
+    });
+    let expected_total = fields.optional_money("expected_total", currency);
+    let promotion_code = fields.optional_of("promotion_code", str::parse);
+    let items = items(fields, currency);
+    Some(OrderBody {
+        customer: customer?,
+        shipping_address: shipping_address?,
+        currency: currency?,
+        shipping_cost,
+        payment: payment?,
+        placed_at: None,
+        payer_country,
+        client_ip,
+        expected_total,
+        promotion_code,
+        items: items?,
+        staff_only: Vec::new(),
+    })
 }
 
 fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
@@ -115,8 +173,16 @@ fn item_in(fields: &mut Fields<'_>, currency: Option<Currency>) -> Option<Item> 
     let quantity = fields.pieces("quantity", QUANTITY_MAX);
     let unit_price = fields.optional_money("unit_price", currency);
     let name = fields.optional_text("name", NAME_CHARS_MAX);
+    let expected_unit_price = fields.optional_money("expected_unit_price", currency);
     let staff_only = given(fields, &["unit_price", "name"]);
-    Some(Item { sku: sku?, quantity: quantity?, unit_price, name, staff_only })
+    Some(Item {
+        sku: sku?,
+        quantity: quantity?,
+        unit_price,
+        name,
+        expected_unit_price,
+        staff_only,
+    })
 }
 
 /// Pointers to those of these fields that the client gave.

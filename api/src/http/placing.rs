@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
 use domain::money::{AMOUNT_MINOR_MAX, Money};
 use domain::order::{self, Order, Review};
-use domain::placing::{Line, PaymentChoice, Placing};
+use domain::placing::{Discount, Line, PaymentChoice, Placing};
 use projections::MoneyView;
 use projections::orders::{OrderView, Status};
 use serde::Serialize;
@@ -23,6 +23,7 @@ use super::App;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
+use super::expecting;
 use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
 use super::outcomes::Waiting;
@@ -30,6 +31,7 @@ use super::paying;
 use super::plainly_gone;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
+use super::promising::{self, Basket};
 
 /// An order that was placed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +42,7 @@ pub(crate) struct PlacedView {
     status: Status,
     /// Its version, for `If-Match`
     version: i64,
-    /// Goods and shipping
+    /// Goods after the discount, and shipping
     total: MoneyView,
     /// The payment that carries its money
     payment_id: Uuid,
@@ -81,6 +83,13 @@ impl FromRequestParts<App> for Room {
 ///
 /// What cannot be reserved makes the order fail, which is told by its status. With `Prefer: in-stock`
 /// no order is placed where that is certain at once: 409 `out_of_stock`.
+/// With `expected_total`, an order that has become dearer since the customer saw it is not placed:
+/// 422 `price_changed` with the total that was expected (`old`), the one that it is (`new`) and, of
+/// lines with `expected_unit_price`, those that cost more (`lines`). A lower total is accepted.
+///
+/// `promotion_code` names the promotion that is to take something off the goods; without it, of those
+/// that apply by themselves the one that takes most off does. Its use is held with the stock: if
+/// others are first, the order fails (`promotion_used_up`).
 ///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
@@ -95,30 +104,48 @@ pub(crate) async fn place(
     _: Buyer,
     asked: Asked<OrderBody>,
 ) -> Result<Response, Problem> {
-    let now = Utc::now();
-    let until = asked.wait.map(|wait| Instant::now() + wait);
     asked.body.permit(asked.caller)?;
     let order_id = OrderId(Uuid::now_v7());
+    place_as(&app, &asked, &asked.body, order_id).await
+}
+
+/// Places an order under this name, whoever asked for it and however; it is placed, now or before,
+/// where the answer is 201.
+pub(crate) async fn place_as<B: Sync>(
+    app: &App,
+    asked: &Asked<B>,
+    order: &OrderBody,
+    order_id: OrderId,
+) -> Result<Response, Problem> {
+    let now = Utc::now();
+    let until = asked.wait.map(|wait| Instant::now() + wait);
     // Whatever the catalogue says by now, the journal knows a repetition and what it was told.
-    let lines = match catalogue::price(&app, &asked.body).await? {
+    let lines = match catalogue::price(app, order).await? {
         Ok(lines) => lines,
-        Err(problem) => return asked.turn_away(&app, asked.alone(), &problem).await,
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     };
-    if let Some(problem) = plainly_gone::among(&app, &asked) {
-        return asked.turn_away(&app, asked.alone(), &problem).await;
+    if let Some(problem) = plainly_gone::among(app, asked, order) {
+        return asked.turn_away(app, asked.alone(), &problem).await;
     }
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
-    let mut placing = Placing { customer_id, ..placing(&asked.body, lines, now, pay_by) };
-    let country = &asked.body.shipping_address.country;
-    match paying::choose(&app, &asked.body.payment, to_pay(&placing), country) {
-        Ok(choice) => placing.payment = choice,
-        Err(nobody) => return nobody.answer(&app, &asked, asked.alone()).await,
+    let mut placing = Placing { customer_id, ..placing(order, lines, now, pay_by) };
+    match discount(app, order, &placing, now).await? {
+        Ok(discount) => placing.discount = discount.map(Box::new),
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     }
-    let order_token = token_for(&app, asked.caller, order_id);
+    if let Some(problem) = expecting::risen(order, &placing) {
+        return asked.turn_away(app, asked.alone(), &problem).await;
+    }
+    let country = &order.shipping_address.country;
+    match paying::choose(app, &order.payment, to_pay(&placing), country) {
+        Ok(choice) => placing.payment = choice,
+        Err(nobody) => return nobody.answer(app, asked, asked.alone()).await,
+    }
+    let order_token = token_for(app, asked.caller, order_id);
     // Before the order can move.
     let waiting = until.map(|until| (app.outcomes.wait_for(order_id), until));
-    let (command, counted) = screened(&app, order_id, placing, &asked.body);
+    let (command, counted) = screened(app, order_id, placing, order);
     let wording = asked.wording(StatusCode::CREATED, |accepted| PlacedView {
         order_token: order_token.clone(),
         ..placed(order_id, &accepted)
@@ -134,10 +161,29 @@ pub(crate) async fn place(
     }
     match waiting {
         Some((waiting, until)) if is_new => {
-            with_outcome(&app, &asked, receipt, &waiting, until).await
+            with_outcome(app, asked, receipt, &waiting, until).await
         }
         Some(_) | None => Ok(respond(receipt)),
     }
+}
+
+/// What a promotion takes off, or why the one that was asked for does not.
+async fn discount(
+    app: &App,
+    order: &OrderBody,
+    placing: &Placing,
+    at: DateTime<Utc>,
+) -> Result<Result<Option<Discount>, Problem>, Problem> {
+    let Placing { lines, currency, customer_id, .. } = placing;
+    let basket = Basket { lines, currency: *currency, customer_id: *customer_id, at };
+    if let Some(code) = &order.promotion_code {
+        let promised = promising::by_code(app, code, basket).await?;
+        return Ok(promised.map(Some));
+    }
+    if order.is_as_staff_say() {
+        return Ok(Ok(None));
+    }
+    promising::automatic(app, basket).await.map(Ok)
 }
 
 /// The order with what fraud rules make of it; and its place among those that are counted.
@@ -161,9 +207,9 @@ fn screened(
 }
 
 /// Waits, and keeps what is told then for repetitions, before it is told.
-async fn with_outcome(
+async fn with_outcome<B>(
     app: &App,
-    asked: &Asked<OrderBody>,
+    asked: &Asked<B>,
     mut receipt: Receipt<order::Refusal>,
     waiting: &Waiting,
     until: Instant,
@@ -204,6 +250,8 @@ fn placing(
         currency: order.currency,
         lines,
         shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),
+        // Nothing, until the lines are known to a promotion.
+        discount: None,
         payment_id: PaymentId(Uuid::now_v7()),
         // Nobody, until somebody is chosen for the amount.
         payment: PaymentChoice {

@@ -17,12 +17,12 @@ use super::order_body::OrderBody;
 use super::problem::{Flaw, Problem};
 
 /// Why the order is not worth placing, if the client wants to know and it is certain.
-pub(crate) fn among(app: &App, asked: &Asked<OrderBody>) -> Option<Problem> {
+pub(crate) fn among<B>(app: &App, asked: &Asked<B>, order: &OrderBody) -> Option<Problem> {
     let left = |sku: &Sku| app.availability.of(sku).map(|known| known.available);
     asked
         .in_stock
         .then(|| {
-            let items = asked.body.items.iter();
+            let items = order.items.iter();
             let items: Vec<_> = items.map(|item| (&item.sku, item.quantity)).collect();
             flaws(&items, left)
         })

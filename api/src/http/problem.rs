@@ -84,6 +84,16 @@ impl Problem {
         self
     }
 
+    /// The stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Everything that is wrong, for whoever asks without HTTP.
     pub(crate) fn sentence(&self) -> String {
         let flaws = self.flaws.iter();

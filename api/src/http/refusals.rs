@@ -2,7 +2,7 @@
 //! refusal; the sentence is the refusal's own.
 
 use axum::http::StatusCode;
-use domain::{categories, inventory, listing, order, payment, product, vendor};
+use domain::{categories, inventory, listing, order, payment, product, promotion, vendor};
 use workers::routing::RuleError;
 
 use super::problem::Problem;
@@ -38,6 +38,7 @@ impl From<&order::Refusal> for Problem {
             R::NegativeAmount => (REFUSED, "amount_negative"),
             R::TotalTooLarge => (REFUSED, "total_too_large"),
             R::NothingToPay => (REFUSED, "nothing_to_pay"),
+            R::DiscountDoesNotAddUp => (REFUSED, "discount_wrong"),
             R::CaptureMismatch { .. } => (REFUSED, "capture_mismatch"),
             R::RefundExists => (STATE, "refund_exists"),
             R::NoSuchRefund => (STATE, "refund_not_pending"),
@@ -148,6 +149,29 @@ impl From<&vendor::Refusal> for Problem {
         let (status, code) = match refusal {
             R::NotRegistered => (GONE, "not_found"),
             R::AlreadyRegistered => (STATE, "vendor_already_registered"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&promotion::Refusal> for Problem {
+    fn from(refusal: &promotion::Refusal) -> Self {
+        use promotion::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::Unknown => (GONE, "not_found"),
+            R::AlreadyReserved => (STATE, "promotion_already_reserved"),
+            R::NotReserved => (STATE, "promotion_not_reserved"),
+            R::UsedUp | R::UsedUpByCustomer => (STATE, "promotion_used_up"),
+            R::SignIn => (STATE, "promotion_needs_account"),
+            R::PercentageOutOfBounds => (REFUSED, "percentage_out_of_bounds"),
+            R::AmountNotPositive => (REFUSED, "amount_not_positive"),
+            R::TwoAmounts { .. } => (REFUSED, "two_amounts"),
+            R::AmountCount { .. } => (REFUSED, "amount_count_out_of_bounds"),
+            R::TooManySkus { .. } => (REFUSED, "too_many_skus"),
+            R::EndsBeforeItStarts => (REFUSED, "promotion_ends_before_it_starts"),
+            R::UsesOutOfBounds => (REFUSED, "uses_out_of_bounds"),
+            R::TooManyToRemember => (REFUSED, "too_many_to_remember"),
         };
         Self::new(status, code, sentence(refusal))
     }

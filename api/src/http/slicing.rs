@@ -16,7 +16,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 8] = [
+const AGGREGATES: [&str; 9] = [
     "order",
     "payment",
     "inventory",
@@ -25,6 +25,7 @@ const AGGREGATES: [&str; 8] = [
     "listing",
     "categories",
     "vendor",
+    "promotion",
 ];
 
 /// For the document; [`Wanted::read`] reads them.
@@ -40,7 +41,7 @@ pub(crate) struct SliceParameters {
     since: Option<DateTime<Utc>>,
     /// Recorded before then
     until: Option<DateTime<Utc>>,
-    /// order, payment, inventory, product, person, listing or categories
+    /// order, payment, inventory, product, person, listing, categories, vendor or promotion
     aggregate: Option<String>,
     /// A UUID, the SKU, or the handle
     aggregate_id: Option<String>,

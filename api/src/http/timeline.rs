@@ -27,7 +27,7 @@ use super::proofs::{HeadView, told};
 use super::queries::{self, Asking};
 
 /// What an order's events are about.
-const AGGREGATES: [&str; 4] = ["order", "payment", "inventory", "person"];
+const AGGREGATES: [&str; 5] = ["order", "payment", "inventory", "person", "promotion"];
 
 /// The timeline of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,7 +112,7 @@ impl Filter {
     params(
         ("token" = Option<String>, Query, description = "The order's token, for guests"),
         ("id" = Uuid, Path, description = "The order"),
-        ("aggregate" = Option<String>, Query, description = "order, payment, inventory or person"),
+        ("aggregate" = Option<String>, Query, description = "order, payment, inventory, promotion or person"),
         ("type" = Option<String>, Query, description = "Stored name, such as order.placed"),
         ("actor" = Option<String>, Query, description = "Who did it, such as `checkout`"),
         ("since" = Option<String>, Query, description = "Recorded then or later; time or day"),

@@ -180,6 +180,8 @@ impl Folding {
             "order",
             "payment",
             "product",
+            "promotion",
+            "vendor",
         ] {
             let select = format!("select key, row from pg_temp.states where of = 'state.{kind}'");
             relations.push((format!("state.{kind}"), select));

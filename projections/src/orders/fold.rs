@@ -118,7 +118,8 @@ impl Progress {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => return,
+            | Event::Vendor(_)
+            | Event::Promotion(_) => return,
         }
         self.updated_at = storable::instant(recorded.recorded_at);
     }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use domain::exchange::Conversion;
 use domain::ids::OrderId;
 use domain::money::Currency;
+use domain::placing::Discount;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::converted::ConversionView;
-use super::view::{Audience, OrderView};
+use super::view::{self, Audience, DiscountView, OrderView};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paying::{Paying, PaymentStatus, RefundView, Refunds};
@@ -88,6 +89,8 @@ struct AsPlaced<'row> {
     #[serde(borrow)]
     lines: Vec<Line<'row>>,
     shipping_minor: i64,
+    #[serde(default)]
+    discount: Option<Box<Discount>>,
     #[serde(borrow)]
     payment_id: &'row RawValue,
     #[serde(borrow)]
@@ -146,6 +149,8 @@ struct Spliced<'row> {
     shipping_address: &'row RawValue,
     items: Vec<Item<'row>>,
     subtotal: MoneyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<DiscountView>,
     shipping_cost: MoneyView,
     total: MoneyView,
     captured: MoneyView,
@@ -175,6 +180,8 @@ struct Item<'row> {
     unit_price: MoneyView,
     line_total: MoneyView,
     #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<MoneyView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     converted_from: Option<ConversionView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor: Option<&'row RawValue>,
@@ -184,12 +191,14 @@ impl<'row> Order<'row> {
     fn spliced(&self, audience: Audience) -> Spliced<'row> {
         let (placed, progress) = (&self.placed, &self.progress);
         let money = |minor| MoneyView::of(minor, placed.currency);
-        let item = |line: &Line<'row>| Item {
+        let discount = placed.discount.as_deref();
+        let item = |(index, line): (usize, &Line<'row>)| Item {
             sku: line.sku,
             name: line.name,
             quantity: line.quantity,
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
+            discount: discount.and_then(|of| view::off(of, index)).map(money),
             converted_from: ConversionView::of(line.converted_from.as_deref(), placed.currency),
             vendor: line.vendor,
         };
@@ -205,10 +214,15 @@ impl<'row> Order<'row> {
             review: progress.review,
             customer: placed.customer,
             shipping_address: placed.shipping_address,
-            items: placed.lines.iter().map(item).collect(),
+            items: placed.lines.iter().enumerate().map(item).collect(),
             subtotal: money(subtotal_minor),
+            discount: discount.map(|of| DiscountView::of(of, placed.currency)),
             shipping_cost: money(placed.shipping_minor),
-            total: money(subtotal_minor.saturating_add(placed.shipping_minor)),
+            total: money(
+                subtotal_minor
+                    .saturating_sub(discount.map_or(0, |of| of.amount_minor))
+                    .saturating_add(placed.shipping_minor),
+            ),
             captured: money(progress.paying.captured_minor),
             refunded: money(progress.paying.refunded_minor),
             payment_id: placed.payment_id,

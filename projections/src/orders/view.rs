@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId, Sku, VendorId};
+use domain::money::Currency;
 use domain::order::{Failure, Review};
-use domain::placing::{Address, Line, PaymentMethod, Placing};
+use domain::placing::{Address, Discount, Line, PaymentMethod, Placing};
+use domain::promotion::Code;
 use domain::screening::{Outcome, Reason, Screening};
 use serde::{Deserialize, Serialize};
 use store::recorded::RecordedEvent;
@@ -197,6 +199,9 @@ pub struct ItemView {
     pub unit_price: MoneyView,
     /// Price of all pieces.
     pub line_total: MoneyView,
+    /// What of the order's discount is taken off that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discount: Option<MoneyView>,
     /// What the price was converted from, where the product had none in the order's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<ConversionView>,
@@ -223,6 +228,34 @@ pub struct ShipmentView {
     pub shipped_at: DateTime<Utc>,
 }
 
+/// What a promotion takes off an order, as it was when that was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DiscountView {
+    /// The promotion's code.
+    #[schema(value_type = String, example = "SPRING-26")]
+    pub promotion: Code,
+    /// What customers were told.
+    pub name: String,
+    /// All of it.
+    pub amount: MoneyView,
+}
+
+impl DiscountView {
+    pub(super) fn of(discount: &Discount, currency: Currency) -> Self {
+        Self {
+            promotion: discount.promotion.clone(),
+            name: discount.name.clone(),
+            amount: MoneyView::of(discount.amount_minor, currency),
+        }
+    }
+}
+
+/// What is taken off a line, where anything is.
+pub(super) fn off(discount: &Discount, index: usize) -> Option<i64> {
+    let off = discount.lines_minor.get(index).copied();
+    off.filter(|off| *off != 0)
+}
+
 /// One order, all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderView {
@@ -242,11 +275,14 @@ pub struct OrderView {
     pub shipping_address: AddressView,
     /// The lines as submitted.
     pub items: Vec<ItemView>,
-    /// Goods, without shipping.
+    /// Goods at their prices, without shipping and before any discount.
     pub subtotal: MoneyView,
+    /// What a promotion takes off that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discount: Option<DiscountView>,
     /// Shipping.
     pub shipping_cost: MoneyView,
-    /// Goods and shipping.
+    /// Goods after the discount, and shipping.
     pub total: MoneyView,
     /// All money that came in for it.
     pub captured: MoneyView,
@@ -334,12 +370,14 @@ impl OrderView {
 
     pub(super) fn of(id: OrderId, placing: Placing, progress: Progress) -> Self {
         let money = |minor| MoneyView::of(minor, placing.currency);
-        let item = |line: &Line| ItemView {
+        let discount = placing.discount.as_deref();
+        let item = |(index, line): (usize, &Line)| ItemView {
             sku: line.sku.clone(),
             name: line.name.clone(),
             quantity: line.quantity,
             unit_price: money(line.unit_price_minor),
             line_total: money(line.total_minor()),
+            discount: discount.and_then(|of| off(of, index)).map(money),
             converted_from: ConversionView::of(line.converted_from.as_deref(), placing.currency),
             vendor: line.vendor,
         };
@@ -348,8 +386,9 @@ impl OrderView {
             status: progress.status,
             payment_status: progress.paying.status(),
             review: progress.review,
-            items: placing.lines.iter().map(item).collect(),
+            items: placing.lines.iter().enumerate().map(item).collect(),
             subtotal: money(placing.subtotal_minor()),
+            discount: discount.map(|of| DiscountView::of(of, placing.currency)),
             shipping_cost: money(placing.shipping_minor),
             total: money(placing.total_minor()),
             captured: money(progress.paying.captured_minor),

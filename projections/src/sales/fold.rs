@@ -235,10 +235,10 @@ impl Order {
     fn of(placing: &Placing) -> Self {
         let mut gross_minor: BTreeMap<&str, i64> = BTreeMap::new();
         let mut vendors: BTreeMap<&str, VendorId> = BTreeMap::new();
-        for line in &placing.lines {
+        for (line, paid_minor) in placing.lines_paid() {
             vendors.extend(line.vendor.map(|vendor| (line.sku.as_str(), vendor)));
             let sum = gross_minor.entry(line.sku.as_str()).or_default();
-            *sum = sum.saturating_add(line.total_minor());
+            *sum = sum.saturating_add(paid_minor);
         }
         let goods = placing
             .pieces_by_sku()

@@ -137,6 +137,7 @@ impl Shop {
             Event::Listing(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Categories(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Vendor(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Promotion(event) => (serde_json::to_string(event), event.schema_version()),
         };
         let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {

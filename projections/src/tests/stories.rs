@@ -146,6 +146,7 @@ impl Tale {
             // The first SKU is on two lines.
             lines: vec![line(0, 3), line(1, 1 + n % 4), line(0, 2)],
             shipping_minor: i64::from(n % 2) * 350,
+            discount: None,
             payment_id: payment,
             payment: by(PaymentMethod::CreditCard),
             placed_at: placed_at(n),

@@ -14,7 +14,7 @@ use domain::order::{self, Failure, Shipment};
 use domain::placing::Placing;
 use domain::risk::Risk;
 use domain::screening::Screening;
-use domain::{categories, inventory, listing, payment, person, product, vendor};
+use domain::{categories, inventory, listing, payment, person, product, promotion, vendor};
 use store::recorded::RecordedEvent;
 
 /// Tells an order's events in log order; later sentences need what earlier events said.
@@ -34,6 +34,7 @@ impl Teller {
             Event::Inventory(event) => {
                 inventory(event, &recorded.aggregate_id, recorded.recorded_at)
             }
+            Event::Promotion(event) => promotion(event, &recorded.aggregate_id),
             Event::Person(person::Event::Forgotten { reason, .. }) => {
                 format!("personal data of the customer forgotten: {reason}")
             }
@@ -62,7 +63,14 @@ impl Teller {
                 let lines = placing.lines.len();
                 let noun = if lines == 1 { "line" } else { "lines" };
                 let total = placing.total();
-                format!("{lines} {noun} ordered for {total}{}", conversions(placing))
+                let less = placing
+                    .discount
+                    .as_ref()
+                    .map_or_else(String::new, |discount| {
+                        let off = self.amount(discount.amount_minor);
+                        format!(", {off} of it taken off by {}", discount.promotion)
+                    });
+                format!("{lines} {noun} ordered for {total}{less}{}", conversions(placing))
             }
             order::Event::Screened(screening) => screened(screening),
             order::Event::ReviewApproved { reason, .. } => {
@@ -83,6 +91,9 @@ impl Teller {
             order::Event::Failed(Failure::PaymentTimedOut) => "failed: not paid in time".to_owned(),
             order::Event::Failed(Failure::PaymentMismatched) => {
                 "failed: another amount came in than was asked for".to_owned()
+            }
+            order::Event::Failed(Failure::PromotionUsedUp { promotion }) => {
+                format!("failed: others had used {promotion} up")
             }
             order::Event::Failed(Failure::Refused) => "failed: refused".to_owned(),
             order::Event::Failed(Failure::ReviewTimedOut) => {
@@ -269,6 +280,24 @@ fn categories(event: &categories::Event) -> String {
 }
 
 /// Which rates an order's prices were converted by: each once, however many lines there are.
+fn promotion(event: &promotion::Event, code: &str) -> String {
+    use promotion::Event as E;
+
+    match event {
+        E::Described(terms) => {
+            let offered = if terms.active {
+                "offered"
+            } else {
+                "not offered"
+            };
+            format!("promotion {code} {offered} as {}", terms.name)
+        }
+        E::UseReserved { .. } => format!("a use of promotion {code} held"),
+        E::UseReleased { .. } => format!("the use of promotion {code} given back"),
+        E::Used { .. } => format!("promotion {code} used"),
+    }
+}
+
 fn conversions(placing: &Placing) -> String {
     let converted = || {
         placing

@@ -25,7 +25,8 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
         | Event::Person(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => None,
+        | Event::Vendor(_)
+        | Event::Promotion(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),

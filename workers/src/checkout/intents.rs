@@ -8,6 +8,7 @@ use domain::inventory::{self, Inventory};
 use domain::money::Money;
 use domain::order::{self, Failure, Order};
 use domain::payment::{self, Attempt, Payment, Terms};
+use domain::promotion::{self, Code, Promotion};
 use domain::risk::Assessment;
 use sqlx::PgPool;
 use store::command::{ExecuteError, Receipt, Verdict};
@@ -87,6 +88,23 @@ impl Executor {
                 let command = inventory::Command::Restock { order_id, refund_id, quantity };
                 let step = step(format!("restock {refund_id} {}", part.sku));
                 self.must::<Inventory>(part.sku.as_str(), step, command)
+                    .await
+            }
+            Intent::ReservePromotion { promotion, customer_id } => {
+                let command = promotion::Command::Reserve { order_id, customer_id };
+                let step = step(format!("reserve promotion {promotion}"));
+                self.reserve_use(step, &promotion, command).await
+            }
+            Intent::ReleasePromotion { promotion } => {
+                let command = promotion::Command::Release { order_id };
+                let step = step(format!("release promotion {promotion}"));
+                self.must::<Promotion>(promotion.as_str(), step, command)
+                    .await
+            }
+            Intent::SettlePromotion { promotion } => {
+                let command = promotion::Command::Settle { order_id };
+                let step = step(format!("settle promotion {promotion}"));
+                self.must::<Promotion>(promotion.as_str(), step, command)
                     .await
             }
             Intent::ProcessOrder => {
@@ -195,6 +213,31 @@ impl Executor {
                 Answer::Fact(Fact::StockReserved { sku })
             }
         })
+    }
+
+    /// Whatever the limit is that others have reached: the order cannot have what it was promised.
+    async fn reserve_use(
+        &self,
+        step: Step<'_>,
+        promotion: &Code,
+        command: promotion::Command,
+    ) -> Result<Answer, ExecuteError> {
+        use promotion::Refusal as R;
+
+        Ok(
+            match self
+                .send::<Promotion>(promotion.as_str(), &step, command)
+                .await?
+            {
+                Verdict::Refused(R::UsedUp | R::UsedUpByCustomer | R::SignIn) => {
+                    Answer::Fact(Fact::PromotionUsedUp)
+                }
+                Verdict::Refused(refusal) => unexpected(step, &refusal),
+                Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                    Answer::Fact(Fact::PromotionReserved)
+                }
+            },
+        )
     }
 
     /// A command that the order refuses if it has come to another end meanwhile.
