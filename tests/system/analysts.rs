@@ -380,6 +380,8 @@ async fn projections_say_how_far_they_are_and_are_rebuilt_once_per_key() {
     assert_eq!(
         names,
         [
+            "categories",
+            "listings",
             "milestones",
             "orders",
             "payments",

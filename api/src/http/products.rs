@@ -18,7 +18,8 @@ use super::bodies::DescribeProduct;
 use super::caching::for_staff;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::{Caller, Importers};
+use super::identity::Importers;
+use super::listings::Looking;
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
@@ -115,12 +116,11 @@ pub(crate) async fn describe(
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("products");
-    let onlooker = caller.onlooker();
     let filter = Filter {
         active: parameters
             .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
@@ -154,14 +154,13 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key(&format!("products/{sku}"));
     parameters.finish()?;
-    let onlooker = caller.onlooker();
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &[products::NAME, stock::NAME]).await?;
         let product = products::by_sku(app.read_models.reads(), &sku).await?;
