@@ -376,7 +376,7 @@ async fn products_stock_and_payments_show_what_was_promised() {
         ("?search=TEA", &["pot"]),
         ("?search=%25", &[]),
     ] {
-        let found = items(&guest(&format!("/api/v1/products{filter}")).await);
+        let found = items(&world.get(&format!("/api/v1/products{filter}")).await);
         let found: Vec<_> = found.iter().map(|product| product["sku"].clone()).collect();
         assert_eq!(found, skus, "{filter}");
     }

@@ -95,6 +95,7 @@ async fn the_document_is_openapi_3_1_and_every_path_of_it_answers() {
         let address = path
             .replace("{id}", NOBODY)
             .replace("{sku}", "cup")
+            .replace("{handle}", "nothing")
             .replace("{name}", "nothing");
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();

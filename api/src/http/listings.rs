@@ -2,9 +2,12 @@
 //! what there is.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use axum::extract::State;
+use accounts::Role;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use domain::categories::{Categories, SHOP};
 use domain::ids::Handle;
@@ -144,17 +147,23 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
     plain(&tag).map(str::to_owned)
 }
 
-impl Caller {
-    /// What the caller sees of the catalogue.
-    pub(crate) fn onlooker(self) -> Onlooker {
-        use accounts::Role;
+/// What the caller sees of the catalogue. It is open to everybody, so a token that has expired keeps
+/// nobody out: whoever shows one sees what customers see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looking(pub(crate) Onlooker);
 
+impl FromRequestParts<App> for Looking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let staff = [Role::Admin, Role::Analyst, Role::Auditor, Role::Importer];
-        if self.is_any_of(&staff) {
+        let caller = Caller::from_request_parts(parts, app).await;
+        let is_staff = caller.is_ok_and(|caller| caller.is_any_of(&staff));
+        Ok(Self(if is_staff {
             Onlooker::Staff
         } else {
             Onlooker::Customer
-        }
+        }))
     }
 }
 
@@ -238,13 +247,12 @@ impl Wanted {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("listings");
     let Wanted { filter, sort, limit, after } = Wanted::read(parameters)?;
-    let onlooker = caller.onlooker();
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let reads = app.read_models.reads();
@@ -268,14 +276,13 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     OfHandle(handle): OfHandle,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key(&format!("listings/{handle}"));
     parameters.finish()?;
-    let onlooker = caller.onlooker();
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let listing = listings::by_handle(app.read_models.reads(), &handle).await?;

@@ -23,6 +23,7 @@ use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::Caller;
+use super::listings::Looking;
 use super::offering::Offering;
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
@@ -32,9 +33,6 @@ use super::{App, tables};
 
 /// What a product is shown by: its row, its stock, and whether its vendor may sell.
 const MODELS: [&str; 3] = [products::NAME, stock::NAME, vendors::NAME];
-
-/// Who takes the whole list away.
-const TAKE_TABLES: &[Role] = &[Role::Admin, Role::Analyst, Role::Auditor, Role::Importer];
 
 /// A product as it is offered from now on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -182,13 +180,12 @@ fn unknown_vendor() -> Problem {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("products");
-    let onlooker = caller.onlooker();
     let filter = Filter {
         active: parameters
             .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
@@ -197,7 +194,7 @@ pub(crate) async fn list(
         is_sold: onlooker == Onlooker::Customer,
     };
     // Of everybody there are too many for the few places where whole tables are read.
-    let as_table = tables::wanted(&headers) && caller.is_any_of(TAKE_TABLES);
+    let as_table = tables::wanted(&headers) && onlooker == Onlooker::Staff;
     if as_table {
         parameters.whole();
     }
@@ -231,14 +228,13 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    caller: Caller,
+    Looking(onlooker): Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key(&format!("products/{sku}"));
     parameters.finish()?;
-    let onlooker = caller.onlooker();
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let product = products::by_sku(app.read_models.reads(), &sku).await?;
