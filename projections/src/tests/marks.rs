@@ -20,6 +20,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "sales_by_sku",
         "settlement_payments",
         "milestones",
+        "promotions",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -27,6 +28,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     let first = shop.log.len();
     tell_all(&mut shop, 1, 1);
     shop.describe("new", super::stories::described("new"));
+    shop.offer("NEW");
     world.write(&shop.log[first..]).await;
 
     for name in NAMES {
@@ -49,6 +51,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "sales_by_sku",
         "settlement_payments",
         "milestones",
+        "promotions",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))

@@ -168,6 +168,6 @@ async fn a_rebuild_of_something_unknown_is_refused_with_what_is_known() {
     assert_eq!(
         refused.to_string(),
         "there is no projection invoices; there are orders, timeline, payments, stock, products, \
-         sales, settlement, milestones"
+         sales, settlement, milestones, promotions"
     );
 }

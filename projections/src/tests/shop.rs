@@ -13,6 +13,7 @@ use domain::order::{self, Order};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::promotion::{self, Promotion};
 use store::recorded::{Metadata, RecordedEvent};
 use uuid::Uuid;
 
@@ -67,6 +68,26 @@ impl Shop {
         let product = self.products.entry(sku.parse().unwrap()).or_default();
         for event in decided(product, product::Command::Describe(description)) {
             self.record("product", sku, Uuid::from_u128(2), Event::Product(event));
+        }
+    }
+
+    /// A tenth off everything for whoever knows the code.
+    pub(super) fn offer(&mut self, code: &str) {
+        let terms = promotion::Terms {
+            name: "A tenth".into(),
+            reduction: promotion::Reduction::Percentage { basis_points: 1_000 },
+            automatic: false,
+            listed: true,
+            active: true,
+            starts_at: None,
+            ends_at: None,
+            uses_max: None,
+            uses_per_customer_max: None,
+            minimum: vec![],
+            skus: vec![],
+        };
+        for event in decided(&mut Promotion::default(), promotion::Command::Describe(terms)) {
+            self.record("promotion", code, Uuid::from_u128(3), Event::Promotion(event));
         }
     }
 
