@@ -84,6 +84,7 @@ fn placed() -> Fact {
             converted_from: None,
         }],
         shipping_minor: 0,
+        discount: None,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: PaymentChoice {
             method: PaymentMethod::CreditCard,
