@@ -244,15 +244,8 @@ impl World {
             Intent::ReservePromotion { customer_id, .. } => {
                 trade.reserve_use(&mut self.promotion, customer_id);
             }
-            Intent::ReleasePromotion { .. } => {
-                let release = promotion::Command::Release { order_id };
-                trade.end_use(&mut self.promotion, release);
-            }
-            Intent::SettlePromotion { .. } => {
-                let settle = promotion::Command::Settle { order_id };
-                trade.end_use(&mut self.promotion, settle);
-                trade.uses += 1;
-            }
+            Intent::ReleasePromotion { .. } => trade.release_use(&mut self.promotion),
+            Intent::SettlePromotion { .. } => trade.settle_use(&mut self.promotion),
             Intent::ProcessOrder => trade.ask_order_on(order::Command::Process),
             Intent::ConfirmOrder { captured, assessment } => {
                 trade.ask_order_on(match assessment {
@@ -385,9 +378,15 @@ impl Trade {
         self.tell(Place::Promotion, fact);
     }
 
-    fn end_use(&self, promotion: &mut Promotion, command: promotion::Command) {
-        let ended = told(promotion, command);
-        ended.unwrap_or_else(|refusal| panic!("{} holds a use: {refusal}", self.id));
+    fn release_use(&self, promotion: &mut Promotion) {
+        let release = promotion::Command::Release { order_id: self.id };
+        told(promotion, release).expect("what is given back was held");
+    }
+
+    fn settle_use(&mut self, promotion: &mut Promotion) {
+        let settle = promotion::Command::Settle { order_id: self.id };
+        told(promotion, settle).expect("what is used up was held");
+        self.uses += 1;
     }
 
     fn tell(&mut self, place: Place, fact: Fact) {

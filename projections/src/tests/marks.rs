@@ -27,6 +27,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "customer_orders",
         "vendors",
         "vendor_orders",
+        "promotions",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -35,6 +36,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     tell_all(&mut shop, 1, 1);
     shop.describe("new", super::stories::described("new"));
     shop.register_vendor(VendorId(Uuid::from_u128(5)));
+    shop.offer("NEW");
     world.write(&shop.log[first..]).await;
 
     for name in NAMES {
@@ -61,6 +63,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "customer_orders",
         "vendors",
         "vendor_orders",
+        "promotions",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))

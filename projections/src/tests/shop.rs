@@ -15,6 +15,7 @@ use domain::order::{self, Order};
 use domain::payment::{self, Payment};
 use domain::person::{self, Person};
 use domain::product::{self, Product};
+use domain::promotion::{self, Promotion};
 use domain::vendor::{self, Vendor};
 use store::recorded::{Metadata, RecordedEvent};
 use uuid::Uuid;
@@ -87,6 +88,26 @@ impl Shop {
     pub(super) fn categorise(&mut self, command: categories::Command) {
         for event in decided(&mut self.categories, command) {
             self.record("categories", SHOP, Uuid::from_u128(4), Event::Categories(event));
+        }
+    }
+
+    /// A tenth off everything for whoever knows the code.
+    pub(super) fn offer(&mut self, code: &str) {
+        let terms = promotion::Terms {
+            name: "A tenth".into(),
+            reduction: promotion::Reduction::Percentage { basis_points: 1_000 },
+            automatic: false,
+            listed: true,
+            active: true,
+            starts_at: None,
+            ends_at: None,
+            uses_max: None,
+            uses_per_customer_max: None,
+            minimum: vec![],
+            skus: vec![],
+        };
+        for event in decided(&mut Promotion::default(), promotion::Command::Describe(terms)) {
+            self.record("promotion", code, Uuid::from_u128(3), Event::Promotion(event));
         }
     }
 

@@ -86,6 +86,7 @@ fn placed() -> Fact {
             vendor: None,
         }],
         shipping_minor: 0,
+        discount: None,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: PaymentChoice {
             method: PaymentMethod::CreditCard,
