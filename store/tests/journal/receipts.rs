@@ -132,7 +132,8 @@ async fn who_is_turned_away_is_turned_away_with_the_same_words_again() {
         ["first", "second", "third"].map(|said| journal.turn_away(asked.clone(), words(said)));
     let answers = join_all(at_once).await;
 
-    let answers: Vec<Receipt<()>> = answers.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<Receipt<serde_json::Value>> =
+        answers.into_iter().map(Result::unwrap).collect();
     assert!(
         answers
             .iter()

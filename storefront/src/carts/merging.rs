@@ -110,7 +110,6 @@ fn summed(own: &[CartItem], guests: &[CartItem]) -> (Vec<CartItem>, Vec<MergedLi
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 mod tests {
     use super::*;
 
