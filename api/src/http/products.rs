@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use accounts::Role;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -22,7 +21,6 @@ use super::bodies::DescribeProduct;
 use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
-use super::identity::Caller;
 use super::listings::Looking;
 use super::offering::Offering;
 use super::order_body::NAME_CHARS_MAX;

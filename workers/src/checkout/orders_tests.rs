@@ -66,7 +66,6 @@ fn placed() -> Fact {
     let sku: domain::ids::Sku = "cup".parse().unwrap();
     let now = Utc::now();
     let placing = Placing {
-        discount: None,
         customer: Customer { name: "Ada".into(), email: "ada@example.com".into(), phone: None },
         customer_id: None,
         shipping_address: Address {
