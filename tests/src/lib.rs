@@ -11,6 +11,7 @@
 
 pub mod chance;
 pub mod command;
+pub mod documented;
 pub mod log;
 pub mod looking;
 pub mod served;
