@@ -91,6 +91,7 @@ impl Talkative {
             .env("DAYBOOK_STAFF_TOKEN", STAFF)
             .env("DAYBOOK_MASTER_KEY", MASTER_KEY.as_str())
             .env("PAYSTACK_SECRET_KEY", webhook_secret)
+            .env("DAYBOOK_RETURN_URL", "https://shop.example/thanks")
             .env("DAYBOOK_LOG", "debug")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -107,9 +108,12 @@ impl Talkative {
                 heard.lock().unwrap().push('\n');
             }
         });
-        let talkative =
+        let mut talkative =
             Self { url: format!("http://{address}"), said, http: Client::new(), running };
         until("it serves", async || {
+            if let Ok(Some(ended)) = talkative.running.try_wait() {
+                panic!("{ended}: {}", talkative.said.lock().unwrap());
+            }
             let health = talkative.http.get(format!("{}/health/live", talkative.url));
             health
                 .send()
