@@ -1,10 +1,10 @@
 //! Daybook over HTTP. This file is the table of contents: every route, and the layers around them.
 //!
 //! ```text
-//! request ─▶ protection ─▶ occurrence (id, log, count, problem+json) ─▶ panics ─▶ time limit ─▶ handler
-//!                                                                                                  │
-//!                                         command: who, key, turn, body ─▶ journal ─▶ receipt ◀────┤
-//!                                         query:   who, position, parameters ─▶ read model ◀───────┘
+//! request ─▶ occurrence (id, log, count, problem+json) ─▶ rates ─▶ panics, time limit ─▶ handler
+//!                                                                                           │
+//!                                  command: who, key, turn, body ─▶ journal ─▶ receipt ◀────┤
+//!                                  query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
 mod api_keys;

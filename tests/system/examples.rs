@@ -57,8 +57,8 @@ impl Scene {
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let order = async |token: &str, status: &str| {
             let body = an_order_paid_with(token, &[("CUP-RED", 3)]);
-            let placed = made(&world, "/api/v1/orders", body).await;
-            let id = text(&placed["id"]);
+            let order = made(&world, "/api/v1/orders", body).await;
+            let id = text(&order["id"]);
             let _there = world.order_when(&id, status).await;
             id
         };
@@ -149,8 +149,8 @@ impl Scene {
         let rule = made(&world, "/api/v1/routing-rules", rule).await;
         places.insert("put /routing-rules/{id}", text(&rule["id"]));
         // Where there are rules, nobody is asked whom none of them names.
-        let rest = json!({"priority": 9_000, "gateways": ["sandbox"], "note": "the rest"});
-        let _rule = made(&world, "/api/v1/routing-rules", rest).await;
+        let last = json!({"priority": 9_000, "gateways": ["sandbox"], "note": "the rest"});
+        let _rule = made(&world, "/api/v1/routing-rules", last).await;
         world.settle().await;
         Self { world, places, tokens, values }
     }
@@ -221,7 +221,7 @@ fn example_of(operation: &'static Value) -> Option<&'static Value> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     let inner = ["oneOf", "anyOf", "allOf"]
         .iter()
-        .flat_map(|name| schema[*name].as_array());
+        .filter_map(|name| schema[*name].as_array());
     let mut all = std::iter::once(schema).chain(inner.flatten());
     all.find_map(|schema| {
         let example = &resolved(schema)["example"];

@@ -212,8 +212,8 @@ async fn no_secret_is_ever_written_into_the_log() {
         ("the token of an order", &link),
         ("a provider's key", provider_key),
     ] {
-        let line = said.lines().find(|line| line.contains(secret));
-        assert!(line.is_none(), "{what} is in the log: {line:?}");
+        let shown = said.lines().find(|said| said.contains(secret));
+        assert!(shown.is_none(), "{what} is in the log: {shown:?}");
     }
 }
 

@@ -50,15 +50,15 @@ fn script(url: &str, blocks: &[Block<'_>]) -> String {
     for block in blocks.iter().filter(|block| block.language == "sh") {
         for line in block.text.lines() {
             if line.starts_with("URL=") {
-                script += &format!("URL={url}\n");
+                script.extend(["URL=", url, "\n"]);
             } else if line.starts_with("TOKEN=") {
-                script += &format!("TOKEN={STAFF}\n");
+                script.extend(["TOKEN=", STAFF, "\n"]);
             } else {
                 script += line;
                 script.push('\n');
             }
         }
-        script += &format!("echo; echo '{MARK}'\n");
+        script.extend(["echo; echo '", MARK, "'\n"]);
     }
     script
 }
@@ -67,7 +67,6 @@ fn script(url: &str, blocks: &[Block<'_>]) -> String {
 /// stand for anything, and the first of a list for all.
 fn differs(shown: &Value, told: &Value, place: &str) -> Option<String> {
     match (shown, told) {
-        (Value::Null, _) => None,
         (Value::Object(shown), Value::Object(_)) if shown.is_empty() => None,
         (Value::Object(shown), Value::Object(told)) => {
             let names = |members: &serde_json::Map<String, Value>| {
@@ -88,7 +87,8 @@ fn differs(shown: &Value, told: &Value, place: &str) -> Option<String> {
             // Events differ in what they may lack; the first is the one on the page.
             differs(first, told.first()?, &format!("{place}/0"))
         }
-        (Value::String(_), Value::String(_))
+        (Value::Null, _)
+        | (Value::String(_), Value::String(_))
         | (Value::Number(_), Value::Number(_))
         | (Value::Bool(_), Value::Bool(_)) => None,
         (shown, told) => Some(format!("{place} is {told}, not like {shown}")),

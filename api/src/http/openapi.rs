@@ -262,7 +262,7 @@ fn parameters() -> Value {
         ),
         "MinPosition": header(
             "Daybook-Min-Position", false,
-            "Waits, 5 s at most, until the answer includes this position of the log", "17"
+            "Waits, 5 s at most, until the answer includes this position of the log", "1"
         ),
         "Prefer": header(
             "Prefer", false,

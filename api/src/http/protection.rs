@@ -55,7 +55,8 @@ pub struct Flags {
         hide_default_value = true
     )]
     pub trusted_proxies: Proxies,
-    /// Origins of web pages that may ask (CORS), such as https://shop.example, separated by commas
+    /// Origins of web pages that may ask (CORS), such as `https://shop.example`, separated by
+    /// commas
     #[arg(
         long,
         env = "DAYBOOK_CORS_ORIGINS",

@@ -1,6 +1,5 @@
 //! Connections: bounded in number, of one address and in all, in the size of their headers and in
-//! idleness; on stopping, what
-//! was begun is finished, for a bounded time.
+//! idleness; on stopping, what was begun is finished, for a bounded time.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

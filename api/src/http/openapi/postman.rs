@@ -154,7 +154,7 @@ pub(super) fn example_of_body(document: &Value, operation: &Value) -> Option<Val
     let alternatives = ["oneOf", "anyOf", "allOf"];
     let inner = alternatives
         .iter()
-        .flat_map(|name| schema[*name].as_array())
+        .filter_map(|name| schema[*name].as_array())
         .flatten();
     let mut examples = std::iter::once(schema)
         .chain(inner)

@@ -177,7 +177,7 @@ fn who(security: &Value) -> String {
     let alternatives: Vec<&Value> = security.as_array().into_iter().flatten().collect();
     let roles = alternatives
         .iter()
-        .flat_map(|one| one["bearer"].as_array())
+        .filter_map(|one| one["bearer"].as_array())
         .flatten();
     let roles: Vec<&str> = roles.filter_map(Value::as_str).collect();
     let is_open = alternatives.iter().all(|one| one["bearer"].is_null());
@@ -224,7 +224,7 @@ fn kind(schema: &Value) -> String {
         }
     }
     if let Some(values) = schema["enum"].as_array() {
-        let values: Vec<String> = values.iter().map(|value| text(value)).collect();
+        let values: Vec<String> = values.iter().map(text).collect();
         return values.join(" | ");
     }
     let kinds: Vec<String> = match &schema["type"] {

@@ -121,12 +121,12 @@ impl Admitted {
 
 impl Buckets {
     pub(crate) fn new(rates: &Rates) -> Self {
-        Self::with(rates, CALLERS_MAX, DefaultClock::default())
+        Self::with(rates, CALLERS_MAX, &DefaultClock::default())
     }
 }
 
 impl<C: Clock + Clone> Buckets<C> {
-    fn with(rates: &Rates, callers_max: usize, clock: C) -> Self {
+    fn with(rates: &Rates, callers_max: usize, clock: &C) -> Self {
         let kept = Kept(Arc::new(Cache::new(callers_max)));
         let bucket = |tier, class| {
             let rate = rates.of(tier, class)?;
@@ -217,7 +217,7 @@ mod tests {
     fn buckets(rates: &str, callers_max: usize) -> (Buckets<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let rates = Rates::default().changed_by(&rates.parse().unwrap());
-        (Buckets::with(&rates, callers_max, clock.clone()), clock)
+        (Buckets::with(&rates, callers_max, &clock), clock)
     }
 
     fn told(admitted: Result<Option<Admitted>, Problem>) -> String {
@@ -247,7 +247,7 @@ mod tests {
         clock.advance(Duration::from_secs(20));
         assert_eq!(told(buckets.take(ada, Class::Query)), format!("{policy};r=0;t=60"));
         assert!(buckets.take(ada, Class::Query).is_err());
-        clock.advance(Duration::from_secs(3_600));
+        clock.advance(Duration::from_hours(1));
         assert_eq!(told(buckets.take(ada, Class::Query)), format!("{policy};r=2;t=20"));
     }
 
