@@ -6,9 +6,11 @@ export CARGO_TARGET_DIR ?= target
 
 # Arguments for `daybook dev`: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
+# Arguments for scripts/fuzz: make fuzz FUZZ="--seed 7"
+FUZZ ?=
 
 # None of these makes a file; a file of such a name must not keep it from running.
-.PHONY: help run test lint setup
+.PHONY: help run test lint fuzz setup
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' Makefile | expand -t 8
@@ -26,6 +28,10 @@ test: setup ## Runs all tests
 lint: ## Checks the layout of the code and what clippy says about it
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+fuzz: setup ## Sends the running program whatever its OpenAPI document allows, and what not; FUZZ="..."
+	cargo build -p api
+	@scripts/fuzz $(FUZZ)
 
 setup: ## Installs the PostgreSQL and nats-server that this machine lacks
 	@scripts/setup

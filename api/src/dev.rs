@@ -14,6 +14,7 @@ use store::masters::{BadMasterKey, MasterKeys};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::http::protection::{self, Rates};
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
 use crate::settings::{
@@ -38,7 +39,8 @@ pub(crate) const DATABASE_URL_FILE: &str = "database-url";
 const NATS_READER_URL_FILE: &str = "nats-reader-url";
 
 /// Flags of `daybook dev`.
-#[derive(Debug, Clone, clap::Args)]
+// No Debug: the addresses and the token are secret.
+#[derive(Clone, clap::Args)]
 pub struct Args {
     /// Address to listen at
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8080")]
@@ -169,6 +171,8 @@ async fn start(args: &Args) -> Result<Desk, Error> {
     settings.masters = masters(&args.tuning.personal, &args.data_dir)?;
     // Nobody sends mail from a desk; whoever sits there reads it in the log.
     settings.accounts.log_mail = true;
+    let protection = args.tuning.protection.over(Rates::desk());
+    settings.protection = protection::Settings { connections_per_address: None, ..protection };
     let node = Node::start(&settings, metrics::recorder()).await?;
     Ok(Desk { stack, node, token, token_was_given: given_token.is_some() })
 }

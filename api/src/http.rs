@@ -1,10 +1,10 @@
 //! Daybook over HTTP. This file is the table of contents: every route, and the layers around them.
 //!
 //! ```text
-//! request ─▶ occurrence (id, log, count, problem+json) ─▶ panics ─▶ time limit ─▶ handler
-//!                                                                                   │
-//!                          command: who, key, turn, body ─▶ journal ─▶ receipt ◀────┤
-//!                          query:   who, position, parameters ─▶ read model ◀───────┘
+//! request ─▶ occurrence (id, log, count, problem+json) ─▶ rates ─▶ panics, time limit ─▶ handler
+//!                                                                                           │
+//!                                  command: who, key, turn, body ─▶ journal ─▶ receipt ◀────┤
+//!                                  query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
 pub mod answers;
@@ -67,6 +67,7 @@ mod profile;
 pub mod promising;
 mod promotions;
 mod proofs;
+pub mod protection;
 mod providers;
 mod queries;
 pub mod quotes;
@@ -99,14 +100,16 @@ mod wishlists;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use futures::FutureExt as _;
-use store::pace::Pace;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -115,6 +118,7 @@ pub use self::server::{BindError, bind, serve, serve_operation};
 
 use self::app::App;
 use self::problem::Problem;
+use self::protection::{Guard, Origins};
 
 /// Where commands and queries are.
 pub const BASE: &str = "/api/v1";
@@ -279,43 +283,85 @@ fn operation() -> OpenApiRouter<App> {
         .routes(routes!(metrics::metrics))
 }
 
+/// The OpenAPI document, as it is served.
+pub fn document() -> Value {
+    openapi::complete(&routes().split_for_parts().1)
+}
+
+/// The same as a Postman collection.
+pub fn postman_collection() -> Value {
+    openapi::postman::collection(&document())
+}
+
 /// Everything that is served, on one port.
 pub fn router(app: App) -> Router {
     let (routes, document) = routes().split_for_parts();
     let document = openapi::complete(&document);
+    let routes = routes.merge(documentation(document));
+    layered(routes, Guard::of(&app), &app.settings.protection.origins).with_state(app)
+}
+
+/// The document, to try out, to read, and to take along.
+fn documentation(document: Value) -> Router<App> {
+    let reference: Arc<str> = openapi::reference::page(&document).into();
+    let collection = openapi::postman::collection(&document);
     // The page would show the document to a validator on the internet.
     let offline = Config::default().validator_url("none");
-    let documentation = SwaggerUi::new("/docs")
+    let interactive = SwaggerUi::new("/docs")
         .config(offline)
         .external_url_unchecked("/openapi.json", document);
-    layered(routes.merge(documentation), app.journal.pace()).with_state(app)
+    Router::new()
+        .route("/docs/reference", get(async move || Html(reference.to_string())))
+        .route("/postman.json", get(async move || Json(collection)))
+        .merge(interactive)
 }
 
 /// Health and metrics only.
 fn operation_router(app: App) -> Router {
-    layered(operation().split_for_parts().0, app.journal.pace()).with_state(app)
+    let guard = Guard::of_operation(app.journal.pace().clone());
+    layered(operation().split_for_parts().0, guard, &Origins::default()).with_state(app)
 }
 
 /// The layers around every route, the outermost last.
-fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, pace: &Pace) -> Router<S> {
-    routes
+fn layered<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    guard: Guard,
+    origins: &Origins,
+) -> Router<S> {
+    let routes = routes
         .fallback(async || Problem::not_found("address"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(pace.clone(), around))
+        .layer(from_fn_with_state(guard, around));
+    // Around everything, so that pages can read refusals too.
+    match origins.layer() {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
 }
 
 /// One layer for everything, because each costs every request two allocations.
-async fn around(State(pace): State<Pace>, request: Request, next: Next) -> Response {
-    occurrence::occur(request, |request| async move {
+async fn around(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let is_secure = guard.is_secure(&request);
+    let is_documentation = protection::headers::is_documentation(request.uri().path());
+    let mut response = occurrence::occur(request, |mut request| async move {
         // Before anything is read of it: what is too much must cost as little as possible.
-        if pace.is_full() && !request.method().is_safe() {
-            Problem::too_many_commands().into_response()
-        } else {
-            let terms = caching::Terms::of(&request);
-            terms.apply(in_time(request, next).await).await
+        if guard.pace.is_full() && !request.method().is_safe() {
+            return Problem::too_many_commands().into_response();
         }
+        let admitted = match guard.admit(&mut request) {
+            Ok(admitted) => admitted,
+            Err(problem) => return problem.into_response(),
+        };
+        let terms = caching::Terms::of(&request);
+        let mut response = terms.apply(in_time(request, next).await).await;
+        if let Some(admitted) = admitted {
+            admitted.tell(response.headers_mut());
+        }
+        response
     })
-    .await
+    .await;
+    protection::headers::tell(response.headers_mut(), is_documentation, is_secure);
+    response
 }
 
 /// An answer within bounded time, whatever the handler does.

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use api::{auditing, database, dev, diffing, exporting, serve};
+use api::{auditing, database, dev, diffing, documenting, exporting, serve};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Orders, payments and stock, event-sourced. Without a command: everything on this machine.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "daybook", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
@@ -21,7 +21,7 @@ struct Cli {
     dev: dev::Args,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Runs everything in one process, for a person at a desk; starts the servers that are missing
     Dev(dev::Args),
@@ -54,6 +54,9 @@ enum Command {
     Diff(diffing::DiffArgs),
     /// Makes a key that seals the log, and shows its public half
     SealKey(auditing::SealKeyArgs),
+    /// Writes the OpenAPI document that the server serves, or a Postman collection of it
+    #[command(name = "openapi")]
+    OpenApi(documenting::Args),
     /// Measures what this machine does, beside what its Postgres does by itself
     Bench(bench::Args),
 }
@@ -100,6 +103,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Verify(args) => auditing::verify(args).await.map_err(told),
         Command::Diff(args) => diffing::run(args).await.map_err(told),
         Command::SealKey(args) => auditing::seal_key(&args).map_err(told),
+        Command::OpenApi(args) => documenting::run(&args).map_err(told),
         Command::Bench(args) => bench::run(args).await.map_err(told),
     }
 }

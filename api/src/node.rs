@@ -44,6 +44,7 @@ use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
 use crate::http::promising::Promises;
+use crate::http::protection;
 use crate::http::quotes::Quotes;
 use crate::http::sellers::Sellers;
 use crate::http::tail::Tails;
@@ -89,7 +90,8 @@ impl Role {
 }
 
 /// What a process needs to know.
-#[derive(Debug, Clone)]
+// No Debug: the addresses and the token are secret.
+#[derive(Clone)]
 pub struct NodeSettings {
     /// The truth.
     pub database_url: String,
@@ -127,6 +129,8 @@ pub struct NodeSettings {
     pub masters: Option<MasterKeys>,
     /// What payment providers are told.
     pub environment: Environment,
+    /// How HTTP is protected.
+    pub protection: protection::Settings,
 }
 
 /// Why a process cannot start. One sentence each; nothing has been left running.
@@ -288,7 +292,9 @@ impl Node {
                 staff_token: settings.staff_token.clone(),
                 payment_window: settings.payment_window,
                 gateways: registry.names().map(ToOwned::to_owned).collect(),
+                protection: settings.protection.clone(),
             },
+            buckets: settings.protection.buckets(),
             metrics,
             readiness: readiness(nats, &settings.roles, relay_standing),
             availability,

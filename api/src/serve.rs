@@ -7,11 +7,13 @@ use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
+use crate::secrets::{KnownPassword, no_known_password};
 use crate::settings::{BadSealing, BadToken, Keeping, StaffToken, Tuning, Urls};
 use crate::signals::Signals;
 
 /// Flags of `daybook serve`.
-#[derive(Debug, Clone, clap::Args)]
+// No Debug: the addresses hold passwords.
+#[derive(Clone, clap::Args)]
 pub struct Args {
     /// What this process does; without `api`, only health and metrics are served
     #[arg(
@@ -45,6 +47,9 @@ pub enum Error {
     /// Somebody could guess it.
     #[error(transparent)]
     Token(#[from] BadToken),
+    /// Somebody would guess it.
+    #[error(transparent)]
+    Password(#[from] KnownPassword),
     /// The file of keys.
     #[error(transparent)]
     Sealing(#[from] BadSealing),
@@ -78,6 +83,8 @@ fn tell_of_clear(personal: &Keeping) {
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<(), Error> {
     args.staff_token.must_be_strong()?;
+    no_known_password("DATABASE_URL", &args.database_url)?;
+    no_known_password("NATS_URL", &args.nats_url)?;
     let sealing = args.tuning.sealing.read()?;
     let personal = args.tuning.personal.read()?;
     tell_of_clear(&personal);

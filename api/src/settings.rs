@@ -12,6 +12,7 @@ use store::masters::{BadMasterKey, MasterKeys};
 use workers::providers::Pauses;
 
 use crate::breakers::Breakers;
+use crate::http::protection::{self, Rates};
 use crate::node::{NodeSettings, Role};
 
 /// Shortest staff token in production: 128 bits in hexadecimal.
@@ -93,6 +94,9 @@ pub struct Tuning {
     /// How personal data is sealed.
     #[command(flatten)]
     pub personal: Personal,
+    /// How HTTP is protected.
+    #[command(flatten)]
+    pub protection: protection::Flags,
 }
 
 /// How personal data is sealed (docs/PRIVACY.md).
@@ -253,6 +257,7 @@ impl Tuning {
             sealing: None,
             masters: None,
             environment: Environment::of_process(),
+            protection: self.protection.over(Rates::production()),
         }
     }
 }

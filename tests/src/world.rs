@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 use workers::providers::Pauses;
 
-use crate::servers;
+use crate::{documented, servers};
 
 /// Whoever shows this is staff.
 pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
@@ -150,6 +150,7 @@ impl World {
             sealing: None,
             masters: Some(MASTER_KEY.parse().expect("a key")),
             environment: Environment::default(),
+            protection: api::http::protection::Settings::default(),
         };
         adjust(&mut settings);
         let pool = PgPoolOptions::new()
@@ -363,12 +364,17 @@ pub fn an_order_paid_with(token: &str, items: &[(&str, u32)]) -> Value {
     order
 }
 
-/// Sends a request and reads the answer.
+/// Sends a request and reads the answer. A problem must be one that the document names.
 pub async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
+    let (client, request) = request.build_split();
+    let request = request.expect("a request");
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let response = client.execute(request).await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.expect("a body");
-    Answer { status, headers, text }
+    let answer = Answer { status, headers, text };
+    documented::must_name(&method, &path, &answer);
+    answer
 }
 
 /// Waits for a condition, and fails with its name.

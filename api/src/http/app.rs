@@ -23,6 +23,7 @@ use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
 use super::promising::Promises;
+use super::protection::buckets::Buckets;
 use super::quotes::Quotes;
 use super::sellers::Sellers;
 use super::tail::Tails;
@@ -94,10 +95,13 @@ pub struct Parts {
     pub fraud: Fraud,
     /// Which commands are running.
     pub turns: Turns,
+    /// Who has asked how often.
+    pub(crate) buckets: Buckets,
 }
 
 /// What can be set about HTTP.
-#[derive(Debug, Clone)]
+// No Debug: the token is secret.
+#[derive(Clone)]
 pub struct HttpSettings {
     /// Whoever shows this is staff.
     pub staff_token: String,
@@ -105,4 +109,6 @@ pub struct HttpSettings {
     pub payment_window: Duration,
     /// Names of the payment providers that may be chosen.
     pub gateways: Vec<String>,
+    /// How often who may ask, and from where.
+    pub protection: super::protection::Settings,
 }

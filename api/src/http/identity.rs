@@ -76,6 +76,14 @@ impl Caller {
         }
     }
 
+    /// Whoever was judged already is not judged again.
+    fn of_request(parts: &Parts, app: &App) -> Result<Self, Problem> {
+        match parts.extensions.get::<Judged>() {
+            Some(Judged(judged)) => judged.clone(),
+            None => Self::of(&parts.headers, app),
+        }
+    }
+
     fn of(headers: &HeaderMap, app: &App) -> Result<Self, Problem> {
         let Some(token) = shown(headers)? else {
             return Ok(Self::Guest);
@@ -90,6 +98,23 @@ impl Caller {
             Some(Identity::Machine { key_id, role }) => Ok(Self::Machine { id: key_id, role }),
             None => Err(Problem::unauthenticated("this token is not known, or has expired")),
         }
+    }
+}
+
+/// Who shows the token of a request. Goes with the request, so that it is judged once.
+#[derive(Clone)]
+pub(crate) struct Judged(Result<Caller, Problem>);
+
+impl Judged {
+    /// Nothing where there is nothing to judge by.
+    pub(crate) fn of(headers: &HeaderMap, app: &App) -> Option<Self> {
+        let shows = headers.contains_key(AUTHORIZATION);
+        shows.then(|| Self(Caller::of(headers, app)))
+    }
+
+    /// The caller; whoever shows what nobody knows is a guest.
+    pub(crate) fn caller(&self) -> Caller {
+        *self.0.as_ref().unwrap_or(&Caller::Guest)
     }
 }
 
@@ -119,7 +144,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Self::of(&parts.headers, app)
+        Self::of_request(parts, app)
     }
 }
 
@@ -138,7 +163,7 @@ macro_rules! audience {
                     parts: &mut Parts,
                     app: &App,
                 ) -> Result<Self, Problem> {
-                    let caller = Caller::of(&parts.headers, app)?;
+                    let caller = Caller::of_request(parts, app)?;
                     if caller.is_any_of(&[$(Role::$role),+]) {
                         Ok(Self)
                     } else if caller == Caller::Guest {
@@ -175,7 +200,7 @@ impl FromRequestParts<App> for Buyer {
         if !parts.headers.contains_key(AUTHORIZATION) {
             return Ok(Self);
         }
-        if Caller::of(&parts.headers, app)?.is_any_of(&[Role::Analyst, Role::Auditor]) {
+        if Caller::of_request(parts, app)?.is_any_of(&[Role::Analyst, Role::Auditor]) {
             return Err(Problem::forbidden("analysts and auditors place no orders"));
         }
         Ok(Self)
@@ -197,7 +222,7 @@ impl FromRequestParts<App> for Shopper {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Caller::of(&parts.headers, app)? {
+        match Caller::of_request(parts, app)? {
             Caller::Guest => Err(Problem::unauthenticated(
                 "sign in to see your orders: send Authorization: Bearer and an access token",
             )),
@@ -219,7 +244,7 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Caller::of(&parts.headers, app)? {
+        match Caller::of_request(parts, app)? {
             Caller::Account { id, .. } => Ok(Self { id }),
             Caller::Guest => Err(Problem::unauthenticated(
                 "this is for whoever has signed in: send Authorization: Bearer and an access token",

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use serde_json::Value;
+use store::pace::Pace;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -22,7 +23,7 @@ async fn asked(method: &str, path: &str) -> Response {
         .uri(path)
         .header("x-request-id", "r-7");
     let request = request.body(Body::empty()).unwrap();
-    layered(router, &Pace::default())
+    layered(router, Guard::of_operation(Pace::default()), &Origins::default())
         .oneshot(request)
         .await
         .unwrap()

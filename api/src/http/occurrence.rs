@@ -50,11 +50,11 @@ pub(crate) async fn occur<F: Future<Output = Response>>(
 
     let mut response = next(request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        // Such as Allow, and what is left of the caller's rate.
+        let mut told = std::mem::take(response.headers_mut());
+        told.remove(axum::http::header::CONTENT_LENGTH);
         response = problem.response(&occurrence);
-        response
-            .headers_mut()
-            .extend(allow.map(|allow| (axum::http::header::ALLOW, allow)));
+        response.headers_mut().extend(told);
     }
     for (name, value) in [
         (X_REQUEST_ID, &occurrence.request_id),
@@ -87,7 +87,10 @@ fn told(path: &str) -> Cow<'_, str> {
 /// A target of its own, so that a filter can turn it down: `DAYBOOK_LOG=info,access=warn`.
 fn log(method: &Method, path: &str, status: u16, started_at: Instant) {
     let ms = started_at.elapsed().as_millis();
-    if 500 <= status {
+    if status == 429 {
+        // Whoever floods us would flood the log; they are counted.
+        tracing::debug!(target: "access", status, ms, "{method} {path}");
+    } else if 500 <= status {
         tracing::warn!(target: "access", status, ms, "{method} {path}");
     } else {
         tracing::info!(target: "access", status, ms, "{method} {path}");

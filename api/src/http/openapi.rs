@@ -10,6 +10,14 @@ use utoipa::openapi::{Info, OpenApi};
 
 use super::{BASE, caching};
 
+mod codes;
+pub(super) mod postman;
+mod problems;
+pub(super) mod reference;
+
+use self::codes::Kind;
+use self::problems::Shared;
+
 /// Methods that the document's path items hold operations under.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -57,20 +65,21 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     document["info"]["description"] = DESCRIPTION.into();
     document["servers"] = json!([{"url": "/"}]);
     document["tags"] = tags();
+    let mut shared = Shared::default();
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
-                    complete_operation(path, method, operation);
+                    complete_operation(path, method, operation, &mut shared);
                 }
             }
         }
     }
     let components = &mut document["components"];
-    components["schemas"]["Problem"] = problem();
+    components["schemas"]["Problem"] = problems::schema();
     components["parameters"] = parameters();
     components["headers"] = headers();
-    components["responses"] = responses();
+    components["responses"] = shared.responses();
     components["securitySchemes"] = json!({
         "bearer": {
             "type": "http", "scheme": "bearer",
@@ -89,7 +98,10 @@ const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every chan
     `idempotency_key_reused`.\n\
     - Every answer to a command carries `Daybook-Position`. A **query** that sends it as \
     `Daybook-Min-Position` sees what the command did.\n\
-    - Errors are `application/problem+json` with a stable `code`.\n\
+    - Errors are `application/problem+json` with a stable `code`; each operation names those \
+    that it can have.\n\
+    - Rates are limited by caller: `RateLimit` says what is left, 429 `too_many_requests` with \
+    `Retry-After` that nothing is.\n\
     - Money is an exact decimal text with its currency; times are RFC 3339 in UTC.\n\
     - Unknown fields and parameters are refused by name.";
 
@@ -111,34 +123,28 @@ fn tags() -> Value {
     ])
 }
 
-fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
+fn complete_operation(
+    path: &str,
+    method: &str,
+    operation: &mut Map<String, Value>,
+    shared: &mut Shared,
+) {
     let summary = operation
         .get("summary")
         .and_then(Value::as_str)
         .unwrap_or(path);
     let id = summary.to_lowercase().replace([' ', '\''], "_");
     operation.insert("operationId".into(), id.into());
-    if !path.starts_with(BASE) {
+    let Some(below) = path.strip_prefix(BASE) else {
         return;
-    }
+    };
     let is_change = method != "get";
     let is_command = is_change && needs_key(path);
     // Closed to guests, or to some role.
     let is_closed = operation.contains_key("security");
+    let has_body = operation.contains_key("requestBody") || below == "/webhooks/{name}";
+    let kind = Kind { method, path: below, is_command, is_closed, has_body };
     operation.insert("security".into(), security(operation.get("security"), is_command));
-    let known = |status: u16| match status {
-        400 | 500 | 503 => true,
-        401 => is_closed || is_change,
-        403 => is_closed,
-        404 => path.contains('{'),
-        413 => is_change,
-        // Providers send webhooks in their own form, with their own signature.
-        409 | 415 | 422 => is_command || is_change && !path.contains("/webhooks/"),
-        412 => is_command,
-        429 => path.contains("/auth/"),
-        304 => !is_change && has_tag(path),
-        _ => false,
-    };
     add_parameters(path, is_change, operation);
     let Some(responses) = operation
         .get_mut("responses")
@@ -149,13 +155,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     for response in responses.values_mut() {
         response["headers"] = headers_of(path, is_change);
     }
-    for status in [
-        304, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503,
-    ] {
-        if known(status) {
-            let reference = json!({"$ref": format!("#/components/responses/{status}")});
-            responses.insert(status.to_string(), reference);
-        }
+    problems::complete(kind, shared, responses);
+    if !is_change && path.contains('{') && !path.ends_with("timeline") {
+        responses.insert("304".into(), json!({"$ref": "#/components/responses/304"}));
     }
 }
 
@@ -239,7 +241,12 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
 }
 
 fn headers_of(path: &str, is_command: bool) -> Value {
-    let mut names = vec!["X-Request-Id", "traceparent"];
+    let mut names = vec![
+        "X-Request-Id",
+        "traceparent",
+        "RateLimit-Policy",
+        "RateLimit",
+    ];
     if !is_in_the_log(path) {
         if is_command && needs_key(path) {
             names.extend(["Daybook-Position", "Idempotent-Replayed", "Location"]);
@@ -302,7 +309,7 @@ fn parameters() -> Value {
         ),
         "MinPosition": header(
             "Daybook-Min-Position", false,
-            "Waits, 5 s at most, until the answer includes this position of the log", "17"
+            "Waits, 5 s at most, until the answer includes this position of the log", "1"
         ),
         "Prefer": header(
             "Prefer", false,
@@ -345,128 +352,13 @@ fn headers() -> Value {
         "Location": header("Where it can be seen"),
         "Preference-Applied": header("The preference that was followed"),
         "Retry-After": header("Seconds after which to try again"),
+        "RateLimit-Policy": header(
+            "The rate that holds for the caller here, if there is one: `q` requests in `w` seconds"
+        ),
+        "RateLimit": header(
+            "What is left of it: `r` requests; all of it is there again after `t` seconds"
+        ),
         "WWW-Authenticate": header("How to say who is asking"),
-    })
-}
-
-fn responses() -> Value {
-    let problem = |description: &str, headers: &[&str]| {
-        let header = |name: &&str| {
-            ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))
-        };
-        let headers: Map<String, Value> =
-            ["X-Request-Id"].iter().chain(headers).map(header).collect();
-        json!({
-            "description": description,
-            "headers": headers,
-            "content": {"application/problem+json": {
-                "schema": {"$ref": "#/components/schemas/Problem"}
-            }}
-        })
-    };
-    json!({
-        "304": {"description": "The client has it already"},
-        "400": problem(
-            "Cannot be read: `malformed_json`, `invalid_parameters`, `invalid_header`, \
-             `idempotency_key_missing`", &[]
-        ),
-        "401": problem(
-            "`unauthenticated`: the token is missing, unknown or expired; when signing in \
-             `wrong_credentials`, `invalid_token`, `refresh_token_reused`", &["WWW-Authenticate"]
-        ),
-        "403": problem(
-            "`forbidden`: the caller's role may not; `staff_only_fields`: fields that only staff \
-             may give; `vendor_not_active`: staff have to activate the vendor first", &[]
-        ),
-        "404": problem("`not_found`: no such thing", &["Idempotent-Replayed"]),
-        "409": problem(
-            "The state forbids it, such as `order_already_cancelled`, `order_not_paid`, \
-             `insufficient_stock`, `out_of_stock`, `sku_listed_elsewhere`; or `conflict`", &["Idempotent-Replayed", "Retry-After"]
-        ),
-        "412": problem(
-            "`version_mismatch`, with `expected` and `actual`", &["Idempotent-Replayed"]
-        ),
-        "413": problem("`body_too_large`", &[]),
-        "415": problem("`unsupported_media_type`: not JSON", &[]),
-        "422": problem(
-            "Understood and refused: `invalid_fields` with every bad field, \
-             `idempotency_key_reused`, `unknown_product`, `price_changed`, \
-             `promotion_not_applicable`, `promotion_used_up`, `no_exchange_rate`, `no_gateway`, `refund_too_large` and others",
-            &["Idempotent-Replayed"]
-        ),
-        "429": problem(
-            "`too_many_attempts`: wait as long as `Retry-After` says", &["Retry-After"]
-        ),
-        "500": problem("`internal`: our fault", &[]),
-        "503": problem(
-            "Try again: `unavailable`, `overloaded`, `timeout`, `still_running`, \
-             `read_model_behind`, `gateways_away`", &["Retry-After"]
-        ),
-    })
-}
-
-fn problem() -> Value {
-    json!({
-        "type": "object",
-        "description": "RFC 9457",
-        "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "A sentence, for people"},
-            "instance": {"type": "string", "description": "The path of the request"},
-            "code": {"type": "string", "description": "Stable, for programs"},
-            "request_id": {"type": "string"},
-            "errors": {
-                "type": "array",
-                "description": "Every bad field, parameter or header",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "detail"],
-                    "properties": {
-                        "pointer": {
-                            "type": "string",
-                            "description": "RFC 6901, `?name` of a parameter, or a header's name"
-                        },
-                        "detail": {"type": "string"}
-                    }
-                }
-            },
-            "expected": {"type": "integer", "description": "Of `version_mismatch`"},
-            "actual": {"type": "integer", "description": "Of `version_mismatch`"},
-            "old": {
-                "description": "Of `price_changed`: the total that was expected, if it was said",
-                "anyOf": [{"$ref": "#/components/schemas/MoneyView"}, {"type": "null"}]
-            },
-            "new": {
-                "description": "Of `price_changed`: the total that it is by now",
-                "$ref": "#/components/schemas/MoneyView"
-            },
-            "lines": {
-                "type": "array",
-                "description": "Of `price_changed`: lines that cost more than was expected of them",
-                "items": {
-                    "type": "object",
-                    "required": ["sku", "old", "new"],
-                    "properties": {
-                        "sku": {"type": "string"},
-                        "old": {"$ref": "#/components/schemas/MoneyView"},
-                        "new": {"$ref": "#/components/schemas/MoneyView"}
-                    }
-                }
-            }
-        },
-        "example": {
-            "type": "urn:daybook:problem:invalid_fields",
-            "title": "Invalid fields",
-            "status": 422,
-            "detail": "some fields are missing or wrong",
-            "instance": "/api/v1/orders",
-            "code": "invalid_fields",
-            "request_id": "shop-4711",
-            "errors": [{"pointer": "/items/0/quantity", "detail": "must be 1 to 1000000"}]
-        }
     })
 }
 

@@ -8,14 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, categories, faq, fraud_rules, inventory, listings, manual,
-    moves, payments, products, promotions, rates, read_models, refunds, reviewing, reviews, routes,
+    api_keys, auth, blocklist, carts, categories, document, faq, fraud_rules, inventory, listings,
+    manual, moves, payments, products, promotions, rates, read_models, refunds, reviewing, reviews,
     routing_rules, shipping, tickets, unmatched, vendors, wishlists,
 };
-
-fn document() -> Value {
-    complete(&routes().split_for_parts().1)
-}
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
@@ -241,7 +237,8 @@ fn commands_need_a_key_and_staff_routes_a_token() {
             .iter()
             .any(|role| security.contains(role));
         let told = it["responses"].get("401").is_some();
-        assert_eq!(is_closed || is_change && path.starts_with(BASE), told, "{operation}");
+        let signs_in = path.contains("/auth/") || path.contains("/webhooks/{name}");
+        assert!(told == (is_closed || is_command) || signs_in, "{operation}");
     }
 }
 
@@ -314,4 +311,134 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<tickets::Writing>(&document, "WriteMessage");
     agrees::<faq::Writing>(&document, "WriteFaqEntry");
     agrees::<routing_rules::Ruling>(&document, "WriteRoutingRule");
+}
+
+/// Every problem of an operation: status and code.
+fn problems_of(document: &Value, operation: &Value) -> BTreeSet<(u16, String)> {
+    let mut problems = BTreeSet::new();
+    for (status, response) in operation["responses"].as_object().unwrap() {
+        let response = postman::resolved(document, response);
+        let schema = &response["content"]["application/problem+json"]["schema"];
+        let codes = schema["allOf"][1]["properties"]["code"]["enum"].as_array();
+        for code in codes.into_iter().flatten() {
+            problems.insert((status.parse().unwrap(), code.as_str().unwrap().to_owned()));
+        }
+    }
+    problems
+}
+
+#[test]
+fn every_operation_names_its_codes() {
+    let document = document();
+    let mut missing = Vec::new();
+    for (operation, it) in operations(&document) {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let Some(below) = path.strip_prefix(BASE) else {
+            continue;
+        };
+        let name = format!("{method} {below}");
+        if method != "get" && !codes::OF_OPERATIONS.iter().any(|(of, _)| *of == name) {
+            missing.push(format!("    (\"{name}\", &[]),"));
+        }
+        let problems = problems_of(&document, it);
+        for common in [
+            (429, "too_many_requests"),
+            (500, "internal"),
+            (503, "unavailable"),
+        ] {
+            assert!(problems.contains(&(common.0, common.1.to_owned())), "{name}: {common:?}");
+        }
+        for (status, response) in it["responses"].as_object().unwrap() {
+            let is_problem = status.as_str() >= "400";
+            let told = problems.iter().any(|(of, _)| of.to_string() == *status);
+            assert!(!is_problem || told, "{name} {status} has no code: {response}");
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "these change something, and say nothing of their problems: write a row for each in \
+         openapi/codes.rs, with the codes that its handler and its refusals can answer:\n{}",
+        missing.join("\n")
+    );
+    for (name, _) in codes::OF_OPERATIONS {
+        let (method, below) = name.split_once(' ').unwrap();
+        let it = &document["paths"][format!("{BASE}{below}")][method];
+        assert!(it.is_object(), "the row {name} of openapi/codes.rs is of no route");
+    }
+}
+
+/// Codes as the sources write them, behind what makes a problem.
+fn codes_in(text: &str) -> Vec<&str> {
+    let made = [
+        "(STATE, ",
+        "(REFUSED, ",
+        "(GONE, ",
+        "conflict(",
+        "for_later(",
+        "not_let_in(",
+    ];
+    let made = made
+        .into_iter()
+        .flat_map(|before| text.split(before).skip(1));
+    let by_status = text.split("StatusCode::").skip(1).filter_map(|rest| {
+        let (status, rest) = rest.split_once(',')?;
+        let is_status = status
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        is_status.then_some(rest.trim_start())
+    });
+    made.chain(by_status)
+        .filter_map(|rest| rest.strip_prefix('"')?.split('"').next())
+        .filter(|code| {
+            code.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        })
+        .collect()
+}
+
+#[test]
+fn every_code_of_the_sources_is_in_the_document() {
+    let document = document();
+    let told: BTreeSet<String> = operations(&document)
+        .into_iter()
+        .flat_map(|(_, it)| problems_of(&document, it))
+        .map(|(_, code)| code)
+        .collect();
+    // Of addresses that are none of ours, and of refusals that the checkout process alone hears.
+    let elsewhere = [
+        "method_not_allowed",
+        "capture_mismatch",
+        "discount_wrong",
+        "insufficient_stock",
+        "order_already_placed",
+        "order_already_processing",
+        "order_held",
+        "product_not_described",
+        "promotion_already_reserved",
+        "promotion_not_reserved",
+        "refund_not_pending",
+        "stock_already_reserved",
+        "stock_not_reserved",
+        "unknown_attempt",
+    ];
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let mut count = 0;
+    for entry in std::fs::read_dir(sources).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.to_string_lossy().ends_with("_tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for code in codes_in(text) {
+            count += 1;
+            assert!(
+                told.contains(code) || elsewhere.contains(&code),
+                "{code} of {} is in no row of openapi/codes.rs: name it in the rows of the \
+                 operations that can answer it",
+                path.display()
+            );
+        }
+    }
+    assert!(60 < count, "the sources are read: {count} codes");
 }

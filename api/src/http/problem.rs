@@ -71,6 +71,11 @@ impl Problem {
         self
     }
 
+    pub(crate) fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Tells when to try again.
     pub(crate) fn after(mut self, pause: Duration) -> Self {
         self.headers
@@ -104,6 +109,12 @@ impl Problem {
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn header_text(&self, name: &str) -> &str {
+        let header = self.headers.iter().find(|(of, _)| of == name);
+        header.map_or("", |(_, value)| value.to_str().unwrap())
     }
 
     /// The body, as told to one request.
@@ -207,6 +218,23 @@ impl Problem {
         let detail = "prices, names and dates are given by staff only";
         Self::new(StatusCode::FORBIDDEN, "staff_only_fields", detail)
             .with_flaws(pointers.into_iter().map(flaw).collect())
+    }
+
+    /// The member is the one of the problem type `quota-exceeded` of
+    /// draft-ietf-httpapi-ratelimit-headers-11.
+    pub(crate) fn too_many_requests(
+        policy: &str,
+        count: u32,
+        window: Duration,
+        seconds: u64,
+    ) -> Self {
+        let window = window.as_secs();
+        let detail = format!(
+            "no more than {count} requests of this kind in {window} s; the next is taken in \
+             {seconds} s"
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            .with_member("violated-policies", vec![policy])
     }
 
     pub(crate) fn not_found(what: &str) -> Self {

@@ -1,12 +1,14 @@
-//! Connections: bounded in number, in the size of their headers and in idleness; on stopping, what
-//! was begun is finished, for a bounded time.
+//! Connections: bounded in number, of one address and in all, in the size of their headers and in
+//! idleness; on stopping, what was begun is finished, for a bounded time.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,8 +16,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt as _;
 
 use super::app::App;
+use super::protection::Peer;
+use super::protection::connections::{Connections, Place};
 use super::{metrics, operation_router, router};
 
 /// Open connections: below the usual limit of open files, with room for everything else.
@@ -76,12 +81,16 @@ async fn run(listener: TcpListener, app: App, router: Router, mut stop: watch::R
     let upkeep = tokio::spawn(metrics::keep_up(app.metrics.clone()));
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Connections::new(&app.settings.protection);
     loop {
         tokio::select! {
             // Also when whoever would tell us is gone.
             _ = stop.wait_for(|stop| *stop) => break,
-            (stream, permit) = next(&listener, &room) => {
-                connect(stream, permit, &router, &graceful);
+            (stream, address, permit) = next(&listener, &room) => {
+                // Who holds too many is hung up on, which costs less than any answer.
+                if let Some(place) = connections.take(address) {
+                    connect(stream, Peer(address), (place, permit), &router, &graceful);
+                }
             }
         }
     }
@@ -97,12 +106,15 @@ async fn run(listener: TcpListener, app: App, router: Router, mut stop: watch::R
     upkeep.abort();
 }
 
-async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn next(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(room).acquire_owned().await;
     let permit = permit.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, address)) => return (stream, address.ip(), permit),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -113,7 +125,8 @@ async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Owne
 
 fn connect(
     stream: TcpStream,
-    permit: OwnedSemaphorePermit,
+    peer: Peer,
+    places: (Place, OwnedSemaphorePermit),
     router: &Router,
     graceful: &GracefulShutdown,
 ) {
@@ -122,18 +135,24 @@ fn connect(
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALLED_MAX));
+    let service = router
+        .clone()
+        .map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_MAX)
         .max_headers(HEADERS_COUNT_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             // Clients come and go; this is no accident of ours.
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke off");
         }
-        drop(permit);
+        drop(places);
     });
 }
