@@ -95,8 +95,9 @@ async fn products_stock_and_accounts_are_tables_too_and_pages_have_no_place_ther
     let people = cells(&table(&world, "/api/v1/customers?search=bob").await);
     assert_eq!(people.len(), 2);
     assert_eq!(
-        people[1][1..6],
+        people[1][1..7],
         [
+            "account",
             "customer",
             "bob@example.org",
             "false",
@@ -158,6 +159,8 @@ async fn the_status_of_an_order_changes_by_its_own_commands_alone() {
             "post /orders/{id}/refunds",
             "post /orders/{id}/review",
             "post /orders/{id}/shipments",
+            "post /payments/{id}/payout",
+            "post /payments/{id}/receipt",
         ]
     );
     let placed = world

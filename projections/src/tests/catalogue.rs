@@ -55,6 +55,11 @@ fn show(shop: &mut Shop, at: &str, page: Description) {
 /// Cups and pots below the kitchen, a rake in the garden, and what customers do not see.
 fn furnished() -> Shop {
     let mut shop = Shop::default();
+    furnish(&mut shop);
+    shop
+}
+
+pub(super) fn furnish(shop: &mut Shop) {
     for (at, parent) in [
         ("kitchen", None),
         ("cups", Some("kitchen")),
@@ -62,28 +67,27 @@ fn furnished() -> Shop {
         ("garden", None),
         ("attic", None),
     ] {
-        put(&mut shop, at, parent);
+        put(shop, at, parent);
     }
-    offer(&mut shop, "CUP-S", 450, true, 10);
-    offer(&mut shop, "CUP-L", 650, true, 0);
-    offer(&mut shop, "POT", 2_000, true, 0);
-    offer(&mut shop, "RAKE", 1_200, true, 3);
-    offer(&mut shop, "OLD", 100, false, 5);
+    offer(shop, "CUP-S", 450, true, 10);
+    offer(shop, "CUP-L", 650, true, 0);
+    offer(shop, "POT", 2_000, true, 0);
+    offer(shop, "RAKE", 1_200, true, 3);
+    offer(shop, "OLD", 100, false, 5);
     show(
-        &mut shop,
+        shop,
         "cup",
         page("Tea Cup", Some("tea-cups"), &["tea", "gift"], &["CUP-S", "CUP-L"]),
     );
-    show(&mut shop, "pot", page("Pot", Some("kitchen"), &["tea"], &["POT"]));
-    show(&mut shop, "rake", page("rake", Some("garden"), &[], &["RAKE"]));
-    show(&mut shop, "old", page("Old", Some("attic"), &[], &["OLD"]));
-    show(&mut shop, "empty", page("Empty", None, &[], &[]));
+    show(shop, "pot", page("Pot", Some("kitchen"), &["tea"], &["POT"]));
+    show(shop, "rake", page("rake", Some("garden"), &[], &["RAKE"]));
+    show(shop, "old", page("Old", Some("attic"), &[], &["OLD"]));
+    show(shop, "empty", page("Empty", None, &[], &[]));
     show(
-        &mut shop,
+        shop,
         "hidden",
         Description { active: false, ..page("Hidden", None, &[], &["HID"]) },
     );
-    shop
 }
 
 async fn found(world: &World, onlooker: Onlooker, filter: &Filter, sort: Sort) -> Vec<String> {

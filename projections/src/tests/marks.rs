@@ -28,6 +28,8 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "vendors",
         "vendor_orders",
         "promotions",
+        "listings",
+        "categories",
     ] {
         let sql = format!("alter table read.{table} add constraint broken check (false) not valid");
         world.execute(&sql).await;
@@ -37,6 +39,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     shop.describe("new", super::stories::described("new"));
     shop.register_vendor(VendorId(Uuid::from_u128(5)));
     shop.offer("NEW");
+    super::catalogue::furnish(&mut shop);
     world.write(&shop.log[first..]).await;
 
     for name in NAMES {
@@ -64,6 +67,8 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "vendors",
         "vendor_orders",
         "promotions",
+        "listings",
+        "categories",
     ] {
         world
             .execute(&format!("alter table read.{table} drop constraint broken"))
