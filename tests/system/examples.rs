@@ -128,7 +128,12 @@ impl Scene {
         values.insert("post /auth/password/reset", json!({"token": reset}));
         let opened = json!({"email": "fay@example.org", "role": "analyst"});
         let opened = made(&world, "/api/v1/customers", opened).await;
-        places.insert("put /categories/{handle}", "kitchen".to_owned());
+        for handle in ["kitchen", "tea-cups"] {
+            let path = format!("/api/v1/categories/{handle}");
+            let put = keyed(world.staff(Method::PUT, &path)).json(&json!({"name": handle}));
+            let _there = send(put).await.expect(200);
+        }
+        places.insert("put /categories/{handle}", "cups".to_owned());
         places.insert("put /listings/{handle}", "red-cup".to_owned());
         places.insert("put /customers/{id}", text(&opened["id"]));
         places.insert("delete /customers/{id}/personal-data", "ada@example.com".to_owned());

@@ -64,7 +64,7 @@ fn role(fields: &mut Fields<'_>) -> Option<Option<Role>> {
 
 /// A customer: somebody with an account, or a guest.
 #[derive(Debug, serde::Serialize, FromRow, ToSchema)]
-pub(crate) struct CustomerView {
+pub(crate) struct CustomerRecord {
     /// Of the account; of a guest, of their first order
     id: Uuid,
     /// `account` or `guest`
@@ -92,14 +92,14 @@ pub(crate) struct CustomerView {
     updated_at: DateTime<Utc>,
 }
 
-impl CustomerView {
+impl CustomerRecord {
     /// Where the page after it begins.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor { at: self.created_at, id: self.id }
     }
 }
 
-impl From<Person> for CustomerView {
+impl From<Person> for CustomerRecord {
     fn from(person: Person) -> Self {
         Self {
             id: person.account_id,
@@ -117,7 +117,7 @@ impl From<Person> for CustomerView {
     }
 }
 
-impl From<Guest> for CustomerView {
+impl From<Guest> for CustomerRecord {
     fn from(guest: Guest) -> Self {
         Self {
             id: guest.guest_id,
@@ -165,7 +165,7 @@ impl Filter {
         app: &App,
         limit: i64,
         after: Option<Cursor>,
-    ) -> Result<Vec<CustomerView>, Problem> {
+    ) -> Result<Vec<CustomerRecord>, Problem> {
         // A search reads every record: it is for people, who search now and then.
         Ok(sqlx::query_as(include_str!("customers/list.sql"))
             .bind(&self.kind)
@@ -204,7 +204,7 @@ impl Filter {
     ),
     responses((
         status = 200, description = "A page, or all rows as a table",
-        content((Page<CustomerView> = "application/json"), (String = "text/csv"))
+        content((Page<CustomerRecord> = "application/json"), (String = "text/csv"))
     ))
 )]
 pub(crate) async fn list(
@@ -225,7 +225,7 @@ pub(crate) async fn list(
     }
     // One more than asked for tells whether there is a next page.
     let items = filter.find(&app, limit.saturating_add(1), cursor).await?;
-    Ok(tell(StatusCode::OK, &paged(items, limit, CustomerView::cursor)))
+    Ok(tell(StatusCode::OK, &paged(items, limit, CustomerRecord::cursor)))
 }
 
 /// Open an account for somebody
@@ -260,7 +260,7 @@ pub(crate) async fn open(
 #[utoipa::path(
     get, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The account, or the guest")),
-    responses((status = 200, description = "The customer", body = CustomerView))
+    responses((status = 200, description = "The customer", body = CustomerRecord))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -270,11 +270,11 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     parameters.finish()?;
     if let Some(person) = app.accounts.person(id).await? {
-        return Ok(tell(StatusCode::OK, &CustomerView::from(person)));
+        return Ok(tell(StatusCode::OK, &CustomerRecord::from(person)));
     }
     let guest = guest(&app, id).await?;
     let guest = guest.ok_or_else(|| Problem::not_found("customer"))?;
-    Ok(tell(StatusCode::OK, &CustomerView::from(guest)))
+    Ok(tell(StatusCode::OK, &CustomerRecord::from(guest)))
 }
 
 /// A guest whose record has not become an account's.

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::App;
-use super::customers::{self, CustomerView};
+use super::customers::{self, CustomerRecord};
 use super::forms::Form;
 use super::parked::Cursor;
 use super::problem::Problem;
@@ -334,7 +334,7 @@ impl Customers {
         let people = self.filter.find(&self.app, PAGE, self.after).await;
         let people = people.map_err(|problem| io::Error::other(format!("{problem:?}")))?;
         self.is_over = people.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        self.after = people.last().map(CustomerView::cursor);
+        self.after = people.last().map(CustomerRecord::cursor);
         lines(people.into_iter().map(|person| json!(person)))
     }
 }

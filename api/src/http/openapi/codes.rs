@@ -160,7 +160,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "put /products/{sku}",
         &[
-            (403, &["vendor_not_active"]),
+            (403, &["vendor_not_active", "staff_only_fields"]),
             (
                 422,
                 &[
@@ -243,6 +243,8 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /cart/checkout",
         &[
+            (409, &["order_already_placed"]),
+            (422, &["cart_empty"]),
             (403, &["staff_only_fields"]),
             (409, &["cart_empty", "out_of_stock"]),
             (
@@ -272,6 +274,15 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /cart/items",
         &[
+            (
+                422,
+                &[
+                    "product_inactive",
+                    "currency_mismatch",
+                    "no_exchange_rate",
+                    "price_not_convertible",
+                ],
+            ),
             (404, &["not_found"]),
             (
                 422,
@@ -286,16 +297,41 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("delete /cart/items/{sku}", &[]),
     (
         "put /cart/items/{sku}",
-        &[(
-            422,
-            &[
-                "line_count_out_of_bounds",
-                "quantity_out_of_bounds",
-                "unknown_product",
-            ],
-        )],
+        &[
+            (
+                422,
+                &[
+                    "product_inactive",
+                    "currency_mismatch",
+                    "no_exchange_rate",
+                    "price_not_convertible",
+                ],
+            ),
+            (
+                422,
+                &[
+                    "line_count_out_of_bounds",
+                    "quantity_out_of_bounds",
+                    "unknown_product",
+                ],
+            ),
+        ],
     ),
-    ("post /cart/merge", &[(404, &["not_found"])]),
+    (
+        "post /cart/merge",
+        &[
+            (
+                422,
+                &[
+                    "product_inactive",
+                    "currency_mismatch",
+                    "no_exchange_rate",
+                    "price_not_convertible",
+                ],
+            ),
+            (404, &["not_found"]),
+        ],
+    ),
     ("post /carts", &[]),
     ("post /catalogue/import", &[]),
     ("delete /categories/{handle}", &[(409, &["category_has_children"])]),
@@ -348,6 +384,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /payments/{id}/payout",
         &[
+            (409, &["refund_not_pending"]),
             (409, &["refund_not_by_hand"]),
             (422, &["amount_differs", "currency_mismatch"]),
         ],
@@ -355,6 +392,18 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /payments/{id}/receipt",
         &[
+            (
+                409,
+                &[
+                    "payment_not_open",
+                    "payment_already_captured",
+                    "payment_already_voided",
+                    "payment_attempt_awaited",
+                    "reference_used",
+                    "too_many_attempts",
+                    "payment_too_late",
+                ],
+            ),
             (409, &["payment_not_by_hand"]),
             (422, &["amount_differs", "currency_mismatch"]),
         ],
@@ -381,10 +430,18 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
         ],
     ),
     ("post /reviews/{id}/moderation", &[(409, &["review_rewritten"])]),
-    ("post /tickets", &[(409, &["too_many_tickets"])]),
+    ("post /tickets", &[(404, &["not_found"]), (409, &["too_many_tickets"])]),
     ("post /tickets/{id}/close", &[]),
     ("post /tickets/{id}/messages", &[(409, &["ticket_full"])]),
-    ("post /vendors", &[(409, &["vendor_already_registered"])]),
+    (
+        "post /vendors",
+        &[
+            (403, &["staff_only_fields"]),
+            (409, &["vendor_already_registered"]),
+        ],
+    ),
+    ("get /vendors/me", &[(404, &["not_found"])]),
+    ("get /vendors/me/orders", &[(404, &["not_found"])]),
     ("put /vendors/me", &[(404, &["not_found"])]),
     ("post /vendors/{id}/activate", &[]),
     ("post /vendors/{id}/deactivate", &[]),
