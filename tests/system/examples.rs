@@ -48,6 +48,21 @@ async fn mailed(world: &World, recipient: &str) -> String {
     token.unwrap()
 }
 
+/// The categories that the examples stand in.
+async fn shelve(world: &World) {
+    for handle in ["kitchen", "tea-cups"] {
+        let path = format!("/api/v1/categories/{handle}");
+        let put = keyed(world.staff(Method::PUT, &path)).json(&json!({"name": handle}));
+        let _there = send(put).await.expect(200);
+    }
+}
+
+fn of_projections() -> impl Iterator<Item = (&'static str, String)> {
+    let names = ELSEWHERE.iter().map(|(name, _)| *name);
+    let names = names.filter(|name| name.contains("/projections/"));
+    names.map(|name| (name, "orders".to_owned()))
+}
+
 impl Scene {
     async fn set() -> Self {
         let world = World::new().await;
@@ -128,11 +143,7 @@ impl Scene {
         values.insert("post /auth/password/reset", json!({"token": reset}));
         let opened = json!({"email": "fay@example.org", "role": "analyst"});
         let opened = made(&world, "/api/v1/customers", opened).await;
-        for handle in ["kitchen", "tea-cups"] {
-            let path = format!("/api/v1/categories/{handle}");
-            let put = keyed(world.staff(Method::PUT, &path)).json(&json!({"name": handle}));
-            let _there = send(put).await.expect(200);
-        }
+        shelve(&world).await;
         places.insert("put /categories/{handle}", "cups".to_owned());
         places.insert("put /listings/{handle}", "red-cup".to_owned());
         places.insert("put /customers/{id}", text(&opened["id"]));
@@ -144,12 +155,7 @@ impl Scene {
         values.insert("put /routing-rules/{id}", json!({"priority": 4_712}));
         places.insert("post /projections/{name}/rebuild", "sales".to_owned());
         values.insert("post /projections/{name}/rebuild", json!({"until": "1"}));
-        for (name, _) in ELSEWHERE
-            .iter()
-            .filter(|(name, _)| name.contains("/projections/"))
-        {
-            places.insert(name, "orders".to_owned());
-        }
+        places.extend(of_projections());
         let rule = &DOCUMENT["components"]["schemas"]["WriteRoutingRule"]["example"];
         let mut rule = rule.clone();
         rule["priority"] = json!(4_711);
