@@ -29,13 +29,44 @@ pub enum Event {
     Promotion(promotion::Event),
 }
 
+/// The event is another aggregate's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the event is another aggregate's")]
+pub struct OfAnother;
+
 macro_rules! events_of {
     ($($variant:ident of $aggregate:ident),+) => {
-        $(impl From<$aggregate::Event> for Event {
-            fn from(event: $aggregate::Event) -> Self {
-                Self::$variant(event)
+        $(
+            impl From<$aggregate::Event> for Event {
+                fn from(event: $aggregate::Event) -> Self {
+                    Self::$variant(event)
+                }
             }
-        })+
+
+            impl TryFrom<Event> for $aggregate::Event {
+                type Error = OfAnother;
+
+                fn try_from(event: Event) -> Result<Self, OfAnother> {
+                    if let Event::$variant(event) = event {
+                        Ok(event)
+                    } else {
+                        Err(OfAnother)
+                    }
+                }
+            }
+
+            impl<'e> TryFrom<&'e Event> for &'e $aggregate::Event {
+                type Error = OfAnother;
+
+                fn try_from(event: &'e Event) -> Result<Self, OfAnother> {
+                    if let Event::$variant(event) = event {
+                        Ok(event)
+                    } else {
+                        Err(OfAnother)
+                    }
+                }
+            }
+        )+
     };
 }
 events_of!(

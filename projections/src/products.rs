@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::event::Event;
 use domain::ids::{Sku, VendorId};
 use domain::money::Money;
 use domain::product::{self, Description};
@@ -253,18 +252,10 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
 fn latest_of(batch: &[Arc<RecordedEvent>]) -> BTreeMap<&str, (&RecordedEvent, &Description)> {
     batch
         .iter()
-        .filter_map(|recorded| match &recorded.event {
-            Event::Product(product::Event::Described(description)) => {
-                Some((recorded.aggregate_id.as_str(), (recorded.as_ref(), description)))
-            }
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
+        .filter_map(|recorded| {
+            let event: &product::Event = (&recorded.event).try_into().ok()?;
+            let product::Event::Described(description) = event;
+            Some((recorded.aggregate_id.as_str(), (recorded.as_ref(), description)))
         })
         .collect()
 }

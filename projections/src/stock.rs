@@ -175,16 +175,9 @@ impl Projection for Stock {
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
     let mut levels: BTreeMap<&str, Level> = BTreeMap::new();
     let moves = || {
-        batch.iter().filter_map(|recorded| match &recorded.event {
-            Event::Inventory(event) => Some((recorded, event)),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
+        batch.iter().filter_map(|recorded| {
+            let event: &inventory::Event = (&recorded.event).try_into().ok()?;
+            Some((recorded, event))
         })
     };
     for (recorded, _) in moves() {

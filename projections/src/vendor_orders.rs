@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::event::Event;
 use domain::ids::{OrderId, Sku, VendorId};
 use domain::order;
 use domain::placing::{Address, Placing};
@@ -279,19 +278,10 @@ type Shares = BTreeMap<(Uuid, Uuid), Share>;
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
     let events: Vec<(Uuid, &order::Event, &RecordedEvent)> = batch
         .iter()
-        .filter_map(|recorded| match &recorded.event {
-            Event::Order(event) => {
-                let id = recorded.aggregate_id.parse().ok()?;
-                Some((id, event, recorded.as_ref()))
-            }
-            Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Vendor(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Promotion(_) => None,
+        .filter_map(|recorded| {
+            let event = (&recorded.event).try_into().ok()?;
+            let id = recorded.aggregate_id.parse().ok()?;
+            Some((id, event, recorded.as_ref()))
         })
         .collect();
     let mut shares = load(connection, &events).await?;

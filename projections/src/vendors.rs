@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::event::Event;
 use domain::ids::VendorId;
 use domain::placing::Address;
 use domain::vendor::{self, Standing};
@@ -172,19 +171,10 @@ impl Projection for Vendors {
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
     let events: Vec<(Uuid, &vendor::Event, &RecordedEvent)> = batch
         .iter()
-        .filter_map(|recorded| match &recorded.event {
-            Event::Vendor(event) => {
-                let id = recorded.aggregate_id.parse().ok()?;
-                Some((id, event, recorded.as_ref()))
-            }
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Promotion(_) => None,
+        .filter_map(|recorded| {
+            let event = (&recorded.event).try_into().ok()?;
+            let id = recorded.aggregate_id.parse().ok()?;
+            Some((id, event, recorded.as_ref()))
         })
         .collect();
     if events.is_empty() {

@@ -21,7 +21,7 @@ pub trait Kept:
     Aggregate<
         Services = (),
         Command: Clone + Send,
-        Event: Into<Event> + Send,
+        Event: Into<Event> + TryFrom<Event> + Send,
         Error: Serialize + DeserializeOwned + Clone + Send + Sync,
     > + Clone
     + PartialEq
@@ -42,10 +42,6 @@ pub trait Kept:
     /// Where its states are.
     #[doc(hidden)]
     fn slots(states: &States) -> &Slots<Self>;
-
-    /// An event read from the log, if it is one of its own.
-    #[doc(hidden)]
-    fn own(event: Event) -> Option<Self::Event>;
 
     /// Bytes in memory beside the value itself.
     #[doc(hidden)]
@@ -78,20 +74,6 @@ impl Kept for Order {
         &states.orders
     }
 
-    fn own(event: Event) -> Option<order::Event> {
-        match event {
-            Event::Order(event) => Some(event),
-            Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         Self::heap_bytes(self)
     }
@@ -115,20 +97,6 @@ impl Kept for Payment {
 
     fn slots(states: &States) -> &Slots<Self> {
         &states.payments
-    }
-
-    fn own(event: Event) -> Option<payment::Event> {
-        match event {
-            Event::Payment(event) => Some(event),
-            Event::Order(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
     }
 
     fn heap_bytes(&self) -> usize {
@@ -158,20 +126,6 @@ impl Kept for Inventory {
         &states.inventories
     }
 
-    fn own(event: Event) -> Option<inventory::Event> {
-        match event {
-            Event::Inventory(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         Self::heap_bytes(self)
     }
@@ -193,20 +147,6 @@ impl Kept for Product {
 
     fn slots(states: &States) -> &Slots<Self> {
         &states.products
-    }
-
-    fn own(event: Event) -> Option<product::Event> {
-        match event {
-            Event::Product(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
     }
 
     fn heap_bytes(&self) -> usize {
@@ -231,20 +171,6 @@ impl Kept for Person {
         &states.persons
     }
 
-    fn own(event: Event) -> Option<person::Event> {
-        match event {
-            Event::Person(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         0
     }
@@ -265,20 +191,6 @@ impl Kept for Listing {
 
     fn slots(states: &States) -> &Slots<Self> {
         &states.listings
-    }
-
-    fn own(event: Event) -> Option<listing::Event> {
-        match event {
-            Event::Listing(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Categories(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
     }
 
     fn heap_bytes(&self) -> usize {
@@ -304,20 +216,6 @@ impl Kept for Categories {
         &states.categories
     }
 
-    fn own(event: Event) -> Option<categories::Event> {
-        match event {
-            Event::Categories(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Vendor(_)
-            | Event::Promotion(_) => None,
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         Self::heap_bytes(self)
     }
@@ -341,20 +239,6 @@ impl Kept for Vendor {
         &states.vendors
     }
 
-    fn own(event: Event) -> Option<vendor::Event> {
-        match event {
-            Event::Vendor(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Promotion(_) => None,
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         Self::heap_bytes(self)
     }
@@ -376,20 +260,6 @@ impl Kept for Promotion {
 
     fn slots(states: &States) -> &Slots<Self> {
         &states.promotions
-    }
-
-    fn own(event: Event) -> Option<promotion::Event> {
-        match event {
-            Event::Promotion(event) => Some(event),
-            Event::Order(_)
-            | Event::Payment(_)
-            | Event::Inventory(_)
-            | Event::Product(_)
-            | Event::Person(_)
-            | Event::Listing(_)
-            | Event::Categories(_)
-            | Event::Vendor(_) => None,
-        }
     }
 
     fn heap_bytes(&self) -> usize {

@@ -99,7 +99,9 @@ impl<A: Kept> Folded<A> {
             .map_err(|error| corrupt(error.to_string()))?;
         let event = Event::read(A::TYPE, event_type, event_version, payload)
             .map_err(|error| corrupt(error.to_string()))?;
-        let own = A::own(event).ok_or_else(|| corrupt(format!("{event_type} is not its own")))?;
+        let own = event
+            .try_into()
+            .map_err(|_| corrupt(format!("{event_type} is not its own")))?;
         self.state.apply(own);
         self.version = *sequence;
         Ok(())

@@ -350,7 +350,7 @@ fn changed<A: Kept>(streams: &[&[(&str, &str, &str)]], names: &[&str]) -> Option
             let comma = if fields.is_empty() { "" } else { "," };
             let payload = format!(r#"{{"type": "{name}"{comma} {fields}}}"#);
             let event = Event::read(A::TYPE, name, version, &payload).unwrap();
-            state.apply(A::own(event).unwrap());
+            state.apply(event.try_into().ok().unwrap());
             let written = serde_json::to_string(&state).unwrap();
             let read: A = serde_json::from_str(&written).unwrap();
             assert!(read == state, "{written} is read back as it was");

@@ -14,6 +14,26 @@ const ORDER_ENDED: [&str; 5] = [
     "order_already_refunded",
 ];
 
+/// Why an order is not placed, however it is asked for.
+const NOT_PLACED: [&str; 16] = [
+    "price_changed",
+    "promotion_unknown",
+    "promotion_not_applicable",
+    "promotion_used_up",
+    "promotion_needs_account",
+    "unknown_product",
+    "product_inactive",
+    "currency_mismatch",
+    "no_exchange_rate",
+    "price_not_convertible",
+    "no_gateway",
+    "line_count_out_of_bounds",
+    "quantity_out_of_bounds",
+    "amount_negative",
+    "total_too_large",
+    "nothing_to_pay",
+];
+
 /// Operations in the order of their paths.
 pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /api-keys", &[(409, &["too_many_api_keys"])]),
@@ -29,214 +49,6 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /auth/verify-email/mail", &[]),
     ("post /blocklist", &[(409, &["already_blocked", "too_many_blocked"])]),
     ("delete /blocklist/{id}", &[]),
-    ("post /customers", &[(409, &["email_taken"])]),
-    ("put /customers/{id}", &[(409, &["email_taken", "customer_is_a_guest"])]),
-    ("delete /customers/{id}", &[(409, &["customer_is_a_guest"])]),
-    (
-        "delete /customers/{id}/personal-data",
-        &[
-            (409, &["already_forgotten", "personal_data_in_clear"]),
-            (422, &["too_many_orders"]),
-        ],
-    ),
-    ("put /exchange-rates/{date}", &[]),
-    ("get /events/stream", &[(503, &["overloaded"])]),
-    ("post /fraud-rules", &[(409, &["rule_name_taken", "too_many_rules"])]),
-    ("put /fraud-rules/{id}", &[(409, &["rule_name_taken", "too_many_rules"])]),
-    ("delete /fraud-rules/{id}", &[]),
-    (
-        "post /inventory/{sku}/adjustments",
-        &[
-            (403, &["vendor_not_active"]),
-            (409, &["stock_below_reserved"]),
-            (422, &["quantity_zero", "stock_too_large"]),
-        ],
-    ),
-    (
-        "post /inventory/{sku}/receipts",
-        &[(403, &["vendor_not_active"]), (422, &["stock_too_large"])],
-    ),
-    ("get /log/head", &[(404, &["not_found"]), (503, &["not_sealed_yet"])]),
-    ("get /log/consistency", &[(404, &["not_found"]), (503, &["not_sealed_yet"])]),
-    ("get /log/proof/{position}", &[(503, &["not_sealed_yet"])]),
-    (
-        "post /orders",
-        &[
-            (403, &["staff_only_fields"]),
-            (409, &["out_of_stock"]),
-            (
-                422,
-                &[
-                    "price_changed",
-                    "promotion_unknown",
-                    "promotion_not_applicable",
-                    "promotion_used_up",
-                    "promotion_needs_account",
-                    "unknown_product",
-                    "product_inactive",
-                    "currency_mismatch",
-                    "no_exchange_rate",
-                    "price_not_convertible",
-                    "no_gateway",
-                    "line_count_out_of_bounds",
-                    "quantity_out_of_bounds",
-                    "amount_negative",
-                    "total_too_large",
-                    "nothing_to_pay",
-                ],
-            ),
-            (503, &["gateways_away"]),
-        ],
-    ),
-    (
-        "post /orders/{id}/cancel",
-        &[
-            (409, &ORDER_ENDED),
-            (409, &["refund_exists", "order_already_shipped"]),
-        ],
-    ),
-    (
-        "post /orders/{id}/complete",
-        &[
-            (409, &ORDER_ENDED),
-            (
-                409,
-                &[
-                    "order_still_pending",
-                    "order_not_paid",
-                    "order_being_refunded",
-                    "order_not_shipped",
-                ],
-            ),
-        ],
-    ),
-    (
-        "post /orders/{id}/payments",
-        &[
-            (
-                409,
-                &[
-                    "payment_not_open",
-                    "payment_already_captured",
-                    "payment_already_voided",
-                    "payment_attempt_awaited",
-                    "reference_used",
-                    "too_many_attempts",
-                    "payment_too_late",
-                ],
-            ),
-            (422, &["no_gateway"]),
-            (503, &["gateways_away"]),
-        ],
-    ),
-    (
-        "post /orders/{id}/refunds",
-        &[
-            (409, &ORDER_ENDED),
-            (
-                409,
-                &[
-                    "order_not_paid",
-                    "order_still_pending",
-                    "nothing_to_refund",
-                    "refund_exists",
-                ],
-            ),
-            (
-                422,
-                &[
-                    "currency_mismatch",
-                    "refund_not_positive",
-                    "refund_too_large",
-                    "sku_not_ordered",
-                    "sku_named_twice",
-                    "too_many_pieces",
-                ],
-            ),
-        ],
-    ),
-    ("post /orders/{id}/review", &[(409, &ORDER_ENDED), (409, &["order_not_held"])]),
-    ("get /orders/{id}/timeline", &[(503, &["not_sealed_yet"])]),
-    (
-        "put /products/{sku}",
-        &[
-            (403, &["vendor_not_active", "staff_only_fields"]),
-            (
-                422,
-                &[
-                    "price_not_positive",
-                    "two_prices",
-                    "too_many_prices",
-                    "unknown_vendor",
-                ],
-            ),
-        ],
-    ),
-    ("get /profile", &[(404, &["not_found"])]),
-    ("put /profile", &[(404, &["not_found"])]),
-    ("patch /profile", &[(404, &["not_found"])]),
-    (
-        "post /projections/{name}/rebuild",
-        &[(409, &["already_rebuilding"]), (422, &["not_in_the_log"])],
-    ),
-    ("post /projections/{name}/rebuild/cancel", &[(409, &["not_rebuilding"])]),
-    ("post /projections/{name}/rebuild/pause", &[(409, &["not_rebuilding"])]),
-    (
-        "post /projections/{name}/rebuild/resume",
-        &[(409, &["already_rebuilding", "not_rebuilding"])],
-    ),
-    (
-        "delete /projections/{name}/replay",
-        &[(409, &["already_rebuilding", "not_rebuilding"])],
-    ),
-    ("get /projections/{name}/rows", &[(503, &["overloaded"])]),
-    (
-        "post /reconciliations",
-        &[
-            (404, &["not_found"]),
-            (409, &["already_reconciling"]),
-            (422, &["statement_needed", "invalid_statement"]),
-        ],
-    ),
-    ("post /routing-rules", &[(409, &["priority_taken", "too_many_rules"])]),
-    ("put /routing-rules/{id}", &[(409, &["priority_taken", "too_many_rules"])]),
-    ("delete /routing-rules/{id}", &[]),
-    (
-        "post /webhooks/{id}/refund",
-        &[
-            (
-                409,
-                &[
-                    "webhook_not_worked_on",
-                    "payment_provider_off",
-                    "webhook_without_money",
-                    "money_is_ours",
-                    "money_not_found",
-                    "money_not_captured",
-                    "money_being_refunded",
-                    "money_already_refunded",
-                    "payment_already_open",
-                    "refund_exists",
-                ],
-            ),
-            (422, &["refund_too_large"]),
-            (503, &["payment_provider_silent"]),
-        ],
-    ),
-    (
-        "post /webhooks/{name}",
-        &[
-            (400, &["webhook_signature_unreadable"]),
-            (401, &["webhook_signature_wrong"]),
-        ],
-    ),
-    (
-        "put /webhooks/{name}",
-        &[
-            (400, &["webhook_signature_unreadable"]),
-            (401, &["webhook_signature_wrong"]),
-        ],
-    ),
     ("get /cart", &[(404, &["not_found"])]),
     ("delete /cart", &[(404, &["not_found"])]),
     ("patch /cart", &[(404, &["not_found"])]),
@@ -246,28 +58,8 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (409, &["order_already_placed"]),
             (422, &["cart_empty"]),
             (403, &["staff_only_fields"]),
-            (409, &["cart_empty", "out_of_stock"]),
-            (
-                422,
-                &[
-                    "price_changed",
-                    "promotion_unknown",
-                    "promotion_not_applicable",
-                    "promotion_used_up",
-                    "promotion_needs_account",
-                    "unknown_product",
-                    "product_inactive",
-                    "currency_mismatch",
-                    "no_exchange_rate",
-                    "price_not_convertible",
-                    "no_gateway",
-                    "line_count_out_of_bounds",
-                    "quantity_out_of_bounds",
-                    "amount_negative",
-                    "total_too_large",
-                    "nothing_to_pay",
-                ],
-            ),
+            (409, &["out_of_stock"]),
+            (422, &NOT_PLACED),
             (503, &["gateways_away"]),
         ],
     ),
@@ -342,9 +134,36 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["unknown_category", "categories_too_deep"]),
         ],
     ),
+    ("post /customers", &[(409, &["email_taken"])]),
+    ("put /customers/{id}", &[(409, &["email_taken", "customer_is_a_guest"])]),
+    ("delete /customers/{id}", &[(409, &["customer_is_a_guest"])]),
+    (
+        "delete /customers/{id}/personal-data",
+        &[
+            (409, &["already_forgotten", "personal_data_in_clear"]),
+            (422, &["too_many_orders"]),
+        ],
+    ),
+    ("get /events/stream", &[(503, &["overloaded"])]),
+    ("put /exchange-rates/{date}", &[]),
     ("post /faq", &[(409, &["question_stands", "too_many_questions"])]),
     ("delete /faq/{id}", &[]),
     ("put /faq/{id}", &[(409, &["question_stands"])]),
+    ("post /fraud-rules", &[(409, &["rule_name_taken", "too_many_rules"])]),
+    ("put /fraud-rules/{id}", &[(409, &["rule_name_taken", "too_many_rules"])]),
+    ("delete /fraud-rules/{id}", &[]),
+    (
+        "post /inventory/{sku}/adjustments",
+        &[
+            (403, &["vendor_not_active"]),
+            (409, &["stock_below_reserved"]),
+            (422, &["quantity_zero", "stock_too_large"]),
+        ],
+    ),
+    (
+        "post /inventory/{sku}/receipts",
+        &[(403, &["vendor_not_active"]), (422, &["stock_too_large"])],
+    ),
     ("delete /listings/{handle}", &[]),
     (
         "put /listings/{handle}",
@@ -364,6 +183,86 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             ),
         ],
     ),
+    ("get /log/consistency", &[(404, &["not_found"]), (503, &["not_sealed_yet"])]),
+    ("get /log/head", &[(404, &["not_found"]), (503, &["not_sealed_yet"])]),
+    ("get /log/proof/{position}", &[(503, &["not_sealed_yet"])]),
+    (
+        "post /orders",
+        &[
+            (403, &["staff_only_fields"]),
+            (409, &["out_of_stock"]),
+            (422, &NOT_PLACED),
+            (503, &["gateways_away"]),
+        ],
+    ),
+    (
+        "post /orders/{id}/cancel",
+        &[
+            (409, &ORDER_ENDED),
+            (409, &["refund_exists", "order_already_shipped"]),
+        ],
+    ),
+    (
+        "post /orders/{id}/complete",
+        &[
+            (409, &ORDER_ENDED),
+            (
+                409,
+                &[
+                    "order_still_pending",
+                    "order_not_paid",
+                    "order_being_refunded",
+                    "order_not_shipped",
+                ],
+            ),
+        ],
+    ),
+    (
+        "post /orders/{id}/payments",
+        &[
+            (
+                409,
+                &[
+                    "payment_not_open",
+                    "payment_already_captured",
+                    "payment_already_voided",
+                    "payment_attempt_awaited",
+                    "reference_used",
+                    "too_many_attempts",
+                    "payment_too_late",
+                ],
+            ),
+            (422, &["no_gateway"]),
+            (503, &["gateways_away"]),
+        ],
+    ),
+    (
+        "post /orders/{id}/refunds",
+        &[
+            (409, &ORDER_ENDED),
+            (
+                409,
+                &[
+                    "order_not_paid",
+                    "order_still_pending",
+                    "nothing_to_refund",
+                    "refund_exists",
+                ],
+            ),
+            (
+                422,
+                &[
+                    "currency_mismatch",
+                    "refund_not_positive",
+                    "refund_too_large",
+                    "sku_not_ordered",
+                    "sku_named_twice",
+                    "too_many_pieces",
+                ],
+            ),
+        ],
+    ),
+    ("post /orders/{id}/review", &[(409, &ORDER_ENDED), (409, &["order_not_held"])]),
     (
         "post /orders/{id}/shipments",
         &[
@@ -381,6 +280,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["no_such_line"]),
         ],
     ),
+    ("get /orders/{id}/timeline", &[(503, &["not_sealed_yet"])]),
     (
         "post /payments/{id}/payout",
         &[
@@ -408,8 +308,41 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["amount_differs", "currency_mismatch"]),
         ],
     ),
+    (
+        "put /products/{sku}",
+        &[
+            (403, &["vendor_not_active", "staff_only_fields"]),
+            (
+                422,
+                &[
+                    "price_not_positive",
+                    "two_prices",
+                    "too_many_prices",
+                    "unknown_vendor",
+                ],
+            ),
+        ],
+    ),
+    ("get /profile", &[(404, &["not_found"])]),
+    ("put /profile", &[(404, &["not_found"])]),
+    ("patch /profile", &[(404, &["not_found"])]),
     ("delete /profile/reviews/{sku}", &[]),
     ("put /profile/reviews/{sku}", &[(409, &["product_not_bought"])]),
+    (
+        "post /projections/{name}/rebuild",
+        &[(409, &["already_rebuilding"]), (422, &["not_in_the_log"])],
+    ),
+    ("post /projections/{name}/rebuild/cancel", &[(409, &["not_rebuilding"])]),
+    ("post /projections/{name}/rebuild/pause", &[(409, &["not_rebuilding"])]),
+    (
+        "post /projections/{name}/rebuild/resume",
+        &[(409, &["already_rebuilding", "not_rebuilding"])],
+    ),
+    (
+        "delete /projections/{name}/replay",
+        &[(409, &["already_rebuilding", "not_rebuilding"])],
+    ),
+    ("get /projections/{name}/rows", &[(503, &["overloaded"])]),
     (
         "put /promotions/{code}",
         &[
@@ -429,7 +362,18 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (409, &["too_many_promotions"]),
         ],
     ),
+    (
+        "post /reconciliations",
+        &[
+            (404, &["not_found"]),
+            (409, &["already_reconciling"]),
+            (422, &["statement_needed", "invalid_statement"]),
+        ],
+    ),
     ("post /reviews/{id}/moderation", &[(409, &["review_rewritten"])]),
+    ("post /routing-rules", &[(409, &["priority_taken", "too_many_rules"])]),
+    ("put /routing-rules/{id}", &[(409, &["priority_taken", "too_many_rules"])]),
+    ("delete /routing-rules/{id}", &[]),
     ("post /tickets", &[(404, &["not_found"]), (409, &["too_many_tickets"])]),
     ("post /tickets/{id}/close", &[]),
     ("post /tickets/{id}/messages", &[(409, &["ticket_full"])]),
@@ -441,10 +385,46 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
         ],
     ),
     ("get /vendors/me", &[(404, &["not_found"])]),
-    ("get /vendors/me/orders", &[(404, &["not_found"])]),
     ("put /vendors/me", &[(404, &["not_found"])]),
+    ("get /vendors/me/orders", &[(404, &["not_found"])]),
     ("post /vendors/{id}/activate", &[]),
     ("post /vendors/{id}/deactivate", &[]),
+    (
+        "post /webhooks/{id}/refund",
+        &[
+            (
+                409,
+                &[
+                    "webhook_not_worked_on",
+                    "payment_provider_off",
+                    "webhook_without_money",
+                    "money_is_ours",
+                    "money_not_found",
+                    "money_not_captured",
+                    "money_being_refunded",
+                    "money_already_refunded",
+                    "payment_already_open",
+                    "refund_exists",
+                ],
+            ),
+            (422, &["refund_too_large"]),
+            (503, &["payment_provider_silent"]),
+        ],
+    ),
+    (
+        "post /webhooks/{name}",
+        &[
+            (400, &["webhook_signature_unreadable"]),
+            (401, &["webhook_signature_wrong"]),
+        ],
+    ),
+    (
+        "put /webhooks/{name}",
+        &[
+            (400, &["webhook_signature_unreadable"]),
+            (401, &["webhook_signature_wrong"]),
+        ],
+    ),
     ("post /wishlists", &[(409, &["too_many_wishlists", "wishlist_name_taken"])]),
     ("delete /wishlists/{id}", &[]),
     ("put /wishlists/{id}", &[(409, &["wishlist_name_taken"])]),
