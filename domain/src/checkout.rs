@@ -435,8 +435,8 @@ impl Checkout {
 
     fn once_all_have_answered(&mut self, brief: &Brief) -> Vec<Intent> {
         let promised = self.promise.as_ref().map(|promise| promise.hold);
-        let holds = self.pieces.values().map(|(_, hold)| *hold).chain(promised);
-        if holds.into_iter().any(|hold| hold == Hold::Asked) {
+        let mut holds = self.pieces.values().map(|(_, hold)| *hold).chain(promised);
+        if holds.any(|hold| hold == Hold::Asked) {
             return vec![];
         }
         let short: Vec<Sku> = self

@@ -38,6 +38,13 @@ impl Hidden {
         let email = format!("{}@invalid", self.word());
         Customer { name: self.text(), email, phone: None }
     }
+
+    /// Whether this stands in place of somebody.
+    pub fn stands_for(customer: &Customer) -> bool {
+        [Self::Forgotten, Self::Sealed]
+            .iter()
+            .any(|hidden| hidden.customer().email == customer.email)
+    }
 }
 
 /// A personal field of an event's payload.

@@ -18,6 +18,11 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// What makes a formula of a text.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
+/// Whether a spreadsheet would run this text.
+pub fn is_formula(text: &str) -> bool {
+    text.starts_with(FORMULA)
+}
+
 /// Writes the line of names.
 pub fn write_head(columns: &[Column], out: impl Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);

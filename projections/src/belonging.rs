@@ -22,7 +22,8 @@ pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
     }
 }
 
-/// The order that the event is about; `None` for the catalogue and vendors, and for stock that no order holds.
+/// The order that the event is about; `None` for the catalogue, vendors and promotions, and for stock
+/// that no order holds.
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
     match &event.event {
         Event::Order(_) => event.aggregate_id.parse().ok(),

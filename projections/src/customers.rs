@@ -118,7 +118,7 @@ pub async fn by_month(
         refunded_minor: i64,
         known_net_minor: i64,
     }
-    let (from, to) = days(from, to);
+    let (from, to) = storable::days(from, to);
     let rows: Vec<Row> = sqlx::query_as(include_str!("customers/by_month.sql"))
         .bind(from)
         .bind(to)
@@ -164,7 +164,7 @@ pub async fn by_cohort(
         gross_minor: i64,
         refunded_minor: i64,
     }
-    let (from, to) = days(from, to);
+    let (from, to) = storable::days(from, to);
     let rows: Vec<Row> = sqlx::query_as(include_str!("customers/by_cohort.sql"))
         .bind(from)
         .bind(to)
@@ -189,12 +189,6 @@ pub async fn by_cohort(
         })
     };
     rows.into_iter().map(view).collect()
-}
-
-fn days(from: Option<NaiveDate>, to: Option<NaiveDate>) -> (NaiveDate, NaiveDate) {
-    let (first, last) = storable::DAYS.into_inner();
-    let within = |day: NaiveDate| day.clamp(first, last);
-    (from.map_or(first, within), to.map_or(last, within))
 }
 
 /// The nearest of what customers can have on average, half a unit up; `None` without customers.
@@ -380,14 +374,14 @@ impl Bought {
     fn of(placing: &Placing) -> Self {
         let email = &placing.customer.email;
         // Nobody's: whoever rebuilds this finds no more of the customer than is left.
-        let is_hidden = [Hidden::Forgotten, Hidden::Sealed]
-            .into_iter()
-            .any(|hidden| hidden.customer().email == *email);
+        let is_hidden = Hidden::stands_for(&placing.customer);
         Self {
             customer: (!is_hidden).then(|| storable::email_key(email)),
             placed_at: storable::instant(placing.placed_at),
             currency: placing.currency.code(),
-            gross_minor: placing.subtotal_minor(),
+            gross_minor: placing
+                .subtotal_minor()
+                .saturating_sub(placing.discount_minor()),
             moved: Moved::default(),
         }
     }

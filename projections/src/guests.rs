@@ -164,10 +164,7 @@ impl Columns {
         };
         let customer = &placing.customer;
         // Who is hidden has no record; whoever could see them would make one.
-        let is_hidden = [Hidden::Forgotten, Hidden::Sealed]
-            .iter()
-            .any(|hidden| hidden.customer().email == customer.email);
-        if placing.customer_id.is_some() || is_hidden {
+        if placing.customer_id.is_some() || Hidden::stands_for(customer) {
             return;
         }
         self.ids.push(id);

@@ -17,12 +17,12 @@
 //! | `categories` | the shelves that listings stand on |
 //! | `availability` | how many pieces of an article can be had, from memory |
 //! | `history` | how one of these was, and what has changed since, from the log alone |
-//! | `sales` | what was sold and given back, per day, month, country, SKU or currency |
 //! | `guests` | who has ordered without an account |
 //! | `sales` | what was sold and given back, per day, month, country, SKU, vendor or currency |
 //! | `customers` | who buys for the first time, who comes back, what they spend; nobody by name |
 //! | `vendors` | who sells beside the house, and whether they may |
 //! | `vendor_orders` | the lines of orders that are a vendor's, and which of them have left |
+//! | `promotions` | what is taken off an order, and how often it was used |
 //! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
 //! Tables live in the schema `read`, copies being rebuilt in `rebuild`, what was as of a position in

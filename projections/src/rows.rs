@@ -45,7 +45,7 @@ pub enum Kind {
     Lines,
 }
 
-/// Every table. Sales are kept by two keys, and so make two.
+/// Every table. Sales by country and by SKU make two; those by vendor are a report only.
 pub const TABLES: [Table; 10] = [
     Table {
         name: orders::NAME,

@@ -1,7 +1,8 @@
 //! Sales: what was sold and given back, to the penny.
 //!
 //! An order is booked when it is confirmed, under the day on which it was placed; goods only,
-//! without shipping, at what was paid for them: after the discount. It stays in gross whatever becomes of it: what goes back is in refunded.
+//! without shipping, at what was paid for them: after the discount. It stays in gross whatever
+//! becomes of it: what goes back is in refunded.
 
 mod fold;
 mod past;
@@ -120,11 +121,8 @@ struct Days {
 
 impl Days {
     fn between(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Self {
-        let (first, last) = storable::DAYS.into_inner();
-        Self {
-            from: from.map_or(first, |from| from.clamp(first, last)),
-            to: to.map_or(last, |to| to.clamp(first, last)),
-        }
+        let (from, to) = storable::days(from, to);
+        Self { from, to }
     }
 
     /// The first days of the months that lie within; empty if there is none.

@@ -95,9 +95,7 @@ pub struct Filter {
 impl Filter {
     /// The first and the last day that are asked for, both included.
     pub fn days(&self) -> (NaiveDate, NaiveDate) {
-        let (first, last) = storable::DAYS.into_inner();
-        let from = self.from.map_or(first, |from| from.clamp(first, last));
-        (from, self.to.map_or(last, |to| to.clamp(first, last)))
+        storable::days(self.from, self.to)
     }
 }
 

@@ -38,6 +38,13 @@ pub(crate) const DAYS: RangeInclusive<NaiveDate> = {
     first..=last
 };
 
+/// The first and the last day that are asked for, both included.
+pub(crate) fn days(from: Option<NaiveDate>, to: Option<NaiveDate>) -> (NaiveDate, NaiveDate) {
+    let (first, last) = DAYS.into_inner();
+    let within = |day: NaiveDate| day.clamp(first, last);
+    (from.map_or(first, within), to.map_or(last, within))
+}
+
 /// Postgres keeps microseconds; what has not been stored yet must show no more than a row can.
 const SUBSECOND_DIGITS: u16 = 6;
 

@@ -59,7 +59,7 @@ pub struct VendorLineView {
     pub unit_price: MoneyView,
     /// Price of all pieces.
     pub line_total: MoneyView,
-    /// Pieces of the article that were given back as such: so many fewer are to be sent.
+    /// Pieces of this line that were given back as such: so many fewer are to be sent.
     #[schema(example = 0)]
     pub refunded_quantity: u64,
     /// How it left; absent until it has.
@@ -272,6 +272,23 @@ struct Share {
     lines: Vec<Line>,
 }
 
+impl Share {
+    /// Takes pieces of an article off the lines: first off those that can still be kept back.
+    fn give_back(&mut self, sku: &Sku, pieces: u64) {
+        let mut left = pieces;
+        for is_gone in [false, true] {
+            let lines = self.lines.iter_mut();
+            let lines = lines.filter(|line| line.sku == *sku && line.shipped.is_some() == is_gone);
+            for line in lines {
+                let room = u64::from(line.quantity).saturating_sub(line.refunded_quantity);
+                let taken = room.min(left);
+                line.refunded_quantity = line.refunded_quantity.saturating_add(taken);
+                left = left.saturating_sub(taken);
+            }
+        }
+    }
+}
+
 /// The shares of a batch's orders, by order and vendor.
 type Shares = BTreeMap<(Uuid, Uuid), Share>;
 
@@ -361,11 +378,7 @@ fn take(shares: &mut Shares, id: Uuid, event: &order::Event, at: DateTime<Utc>) 
             }
             order::Event::Refunded(refund) => {
                 for part in &refund.goods {
-                    let lines = share.lines.iter_mut();
-                    for line in lines.filter(|line| line.sku == part.sku) {
-                        line.refunded_quantity =
-                            line.refunded_quantity.saturating_add(part.quantity.into());
-                    }
+                    share.give_back(&part.sku, part.quantity.into());
                 }
             }
             order::Event::Placed(_)

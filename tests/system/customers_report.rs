@@ -138,3 +138,28 @@ async fn customers_are_new_once_and_return_and_are_nobody_once_they_are_forgotte
         .unwrap();
     assert!(report.is_clean(), "{report}");
 }
+
+#[tokio::test]
+async fn what_a_promotion_takes_off_is_not_what_customers_spend() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 1_000).await;
+    let half = json!({"name": "Half", "percentage": "50"});
+    let put = world.staff(Method::PUT, "/api/v1/promotions/HALF");
+    let _offered = send(keyed(put).json(&half)).await.expect(200);
+    let mut order = an_order(&[("cup", 2)]);
+    order["promotion_code"] = "HALF".into();
+    let placed = world.post("/api/v1/orders", order).await.expect(201).json();
+    world.settle().await;
+
+    let months = report(&world, "group_by=month").await;
+    assert_eq!(told(&months[0], &["orders", "gross", "net"]), ["1", "4.50", "4.50"]);
+
+    let path = format!("/api/v1/orders/{}/refunds", placed["id"].as_str().unwrap());
+    let _asked = world
+        .post(&path, json!({"reason": "broken"}))
+        .await
+        .expect(201);
+    world.settle().await;
+    let months = report(&world, "group_by=month").await;
+    assert_eq!(told(&months[0], &["gross", "refunded", "net"]), ["4.50", "4.50", "0.00"]);
+}

@@ -143,13 +143,20 @@ async fn fifty_partial_refunds_at_once_never_exceed_what_was_captured() {
         "{gone} of 2498 in {} refunds",
         granted.len()
     );
+    // By chance the granted ones may add up to all there is: who comes after that is told so.
+    let is_all = gone == 2_498;
     for answer in &refused {
-        assert_eq!(answer.problem(422), "refund_too_large");
+        if is_all && answer.status == 409 {
+            assert_eq!(answer.problem(409), "nothing_to_refund");
+        } else {
+            assert_eq!(answer.problem(422), "refund_too_large");
+        }
     }
     let written = |minor: i64| format!("{}.{:02}", minor / 100, minor % 100);
     when_refunded(&world, &order_id, &written(gone)).await;
     let more = json!({"amount": pounds(&written(2_498 - gone + 1)), "reason": "more"});
-    assert_eq!(refund(&world, &order_id, more).await.status.as_u16(), 422);
+    let more = refund(&world, &order_id, more).await;
+    assert_eq!(more.status, if is_all { 409 } else { 422 }, "{}", more.text);
     let _rest = refund(&world, &order_id, json!({"reason": "the rest"})).await;
     when_refunded(&world, &order_id, "24.98").await;
     world.verify().await;

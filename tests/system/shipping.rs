@@ -301,3 +301,24 @@ async fn sales_by_vendor_add_up_to_the_others_and_refunds_are_the_vendors() {
         .unwrap();
     assert!(report.is_clean(), "{report}");
 }
+
+#[tokio::test]
+async fn a_piece_that_goes_back_is_kept_back_once_however_many_lines_hold_its_article() {
+    let (world, potts, _) = a_market().await;
+    let id = paid(&world, &[("vase", 2), ("vase", 1)]).await;
+    let refund =
+        json!({"reason": "broken", "items": [{"sku": "vase", "quantity": 1, "restock": true}]});
+    let _refund = world
+        .post(&format!("/api/v1/orders/{id}/refunds"), refund)
+        .await
+        .expect(201);
+    world.settle().await;
+    let order = &orders_of(&world, &potts).await[0];
+    let kept_back: Vec<u64> = order["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["refunded_quantity"].as_u64().unwrap())
+        .collect();
+    assert_eq!(kept_back, [1, 0]);
+}

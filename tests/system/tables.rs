@@ -90,6 +90,9 @@ async fn products_stock_and_accounts_are_tables_too_and_pages_have_no_place_ther
     );
     assert_eq!(products[1][..7], ["cup", "The cup", "GBP", "4.50", "true", "10", ""]);
     assert_eq!(products.len(), 2);
+    let whole = world.staff(Method::GET, "/api/v1/products");
+    let whole = send(whole.header("accept", "text/csv")).await.expect(200);
+    assert_eq!(whole.header("cache-control").as_deref(), Some("no-store"));
     let stock = cells(&table(&world, "/api/v1/inventory").await);
     assert_eq!(stock[1][..4], ["'-pot", "5", "0", "5"], "a SKU is text as well");
     let people = cells(&table(&world, "/api/v1/customers?search=bob").await);

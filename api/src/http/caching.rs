@@ -42,6 +42,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("/api/v1/categories", Class::Categories),
     ("/api/v1/categories/{handle}", Class::Categories),
     ("/api/v1/reports/sales", Class::Analytics),
+    ("/api/v1/reports/customers", Class::Analytics),
     ("/api/v1/reports/settlement", Class::Analytics),
     ("/openapi.json", Class::Documentation),
     ("/docs/{*rest}", Class::Documentation),

@@ -16,6 +16,7 @@ use domain::ids::{Handle, Sku};
 use domain::listing::{self, Choice, DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX, Variant};
 use domain::money::{Currency, Money};
 use domain::product;
+use exports::delimited;
 use uuid::Uuid;
 
 use super::fields::{plain, prose};
@@ -60,8 +61,7 @@ fn unguarded(cell: &str) -> &str {
 }
 
 fn is_formula(text: &str) -> bool {
-    text.trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '\t', '\r'])
+    delimited::is_formula(text.trim_start_matches('\''))
 }
 
 /// One line, read.

@@ -114,8 +114,7 @@ pub(crate) async fn forget(
             .await?;
         // Once more: what they have written until the moment in which their accounts were closed.
         forget_words(&app, &somebody).await?;
-        let accounts = [somebody.accounts.as_slice(), &somebody.open].concat();
-        app.carts.forget(&accounts).await?;
+        app.carts.forget(&all_accounts(&somebody)).await?;
     }
     Ok(response)
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use exports::delimited;
 
 use super::command::DAYBOOK_POSITION;
 use super::parameters::Parameters;
@@ -68,15 +69,13 @@ fn shown(position: i64, kind: &'static str, body: Vec<u8>) -> Response {
     let headers = response.headers_mut();
     headers.insert(DAYBOOK_POSITION, position.into());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
 /// A text that a customer may have written, as a cell: spreadsheets run what begins like a formula,
 /// unless an apostrophe stands before it (OWASP, CSV Injection).
 pub(crate) fn cell(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    if delimited::is_formula(text) {
         Cow::Owned(format!("'{text}"))
     } else {
         Cow::Borrowed(text)

@@ -19,7 +19,7 @@ use domain::money::{Currency, Money};
 use projections::listings::{
     self, Filter, ListingCursor, ListingSummary, ListingView, Onlooker, PriceRange, Sort,
 };
-use projections::{Page, categories, products, stock};
+use projections::{Page, categories, products, stock, vendors};
 use serde::Serialize;
 use url::Url;
 use utoipa::ToSchema;
@@ -38,11 +38,12 @@ use super::problem::{Flaw, Problem};
 use super::queries::{Asking, CATCH_UP_MAX};
 
 /// What lists and pages are made of.
-const MODELS: [&str; 4] = [
+const MODELS: [&str; 5] = [
     listings::NAME,
     categories::NAME,
     products::NAME,
     stock::NAME,
+    vendors::NAME,
 ];
 
 /// A listing as it is from now on.

@@ -156,7 +156,7 @@ fn complete_operation(
         response["headers"] = headers_of(path, is_change);
     }
     problems::complete(kind, shared, responses);
-    if !is_change && path.contains('{') && !path.ends_with("timeline") {
+    if !is_change && is_in_the_log(path) && has_tag(path) {
         responses.insert("304".into(), json!({"$ref": "#/components/responses/304"}));
     }
 }

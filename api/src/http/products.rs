@@ -199,7 +199,7 @@ pub(crate) async fn list(
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<SkuCursor>());
     parameters.finish()?;
     if as_table {
-        return tables::of_products(&app, &asking, &MODELS, filter).await;
+        return Ok(for_staff(tables::of_products(&app, &asking, &MODELS, filter).await?));
     }
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;

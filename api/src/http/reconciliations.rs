@@ -232,10 +232,7 @@ pub(crate) async fn reconcile(
         reconciliation.run(tell).await;
         drop(permit);
     });
-    let headers = [
-        (header::CONTENT_TYPE, NDJSON),
-        (header::CACHE_CONTROL, "private, no-cache"),
-    ];
+    let headers = [(header::CONTENT_TYPE, NDJSON)];
     Ok((headers, Body::from_stream(lines(told))).into_response())
 }
 

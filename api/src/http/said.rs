@@ -32,13 +32,11 @@ impl<B: Body + Send> FromRequest<App> for Said<B> {
     }
 }
 
-/// An answer that nobody may keep.
+/// An answer of what is no part of the log.
 pub(crate) fn tell(status: StatusCode, view: &impl Serialize) -> Response {
     let body = serde_json::to_vec(view).expect("our views have string keys only");
     let json = HeaderValue::from_static("application/json");
-    let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
-    keep_out_of_caches(&mut response);
-    response
+    (status, [(header::CONTENT_TYPE, json)], body).into_response()
 }
 
 /// Makes a page of what was found when asking for one more than `limit`.
@@ -58,13 +56,5 @@ pub(crate) fn paged<T, C: Display>(
 
 /// Done; there is nothing to tell.
 pub(crate) fn done(status: StatusCode) -> Response {
-    let mut response = status.into_response();
-    keep_out_of_caches(&mut response);
-    response
-}
-
-fn keep_out_of_caches(response: &mut Response) {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    status.into_response()
 }

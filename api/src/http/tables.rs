@@ -238,14 +238,10 @@ pub(crate) fn of_customers(app: &App, filter: customers::Filter) -> Result<Respo
     let place = rows::place()?;
     let read = |line: &[u8]| table::row(CUSTOMERS, line);
     let mut response = Form::Csv.streamed(rows::pieces(people, place), 0, CUSTOMERS, read);
-    // Accounts are not in the log, and nobody may keep them.
+    // Accounts are not in the log.
     response
         .headers_mut()
         .remove(super::command::DAYBOOK_POSITION);
-    response.headers_mut().insert(
-        axum::http::header::CACHE_CONTROL,
-        axum::http::HeaderValue::from_static("no-store"),
-    );
     Ok(response)
 }
 

@@ -27,7 +27,8 @@ impl Checkout {
         let mut intents = vec![Intent::SettleRefund { refund_id }];
         let restock = restock.into_iter().map(|part| (refund_id, part));
         match self.stage {
-            // Nothing has left the house, and nothing will.
+            // Nothing more will leave. What vendors have shipped already counts as on hand again until
+            // staff adjust it: see docs/VENDORS.md.
             Stage::Confirmed if all_gone => {
                 intents.extend(self.release_all());
                 self.stage = Stage::Abandoned;

@@ -134,8 +134,8 @@ impl Line {
 impl Order {
     /// Whether any line is this vendor's.
     pub fn holds_lines_of(&self, vendor: VendorId) -> bool {
-        let lines = self.fulfilment.lines.iter();
-        lines.clone().any(|line| line.vendor == Some(vendor))
+        let mut lines = self.fulfilment.lines.iter();
+        lines.any(|line| line.vendor == Some(vendor))
     }
 
     pub(super) fn ship(&self, dispatch: Dispatch) -> Result<Vec<Event>, Refusal> {

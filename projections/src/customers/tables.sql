@@ -7,7 +7,7 @@ create table customer_orders (
     placed_at timestamptz not null,
     day date not null,
     currency text collate "C" not null,
-    -- Goods, without shipping, as sales have them.
+    -- Goods after the discount, without shipping, as sales have them.
     gross_minor bigint not null,
     refunded_minor bigint not null,
     -- Whether it was ever paid: only then was it a purchase.

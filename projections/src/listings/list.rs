@@ -16,6 +16,7 @@ use crate::categories::CategoryName;
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, BadCursor, Page};
+use crate::products::can_be_bought;
 use crate::storable::{self, storable};
 
 /// Words of a search that count: whoever types more has found nothing long before.
@@ -246,7 +247,7 @@ fn selected<'q>(onlooker: Onlooker, filter: &Filter, sort: Sort) -> QueryBuilder
         .push_bind(filter.currency.map(Currency::code))
         .push("::text as currency) as asked left join categories ")
         .push("on categories.handle = listings.category ")
-        .push(include_str!("offered.sql"))
+        .push(include_str!("offered.sql").replace("{can_be_bought}", can_be_bought!()))
         .push(") as found where true");
     narrow(&mut sql, onlooker, filter);
     sql

@@ -1,15 +1,10 @@
--- What a vendor offers can be bought while the vendor is active, as in `products.rs`.
---
 -- The currency that prices are told in: the one asked for, or that of the first variant.
 cross join lateral (
     select coalesce(asked.currency, (
         select currency
         from listing_variants join products using (sku)
         where listing_variants.handle = listings.handle
-            and (products.active and (vendor_id is null or exists (
-                select from vendors
-                where vendors.vendor_id = products.vendor_id and standing = 'active'
-            )))
+            and {can_be_bought}
         order by place
         limit 1
     )) as currency
@@ -23,10 +18,7 @@ cross join lateral (
         min(price_minor) filter (where active) as price_minor
     from (
         select
-            coalesce((products.active and (vendor_id is null or exists (
-                select from vendors
-                where vendors.vendor_id = products.vendor_id and standing = 'active'
-            ))), false) as active,
+            coalesce({can_be_bought}, false) as active,
             on_hand - reserved as available,
             case
                 when products.currency = told.currency then products.price_minor

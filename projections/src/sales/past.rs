@@ -24,7 +24,7 @@ pub struct SalesCounts {
     pub orders: i64,
     /// Pieces sold.
     pub units: i64,
-    /// What they were sold for, without shipping.
+    /// What they were sold for, after discounts and without shipping.
     pub gross: MoneyView,
     /// What has gone back of that.
     pub refunded: MoneyView,

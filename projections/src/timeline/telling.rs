@@ -279,7 +279,6 @@ fn categories(event: &categories::Event) -> String {
     }
 }
 
-/// Which rates an order's prices were converted by: each once, however many lines there are.
 fn promotion(event: &promotion::Event, code: &str) -> String {
     use promotion::Event as E;
 
@@ -298,6 +297,7 @@ fn promotion(event: &promotion::Event, code: &str) -> String {
     }
 }
 
+/// Which rates an order's prices were converted by: each once, however many lines there are.
 fn conversions(placing: &Placing) -> String {
     let converted = || {
         placing

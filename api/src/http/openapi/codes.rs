@@ -34,6 +34,17 @@ const NOT_PLACED: [&str; 16] = [
     "nothing_to_pay",
 ];
 
+/// Why an article is not put into a cart.
+const NOT_PUT_IN: [&str; 7] = [
+    "unknown_product",
+    "product_inactive",
+    "currency_mismatch",
+    "no_exchange_rate",
+    "price_not_convertible",
+    "line_count_out_of_bounds",
+    "quantity_out_of_bounds",
+];
+
 /// Operations in the order of their paths.
 pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /api-keys", &[(409, &["too_many_api_keys"])]),
@@ -51,79 +62,20 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("delete /blocklist/{id}", &[]),
     ("get /cart", &[(404, &["not_found"])]),
     ("delete /cart", &[(404, &["not_found"])]),
-    ("patch /cart", &[(404, &["not_found"])]),
+    ("patch /cart", &[(404, &["not_found"]), (422, &NOT_PUT_IN)]),
     (
         "post /cart/checkout",
         &[
-            (409, &["order_already_placed"]),
+            (409, &["order_already_placed", "out_of_stock"]),
             (422, &["cart_empty"]),
-            (403, &["staff_only_fields"]),
-            (409, &["out_of_stock"]),
             (422, &NOT_PLACED),
             (503, &["gateways_away"]),
         ],
     ),
-    (
-        "post /cart/items",
-        &[
-            (
-                422,
-                &[
-                    "product_inactive",
-                    "currency_mismatch",
-                    "no_exchange_rate",
-                    "price_not_convertible",
-                ],
-            ),
-            (404, &["not_found"]),
-            (
-                422,
-                &[
-                    "line_count_out_of_bounds",
-                    "quantity_out_of_bounds",
-                    "unknown_product",
-                ],
-            ),
-        ],
-    ),
+    ("post /cart/items", &[(404, &["not_found"]), (422, &NOT_PUT_IN)]),
     ("delete /cart/items/{sku}", &[]),
-    (
-        "put /cart/items/{sku}",
-        &[
-            (
-                422,
-                &[
-                    "product_inactive",
-                    "currency_mismatch",
-                    "no_exchange_rate",
-                    "price_not_convertible",
-                ],
-            ),
-            (
-                422,
-                &[
-                    "line_count_out_of_bounds",
-                    "quantity_out_of_bounds",
-                    "unknown_product",
-                ],
-            ),
-        ],
-    ),
-    (
-        "post /cart/merge",
-        &[
-            (
-                422,
-                &[
-                    "product_inactive",
-                    "currency_mismatch",
-                    "no_exchange_rate",
-                    "price_not_convertible",
-                ],
-            ),
-            (404, &["not_found"]),
-        ],
-    ),
+    ("put /cart/items/{sku}", &[(422, &NOT_PUT_IN)]),
+    ("post /cart/merge", &[(404, &["not_found"])]),
     ("post /carts", &[]),
     ("post /catalogue/import", &[]),
     ("delete /categories/{handle}", &[(409, &["category_has_children"])]),

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Headers that a page may send.
-const SENT: [HeaderName; 11] = [
+const SENT: [HeaderName; 13] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -21,7 +21,9 @@ const SENT: [HeaderName; 11] = [
     HeaderName::from_static("prefer"),
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("daybook-min-position"),
+    HeaderName::from_static("daybook-cart-token"),
     HeaderName::from_static("daybook-order-token"),
+    HeaderName::from_static("daybook-ticket-token"),
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
 ];
