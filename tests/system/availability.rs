@@ -73,6 +73,8 @@ async fn what_is_held_for_an_order_cannot_be_had_until_it_is_given_back() {
 async fn while_many_buy_nobody_is_told_of_more_than_there_was_when_they_asked() {
     let world = World::new().await;
     world.article("cup", "4.50", 100).await;
+    // Whoever asks without a position is told what the read models have heard of.
+    world.settle().await;
     let order = || world.post("/api/v1/orders", an_order(&[("cup", 1)]));
     let ask = || async {
         let mut told = Vec::new();
