@@ -229,7 +229,7 @@ pub(crate) async fn choose(
         });
     };
     let weighed = weigh(app, &placing.lines).await?;
-    Ok(sent(&app.deliveries.known(), method_id, order, placing, weighed).map(Some))
+    Ok(sent(&app.deliveries.known(), method_id, order, placing, &weighed).map(Some))
 }
 
 fn sent(
@@ -237,23 +237,22 @@ fn sent(
     method_id: &Handle,
     order: &OrderBody,
     placing: &Placing,
-    weighed: Weighed,
+    weighed: &Weighed,
 ) -> Result<Sent, Problem> {
     let Some(method) = known.method(method_id) else {
         let detail = "there is no such shipping method; GET /shipping/methods lists them";
         return Err(refused("shipping_method_unknown", "/shipping_method", detail));
     };
     let point = point_of(known, method, order.pickup_point.as_ref())?;
-    let price_minor = match order.shipping_cost {
+    let price_minor = if let Some(cost) = order.shipping_cost {
         // As staff say: a quotation, or history.
-        Some(cost) => cost.minor,
-        None => {
-            let to = point.map_or(&placing.shipping_address, |(_, point)| &point.address);
-            let (country, goods) = (to.country.as_str(), goods_of(placing));
-            let parcel = Parcel { country, goods, grams: weighed.grams };
-            let price = method.price_of(parcel);
-            price.map_err(|why| unavailable(why, placing, &weighed.unknown))?
-        }
+        cost.minor
+    } else {
+        let to = point.map_or(&placing.shipping_address, |(_, point)| &point.address);
+        let (country, goods) = (to.country.as_str(), goods_of(placing));
+        let parcel = Parcel { country, goods, grams: weighed.grams };
+        let price = method.price_of(parcel);
+        price.map_err(|why| unavailable(why, placing, &weighed.unknown))?
     };
     let pickup_point = point.map(|(id, point)| PickupPoint {
         id: id.clone(),
