@@ -105,7 +105,8 @@ pub struct Filters {
     /// Recorded before then
     #[arg(long, env = "DAYBOOK_UNTIL", value_name = "TIME")]
     pub until: Option<String>,
-    /// Of one sort: order, payment, inventory, product, person, listing, categories, vendor, promotion
+    /// Of one sort: order, payment, inventory, product, person, listing, categories, vendor, promotion,
+    /// delivery
     #[arg(long, env = "DAYBOOK_AGGREGATE", value_name = "KIND")]
     pub aggregate: Option<String>,
     /// Of this one: a UUID, or the SKU

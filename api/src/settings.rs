@@ -31,6 +31,13 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u32).range(1..=2_592_000)
     )]
     pub payment_window: u32,
+    /// Whether orders have to name a shipping method, whose price is then Daybook's to say; what staff
+    /// place need not
+    #[arg(
+        long, env = "DAYBOOK_SHIPPING_REQUIRED", value_name = "BOOL", default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub shipping_required: bool,
     /// Seconds that an order which fraud rules hold waits for staff before it fails: a day
     #[arg(
         long, env = "DAYBOOK_REVIEW_WINDOW", value_name = "SECONDS", default_value_t = 86_400,
@@ -244,6 +251,7 @@ impl Tuning {
                 log_mail: false,
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
+            shipping_required: self.shipping_required,
             review_window: Duration::from_secs(self.review_window.into()),
             poll_pauses: self.poll_pauses.clone(),
             breakers: self.breakers.thresholds(),

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::delivery::Days;
 use crate::exchange::Conversion;
-use crate::ids::{CustomerId, PaymentId, Sku, VendorId};
+use crate::ids::{CustomerId, Handle, PaymentId, Sku, VendorId};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
 use crate::promotion::Code;
@@ -58,6 +59,36 @@ pub struct Discount {
     pub amount_minor: i64,
     /// What of it is taken off each line, in their order; they add up to it.
     pub lines_minor: Vec<i64>,
+}
+
+/// By which method an order's goods come to the customer: as it was when the order was placed. What
+/// that costs is the order's `shipping_minor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipping {
+    /// The method.
+    pub method: Handle,
+    /// What customers were told.
+    pub name: String,
+    /// Where the goods are picked up, where they do not go to the order's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_point: Option<PickupPoint>,
+    /// What they weigh in grams, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_grams: Option<u64>,
+    /// How long that was said to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<Days>,
+}
+
+/// A place where goods are picked up, as customers were told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PickupPoint {
+    /// Which.
+    pub id: Handle,
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
 }
 
 /// Who orders.
@@ -155,6 +186,9 @@ pub struct Placing {
     pub lines: Vec<Line>,
     /// Cost of shipping in minor units.
     pub shipping_minor: i64,
+    /// By which method they are sent, where the order names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Box<Shipping>>,
     /// What a promotion takes off the goods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<Box<Discount>>,

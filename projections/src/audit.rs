@@ -193,7 +193,8 @@ impl Auditor {
                 | Event::Listing(_)
                 | Event::Categories(_)
                 | Event::Vendor(_)
-                | Event::Promotion(_) => {}
+                | Event::Promotion(_)
+                | Event::Delivery(_) => {}
             }
         }
         begun.skus.sort();

@@ -8,8 +8,8 @@ use store::recorded::RecordedEvent;
 
 use crate::error::Error;
 use crate::{
-    categories, customers, guests, listings, milestones, orders, payments, products, promotions,
-    sales, settlement, stock, timeline, vendor_orders, vendors,
+    categories, customers, delivery, guests, listings, milestones, orders, payments, products,
+    promotions, sales, settlement, stock, timeline, vendor_orders, vendors,
 };
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
@@ -130,4 +130,5 @@ read_models! {
     vendors::Vendors,
     vendor_orders::VendorOrders,
     promotions::Promotions,
+    delivery::Deliveries,
 }

@@ -140,6 +140,7 @@ impl World {
             staff_token: STAFF.to_owned(),
             accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
+            shipping_required: false,
             review_window: Duration::from_hours(24),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             breakers: Thresholds::default(),

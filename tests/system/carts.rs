@@ -302,6 +302,7 @@ async fn a_cart_takes_two_thousand_lines_and_garbage_takes_none() {
     let described = join_all((0..=2_000).map(|n| {
         let offer = domain::product::Description {
             vendor: None,
+            weight_grams: None,
             name: name.to_owned(),
             price,
             active: true,

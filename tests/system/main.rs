@@ -16,6 +16,7 @@ mod connections;
 mod contracts;
 mod converting;
 mod customers_report;
+mod delivery;
 mod errors;
 mod examples;
 mod expecting;

@@ -64,6 +64,8 @@ pub(crate) enum Of {
     Listing(Handle),
     /// One product, and its stock.
     Product(Sku),
+    /// Shipping methods and pick-up points.
+    Delivery,
 }
 
 /// An answer.
@@ -130,6 +132,7 @@ struct Changes {
     products: i64,
     listings: i64,
     categories: i64,
+    delivery: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -153,6 +156,7 @@ impl Answers {
             products: head,
             listings: head,
             categories: head,
+            delivery: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
@@ -305,6 +309,7 @@ impl Changes {
             Of::Categories => Some(&self.categories),
             Of::Listing(handle) => self.by_listing.get(handle.as_str()),
             Of::Product(sku) => self.by_product.get(sku.as_str()),
+            Of::Delivery => Some(&self.delivery),
         };
         known.copied().unwrap_or(self.floor)
     }
@@ -334,6 +339,7 @@ impl Changes {
             }
             // Whether vendors may sell decides on all that they offer; it is rare that one changes.
             Event::Vendor(_) => self.forget(position),
+            Event::Delivery(_) => self.delivery = position,
             Event::Order(_) | Event::Payment(_) | Event::Person(_) | Event::Promotion(_) => {}
         }
     }

@@ -18,7 +18,7 @@ use domain::money::Currency;
 use domain::order;
 use domain::placing::{LINES_MAX, QUANTITY_MAX};
 use domain::promotion::Code;
-use storefront::carts::{Change, Error, Whose};
+use storefront::carts::{Cart, Change, Error, Whose};
 use uuid::Uuid;
 
 use super::App;
@@ -100,12 +100,24 @@ impl Shopping {
     }
 
     /// Whose the order of it would be.
-    fn customer_id(&self) -> Option<CustomerId> {
+    pub(crate) fn customer_id(&self) -> Option<CustomerId> {
         match self {
             Self::Account { customer_id, .. } => *customer_id,
             Self::Guest(_) => None,
         }
     }
+}
+
+/// What is in somebody's cart by now.
+pub(crate) async fn current(app: &App, shopping: &Shopping) -> Result<Cart, Problem> {
+    let whose = shopping.whose()?;
+    settle(app, whose).await?;
+    Ok(app.carts.find(whose).await?)
+}
+
+pub(crate) fn nothing_in_it() -> Problem {
+    let detail = "there is nothing in the cart";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "cart_empty", detail)
 }
 
 fn no_cart() -> Problem {
@@ -237,9 +249,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let code: Option<Code> = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
-    let whose = shopping.whose()?;
-    settle(&app, whose).await?;
-    let cart = app.carts.find(whose).await?;
+    let cart = current(&app, &shopping).await?;
     let customer_id = shopping.customer_id();
     Ok(tell(
         StatusCode::OK,

@@ -110,7 +110,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map_or_else(String::new, |vendor| vendor.to_string());
         }
     }
-    let [sku, name, options, price, currency, prices, active] = product;
+    let [sku, name, options, price, currency, prices, active, weight] = product;
     if let Some(ProductPart {
         sku: code,
         options: choices,
@@ -118,6 +118,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
         price: costs,
         prices: further,
         active: sold,
+        weight_grams,
     }) = &line.product
     {
         sku.clone_from(code);
@@ -135,6 +136,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map(|money| format!("{} {}", money.currency.code(), money.decimal())),
         );
         *active = sold.map_or_else(String::new, |sold| sold.to_string());
+        *weight = weight_grams.map_or_else(String::new, |grams| grams.to_string());
     }
     cells.map(guarded)
 }

@@ -85,7 +85,7 @@ pub(crate) struct RejectView {
 ///
 /// A CSV file in UTF-8, a line a product, with the listing that it stands on. Columns: `handle`,
 /// `title`, `description`, `category`, `tags`, `images`, `shown`, `vendor` (of the listing), `sku`,
-/// `name`, `price`, `currency`, `prices`, `active` (of the product), `options` (`size=large`).
+/// `name`, `price`, `currency`, `prices`, `active`, `weight_grams` (of the product), `options` (`size=large`).
 /// Several values in one cell have bars between them: `EUR 5.20|JPY 900`. What is left out stays as
 /// it is, and nothing is taken away. Good lines are applied whatever becomes of others. At most
 /// 10,000 lines and 8 MiB.

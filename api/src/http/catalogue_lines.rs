@@ -4,7 +4,7 @@
 //! | columns | are |
 //! | --- | --- |
 //! | `handle`, `title`, `description`, `category`, `tags`, `images`, `shown`, `vendor` | the listing's; once for all of its lines, or the same on each |
-//! | `sku`, `name`, `price`, `currency`, `prices`, `active` | the product's |
+//! | `sku`, `name`, `price`, `currency`, `prices`, `active`, `weight_grams` | the product's |
 //! | `options` | what sets the product apart on the listing |
 //!
 //! Several tags, images, prices or options stand in one cell, with bars between them.
@@ -24,7 +24,7 @@ use super::listings::{image, option, tag};
 use super::order_body::NAME_CHARS_MAX;
 
 /// Every column, as exports write them.
-pub(crate) const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 16] = [
     "handle",
     "title",
     "description",
@@ -40,6 +40,7 @@ pub(crate) const COLUMNS: [&str; 15] = [
     "currency",
     "prices",
     "active",
+    "weight_grams",
 ];
 /// What stands between several values in one cell.
 pub(crate) const BAR: char = '|';
@@ -194,6 +195,7 @@ impl Cells<'_> {
             price,
             active: self.read("active", flag),
             prices: self.read("prices", |text| several(text, money)),
+            weight_grams: self.read("weight_grams", grams),
         }
     }
 }
@@ -217,6 +219,13 @@ fn money(text: &str) -> Result<Money, String> {
         .split_once(' ')
         .ok_or_else(|| format!("{text:?} must be a currency and an amount, such as EUR 5.20"))?;
     Money::parse(amount.trim(), currency.parse().map_err(told)?).map_err(told)
+}
+
+fn grams(text: &str) -> Result<u32, String> {
+    let grams = text.parse().ok();
+    grams
+        .filter(|grams| (1..=product::WEIGHT_GRAMS_MAX).contains(grams))
+        .ok_or_else(|| format!("must be a whole number, 1 to {}", product::WEIGHT_GRAMS_MAX))
 }
 
 fn flag(text: &str) -> Result<bool, String> {
@@ -266,6 +275,7 @@ mod tests {
                 "GBP",
                 "EUR 5.20|JPY 900",
                 "true",
+                "350",
             ],
         );
         let line = line.unwrap();
@@ -276,6 +286,7 @@ mod tests {
         assert_eq!(line.listing.active, Some(true));
         assert_eq!(line.variant.unwrap().options.len(), 2);
         assert_eq!(line.product.price, Some(money("GBP 4.50")));
+        assert_eq!(line.product.weight_grams, Some(350));
         assert_eq!(line.product.prices, Some(vec![money("EUR 5.20"), money("JPY 900")]));
     }
 

@@ -120,7 +120,14 @@ mod tests {
 
     fn described(minor: i64) -> Description {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
-        Description { name: "Cup".into(), price, active: true, prices: vec![], vendor: None }
+        Description {
+            name: "Cup".into(),
+            price,
+            active: true,
+            prices: vec![],
+            vendor: None,
+            weight_grams: None,
+        }
     }
 
     #[test]

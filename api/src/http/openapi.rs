@@ -23,7 +23,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
 /// need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 15] = [
+const OUTSIDE_THE_LOG: [&str; 16] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -39,6 +39,7 @@ const OUTSIDE_THE_LOG: [&str; 15] = [
     "/faq",
     TICKETS,
     "/cart",
+    "/shipping/quotes",
 ];
 /// Of those, what would be there twice if it were sent twice: it is named by its key.
 const TICKETS: &str = "/tickets";
@@ -110,6 +111,7 @@ fn tags() -> Value {
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
         {"name": "carts", "description": "What leads to an order"},
         {"name": "promotions", "description": "What takes something off orders"},
+        {"name": "shipping", "description": "How goods come to customers, and what that costs"},
         {"name": "payments", "description": "The money side of orders"},
         {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},

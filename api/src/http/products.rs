@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::ids::VendorId;
-use domain::product::{self, Description, PRICES_MAX, Product};
+use domain::product::{self, Description, PRICES_MAX, Product, WEIGHT_GRAMS_MAX};
 use projections::listings::Onlooker;
 use projections::products::{self, Filter, ProductView};
 use projections::stock;
@@ -50,6 +50,9 @@ pub(crate) struct DescribedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     vendor: Option<VendorId>,
+    /// What one piece weighs in grams, where somebody has said
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_grams: Option<u32>,
     /// Its version, for `If-Match`
     version: i64,
 }
@@ -65,12 +68,14 @@ impl Body for Describing {
         let active = fields.flag("active");
         let prices = fields.list_up_to("prices", PRICES_MAX, |price| price.amount(None));
         let vendor = fields.optional_of("vendor", str::parse);
+        let weight = fields.optional_integer("weight_grams", 1..=i64::from(WEIGHT_GRAMS_MAX));
         Some(Self(Description {
             name: name?,
             price: price?,
             active: active?,
             prices: prices?,
             vendor,
+            weight_grams: weight.and_then(|grams| u32::try_from(grams).ok()),
         }))
     }
 }
@@ -79,7 +84,8 @@ impl Body for Describing {
 ///
 /// Like this from now on; orders already placed keep their price. `prices` are the same price in
 /// further currencies, one in each; an order in any other currency is priced by converting `price`,
-/// where exchange rates are loaded.
+/// where exchange rates are loaded. `weight_grams` is what one piece weighs, packed; shipping methods
+/// whose rates depend on the weight carry nothing of which it is not known.
 ///
 /// Vendors describe their own products, and begin new ones, once they are active; for them, what
 /// others sell does not exist. Staff may say whose a product is with `vendor`; where they do not, it
@@ -133,6 +139,7 @@ pub(crate) async fn describe(
             prices: offer.prices.into_iter().map(Into::into).collect(),
             active: offer.active,
             vendor: offer.vendor,
+            weight_grams: offer.weight_grams,
             version: accepted.version,
         }
     });

@@ -16,7 +16,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 9] = [
+const AGGREGATES: [&str; 10] = [
     "order",
     "payment",
     "inventory",
@@ -26,6 +26,7 @@ const AGGREGATES: [&str; 9] = [
     "categories",
     "vendor",
     "promotion",
+    "delivery",
 ];
 
 /// For the document; [`Wanted::read`] reads them.
@@ -41,7 +42,7 @@ pub(crate) struct SliceParameters {
     since: Option<DateTime<Utc>>,
     /// Recorded before then
     until: Option<DateTime<Utc>>,
-    /// order, payment, inventory, product, person, listing, categories, vendor or promotion
+    /// order, payment, inventory, product, person, listing, categories, vendor, promotion or delivery
     aggregate: Option<String>,
     /// A UUID, the SKU, or the handle
     aggregate_id: Option<String>,

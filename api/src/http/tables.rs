@@ -60,6 +60,8 @@ const ORDERS: &[Column] = &[
     of("refunded", Kind::Word),
     of("updated_at", Kind::Time),
     of("version", Kind::Int),
+    of("shipping_cost", Kind::Word),
+    of("shipping_method", Kind::Word),
 ];
 
 /// Orders, newest first.
@@ -76,6 +78,7 @@ pub(crate) async fn of_orders(
             "country": order.country, "currency": order.total.currency,
             "total": order.total.amount, "refunded": order.refunded.amount,
             "updated_at": order.updated_at, "version": order.version,
+            "shipping_cost": order.shipping_cost.amount, "shipping_method": order.shipping_method,
         })
     };
     answer(app, asking, &[orders::NAME], ORDERS, row, move |connection, after| {

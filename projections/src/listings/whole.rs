@@ -75,6 +75,8 @@ pub struct ProductPart {
     pub prices: Vec<Money>,
     /// Whether it can be bought.
     pub active: Option<bool>,
+    /// What one piece weighs in grams.
+    pub weight_grams: Option<i32>,
 }
 
 /// Some more lines, and where to go on; nowhere when that was all.
@@ -87,7 +89,7 @@ pub async fn lines_after(
             format!(
                 "select page.handle, title, description, images::text, category, tags, vendor, \
                  page.active as shown, listing_variants.sku, options::text, name, price_minor, \
-                 currency, prices::text, products.active from \
+                 currency, prices::text, products.active, weight_grams from \
                  (select * from listings where $1 < handle order by handle limit \
                  {LISTINGS_AT_ONCE}) as page left join listing_variants using (handle) \
                  left join products on products.sku = listing_variants.sku \
@@ -100,7 +102,7 @@ pub async fn lines_after(
                 "select null as handle, null as title, null as description, null as images, \
                  null as category, null::text[] as tags, null::uuid as vendor, \
                  null::boolean as shown, sku, null as options, name, price_minor, currency, \
-                 prices::text, active from products where $1 < sku and not exists (select from \
+                 prices::text, active, weight_grams from products where $1 < sku and not exists (select from \
                  listing_variants where listing_variants.sku = products.sku) \
                  order by sku limit {PRODUCTS_AT_ONCE}"
             ),
@@ -135,6 +137,7 @@ struct Row {
     currency: Option<String>,
     prices: Option<String>,
     active: Option<bool>,
+    weight_grams: Option<i32>,
 }
 
 impl Row {
@@ -162,6 +165,7 @@ impl Row {
                 price: price.map(|(minor, currency)| Money { minor, currency }),
                 prices: listed(self.prices.as_deref())?,
                 active: self.active,
+                weight_grams: self.weight_grams,
             }),
             None => None,
         };

@@ -26,7 +26,10 @@ fn offer(shop: &mut Shop, sku: &str, minor: i64, active: bool, pieces: u64) {
     let prices = vec![money(minor * 2, "EUR")];
     let price = money(minor, "GBP");
     let name = format!("The {sku}");
-    shop.describe(sku, product::Description { name, price, active, prices, vendor: None });
+    shop.describe(
+        sku,
+        product::Description { name, price, active, prices, vendor: None, weight_grams: None },
+    );
     if 0 < pieces {
         let reference = "delivery".to_owned();
         shop.stock(sku, inventory::Command::Receive { quantity: pieces, reference });

@@ -15,8 +15,14 @@ const ORDER_ENDED: [&str; 5] = [
 ];
 
 /// Why an order is not placed, however it is asked for.
-const NOT_PLACED: [&str; 16] = [
+const NOT_PLACED: [&str; 22] = [
     "price_changed",
+    "shipping_method_missing",
+    "shipping_method_unknown",
+    "shipping_unavailable",
+    "pickup_point_missing",
+    "pickup_point_unknown",
+    "pickup_point_inactive",
     "promotion_unknown",
     "promotion_not_applicable",
     "promotion_used_up",
@@ -45,6 +51,19 @@ const NOT_PUT_IN: [&str; 7] = [
     "quantity_out_of_bounds",
 ];
 
+/// Why nobody can say what shipping would cost.
+const NOT_QUOTED: [&str; 9] = [
+    "promotion_unknown",
+    "promotion_not_applicable",
+    "promotion_used_up",
+    "promotion_needs_account",
+    "unknown_product",
+    "product_inactive",
+    "currency_mismatch",
+    "no_exchange_rate",
+    "price_not_convertible",
+];
+
 /// Operations in the order of their paths.
 pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /api-keys", &[(409, &["too_many_api_keys"])]),
@@ -66,6 +85,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /cart/checkout",
         &[
+            (403, &["staff_only_fields"]),
             (409, &["order_already_placed", "out_of_stock"]),
             (422, &["cart_empty"]),
             (422, &NOT_PLACED),
@@ -76,6 +96,14 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("delete /cart/items/{sku}", &[]),
     ("put /cart/items/{sku}", &[(422, &NOT_PUT_IN)]),
     ("post /cart/merge", &[(404, &["not_found"])]),
+    (
+        "get /cart/shipping",
+        &[
+            (404, &["not_found"]),
+            (422, &["cart_empty", "total_too_large"]),
+            (422, &NOT_QUOTED),
+        ],
+    ),
     ("post /carts", &[]),
     ("post /catalogue/import", &[]),
     ("delete /categories/{handle}", &[(409, &["category_has_children"])]),
@@ -270,6 +298,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                     "price_not_positive",
                     "two_prices",
                     "too_many_prices",
+                    "weight_out_of_bounds",
                     "unknown_vendor",
                 ],
             ),
@@ -326,6 +355,28 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /routing-rules", &[(409, &["priority_taken", "too_many_rules"])]),
     ("put /routing-rules/{id}", &[(409, &["priority_taken", "too_many_rules"])]),
     ("delete /routing-rules/{id}", &[]),
+    (
+        "put /shipping/methods/{handle}",
+        &[
+            (409, &["too_many_shipping_methods"]),
+            (
+                422,
+                &[
+                    "pickup_point_count_out_of_bounds",
+                    "pickup_point_unknown",
+                    "too_many_countries",
+                    "days_out_of_bounds",
+                    "rate_count_out_of_bounds",
+                    "two_rates",
+                    "rate_out_of_bounds",
+                    "rate_band_empty",
+                    "rate_bands_overlap",
+                ],
+            ),
+        ],
+    ),
+    ("put /shipping/pickup-points/{handle}", &[(409, &["too_many_pickup_points"])]),
+    ("post /shipping/quotes", &[(422, &["total_too_large"]), (422, &NOT_QUOTED)]),
     ("post /tickets", &[(404, &["not_found"]), (409, &["too_many_tickets"])]),
     ("post /tickets/{id}/close", &[]),
     ("post /tickets/{id}/messages", &[(409, &["ticket_full"])]),
