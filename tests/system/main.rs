@@ -11,6 +11,7 @@ mod cancelling;
 mod carts;
 mod catalogue;
 mod catalogue_files;
+mod claiming;
 mod commands;
 mod connections;
 mod contracts;
