@@ -221,19 +221,21 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets a password by whoever reads the account's mail, which proves the address as well.
-    pub async fn reset_password(&self, token: &str, chosen: &Password) -> Result<(), Error> {
+    /// Sets a password by whoever reads the account's mail, which proves the address as well. Tells
+    /// which accounts were merged into it by that.
+    pub async fn reset_password(&self, token: &str, chosen: &Password) -> Result<Vec<Uuid>, Error> {
         // Before the token is used up: what can fail without a reason of the caller's comes first.
         let hash = self.0.passwords.hash(chosen, None).await?;
         let mut transaction = self.0.pool.begin().await?;
         let account_id =
             mail::redeem(&mut transaction, Purpose::ResetPassword, token, None).await?;
         let key = key_of(&mut transaction, account_id).await?;
-        prove(&mut transaction, account_id, &key).await?;
+        let merged = prove(&mut transaction, account_id, &key).await?;
         set_password(&mut transaction, account_id, &hash).await?;
         attempts::succeed(&mut transaction, Kind::Login, &key).await?;
         transaction.commit().await?;
-        self.learn().await
+        self.learn().await?;
+        Ok(merged)
     }
 
     /// Mails the means to prove the account's address again; does nothing once it is proved.
@@ -258,19 +260,20 @@ impl Accounts {
     }
 
     /// Proves an address by what was mailed there, shown by the account that it was mailed for: from
-    /// now on it is this account's alone.
+    /// now on it is this account's alone. Tells which accounts were merged into it by that.
     ///
     /// The mail alone shows who reads it, and not who chose the account's password: that may be a
     /// stranger, who registered somebody else's address and waits for them to open the mail.
-    pub async fn verify_email(&self, account_id: Uuid, token: &str) -> Result<(), Error> {
+    pub async fn verify_email(&self, account_id: Uuid, token: &str) -> Result<Vec<Uuid>, Error> {
         let mut transaction = self.0.pool.begin().await?;
         let purpose = Purpose::VerifyEmail;
         let account_id = mail::redeem(&mut transaction, purpose, token, Some(account_id)).await?;
         let key = key_of(&mut transaction, account_id).await?;
-        prove(&mut transaction, account_id, &key).await?;
+        let merged = prove(&mut transaction, account_id, &key).await?;
         attempts::succeed(&mut transaction, Kind::Registration, &key).await?;
         transaction.commit().await?;
-        self.learn().await
+        self.learn().await?;
+        Ok(merged)
     }
 }
 
@@ -305,7 +308,7 @@ async fn prove(
     connection: &mut PgConnection,
     account_id: Uuid,
     email_key: &str,
-) -> Result<(), Error> {
+) -> Result<Vec<Uuid>, Error> {
     let proved = sqlx::query(
         "update accounts set email_verified_at = coalesce(email_verified_at, now()), \
          updated_at = now() where account_id = $1 and closed_at is null",
@@ -328,10 +331,10 @@ async fn prove(
     .bind(email_key)
     .fetch_all(&mut *connection)
     .await?;
-    for account_id in merged {
-        sessions::end_all(connection, account_id).await?;
+    for account_id in &merged {
+        sessions::end_all(connection, *account_id).await?;
     }
-    Ok(())
+    Ok(merged)
 }
 
 /// Stores the same password at other costs, unless it has been replaced meanwhile.

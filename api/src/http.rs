@@ -41,6 +41,7 @@ mod identity;
 mod inventory;
 mod json;
 mod keys;
+mod leaving;
 mod listings;
 mod manual;
 pub mod metrics;

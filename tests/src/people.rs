@@ -37,7 +37,7 @@ pub async fn prove(world: &World, email: &str) {
     .fetch_one(&world.pool)
     .await
     .expect("a mail");
-    world
+    let _merged = world
         .app()
         .accounts
         .verify_email(account_id, &token)

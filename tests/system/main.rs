@@ -32,6 +32,7 @@ mod history;
 mod house;
 mod idempotency;
 mod importing;
+mod leaving;
 mod manual;
 mod master_keys;
 mod outages;

@@ -16,6 +16,8 @@ use uuid::Uuid;
 use super::bodies::{DescribeCustomer, OpenAccount};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, Staff};
+use super::leaving::{self, Because};
+use super::occurrence::Occurrence;
 use super::parameters::{OfId, Parameters};
 use super::parked::Cursor;
 use super::problem::Problem;
@@ -303,7 +305,8 @@ async fn no_account(app: &App, id: Uuid) -> Problem {
 /// Describe an account
 ///
 /// Name and telephone that are not given are deleted. Another role ends the account's sessions:
-/// tokens name the role. A guest has no account to describe: 409 `customer_is_a_guest`.
+/// tokens name the role. A vendor who becomes something else is deactivated: their products cannot be
+/// bought any more. A guest has no account to describe: 409 `customer_is_a_guest`.
 #[utoipa::path(
     put, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     request_body = DescribeCustomer,
@@ -314,6 +317,7 @@ pub(crate) async fn describe(
     State(app): State<App>,
     _: Staff,
     caller: Caller,
+    occurrence: Occurrence,
     OfId(account_id): OfId,
     Said(Redescribing { described, role }): Said<Redescribing>,
 ) -> Result<Response, Problem> {
@@ -326,6 +330,10 @@ pub(crate) async fn describe(
         described => described?,
     };
     if let Some(role) = role.filter(|role| role.name() != person.role) {
+        if role != Role::Vendor {
+            let envelope = leaving::envelope(caller, &occurrence);
+            leaving::sells_no_more(&app, account_id, Because::AnotherRole, envelope).await?;
+        }
         let by = caller.to_string();
         person = app.accounts.change_role(account_id, role, &by).await?;
     }
@@ -335,7 +343,8 @@ pub(crate) async fn describe(
 /// Close an account
 ///
 /// Its sessions end, and name, address and password are deleted. What was ordered stays in the log. A
-/// repetition is 404, a guest 409 `customer_is_a_guest`.
+/// vendor is deactivated by it: their products cannot be bought any more. A repetition is 404, a guest
+/// 409 `customer_is_a_guest`.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The account")),
@@ -345,8 +354,13 @@ pub(crate) async fn close(
     State(app): State<App>,
     _: Staff,
     caller: Caller,
+    occurrence: Occurrence,
     OfId(account_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let envelope = leaving::envelope(caller, &occurrence);
+    leaving::sells_no_more(&app, account_id, Because::Closed, envelope).await?;
     if app.accounts.close(account_id, &caller.to_string()).await? {
         Ok(done(StatusCode::NO_CONTENT))
     } else {

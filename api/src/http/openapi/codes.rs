@@ -339,7 +339,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("get /vendors/me", &[(404, &["not_found"])]),
     ("put /vendors/me", &[(404, &["not_found"])]),
     ("get /vendors/me/orders", &[(404, &["not_found"])]),
-    ("post /vendors/{id}/activate", &[]),
+    ("post /vendors/{id}/activate", &[(409, &["vendor_without_account"])]),
     ("post /vendors/{id}/deactivate", &[]),
     (
         "post /webhooks/{id}/refund",
