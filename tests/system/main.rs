@@ -48,6 +48,7 @@ mod queries;
 mod rebuilding;
 mod reconciling;
 mod refunding;
+mod repeating;
 mod reviewing;
 mod roles;
 mod routing;

@@ -86,7 +86,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["unknown_category", "categories_too_deep"]),
         ],
     ),
-    ("post /customers", &[(409, &["email_taken"])]),
+    ("post /customers", &[(404, &["not_found"]), (409, &["email_taken"])]),
     ("put /customers/{id}", &[(409, &["email_taken", "customer_is_a_guest"])]),
     ("delete /customers/{id}", &[(409, &["customer_is_a_guest"])]),
     (
@@ -377,7 +377,13 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (401, &["webhook_signature_wrong"]),
         ],
     ),
-    ("post /wishlists", &[(409, &["too_many_wishlists", "wishlist_name_taken"])]),
+    (
+        "post /wishlists",
+        &[
+            (404, &["not_found"]),
+            (409, &["too_many_wishlists", "wishlist_name_taken"]),
+        ],
+    ),
     ("delete /wishlists/{id}", &[]),
     ("put /wishlists/{id}", &[(409, &["wishlist_name_taken"])]),
     ("delete /wishlists/{id}/items/{sku}", &[]),
