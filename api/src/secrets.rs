@@ -110,8 +110,8 @@ fn passwords_of(url: &Url) -> impl Iterator<Item = String> {
 /// The last of these in the query.
 fn in_query(url: &Url, names: &[&str]) -> Option<String> {
     let pairs = url.query_pairs();
-    let named = pairs.filter(|(name, _)| names.contains(&&**name));
-    named.map(|(_, value)| value.into_owned()).last()
+    let of_these = pairs.filter(|(name, _)| names.contains(&&**name));
+    of_these.map(|(_, value)| value.into_owned()).last()
 }
 
 /// `%6eats` is `nats`.
