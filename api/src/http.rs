@@ -44,6 +44,7 @@ mod identity;
 mod inventory;
 mod json;
 mod keys;
+mod leaving;
 mod listings;
 mod manual;
 pub mod metrics;

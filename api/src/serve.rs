@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
+use gateways::settings::Environment;
 use store::masters::BadMasterKey;
 use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::secrets::{KnownPassword, no_known_password};
+use crate::secrets::{
+    GuessableWebhookSecret, KnownPassword, no_guessable_webhook_secret, no_known_password,
+};
 use crate::settings::{BadSealing, BadToken, Keeping, StaffToken, Tuning, Urls};
 use crate::signals::Signals;
 
@@ -50,6 +53,9 @@ pub enum Error {
     /// Somebody would guess it.
     #[error(transparent)]
     Password(#[from] KnownPassword),
+    /// Somebody could make up webhooks.
+    #[error(transparent)]
+    Webhook(#[from] GuessableWebhookSecret),
     /// The file of keys.
     #[error(transparent)]
     Sealing(#[from] BadSealing),
@@ -85,6 +91,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     args.staff_token.must_be_strong()?;
     no_known_password("DATABASE_URL", &args.database_url)?;
     no_known_password("NATS_URL", &args.nats_url)?;
+    no_guessable_webhook_secret(&Environment::of_process())?;
     let sealing = args.tuning.sealing.read()?;
     let personal = args.tuning.personal.read()?;
     tell_of_clear(&personal);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
+use store::guessing::is_guessable;
 use store::masters::{BadMasterKey, MasterKeys};
 use workers::providers::Pauses;
 
@@ -19,8 +20,6 @@ use crate::node::{NodeSettings, Role};
 const TOKEN_CHARS_MIN: usize = 32;
 /// Where `daybook dev` keeps the master key of personal data, below its data directory.
 pub(crate) const MASTER_KEY_FILE: &str = "master-key";
-/// Different characters that such a token has: hexadecimal digits of chance have about 14.
-const TOKEN_VARIETY_MIN: usize = 8;
 
 /// What holds however Daybook is run.
 #[derive(Debug, Clone, clap::Args)]
@@ -323,13 +322,10 @@ impl StaffToken {
 
     /// Refuses what production must not start with.
     pub fn must_be_strong(&self) -> Result<(), BadToken> {
-        let mut bytes = self.0.as_bytes().to_vec();
-        bytes.sort_unstable();
-        bytes.dedup();
-        if TOKEN_CHARS_MIN <= self.0.len() && TOKEN_VARIETY_MIN <= bytes.len() {
-            Ok(())
-        } else {
+        if is_guessable(&self.0, TOKEN_CHARS_MIN) {
             Err(BadToken::Weak)
+        } else {
+            Ok(())
         }
     }
 }
@@ -355,6 +351,8 @@ mod tests {
         for weak in [
             "secret",
             "changeme-changeme",
+            "changeme-changeme-changeme-changeme",
+            "0123456789abcdef0123456789abcdef",
             &"a".repeat(64),
             &"staff".repeat(12),
         ] {

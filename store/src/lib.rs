@@ -12,6 +12,7 @@ mod culprits;
 mod deciding;
 pub mod feed;
 pub mod folding;
+pub mod guessing;
 pub mod journal;
 mod kept;
 pub mod leader;

@@ -119,7 +119,9 @@ impl Scene {
             .expect(201)
             .json();
         values.insert("post /auth/verify-email", json!({"token": mailed(&world, &email).await}));
-        values.insert("post /auth/logout", json!({"refresh": ada["refresh"]}));
+        tokens.insert("post /auth/verify-email", text(&ada["access"]));
+        let hal = register("hal@example.org").await;
+        values.insert("post /auth/logout", json!({"refresh": hal["refresh"]}));
         let ben = register("ben@example.org").await;
         values.insert("post /auth/refresh", json!({"refresh": ben["refresh"]}));
         let eve = register("eve@example.org").await;

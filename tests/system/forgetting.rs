@@ -12,6 +12,7 @@ use sqlx::{Executor as _, PgPool};
 use tests::World;
 use tests::log::{lines, seal_all, sealing_with};
 use tests::looking::{in_database, on_stream};
+use tests::people::prove;
 use tests::simulators::Simulator;
 use tests::simulators::mtn_momo::MtnMomo;
 use tests::telling::{id_in, keyed};
@@ -406,14 +407,7 @@ async fn customers_forget_themselves_and_nobody_else() {
     }
     assert_eq!(ask(&mina.access, EMAIL).await.problem(404), "not_found", "only claimed");
     // The address is proved: what a guest ordered under it is hers as well.
-    let token: String = sqlx::query_scalar(
-        "select payload->>'token' from notifications where recipient = $1 and kind = 'verify_email'",
-    )
-    .bind(EMAIL)
-    .fetch_one(&world.pool)
-    .await
-    .unwrap();
-    accounts.verify_email(&token).await.unwrap();
+    prove(&world, EMAIL).await;
 
     let told = ask(&mina.access, EMAIL).await.expect(200).json();
 

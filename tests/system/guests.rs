@@ -75,6 +75,38 @@ async fn a_guest_has_one_record_per_address_as_the_newest_order_says() {
 }
 
 #[tokio::test]
+async fn customers_are_told_as_of_a_position_that_may_be_waited_for() {
+    let world = a_world_with_cups().await;
+    let mut order = an_order(&[("cup", 1)]);
+    order["customer"] = json!({"name": "Ada Byron", "email": "ada@example.org"});
+    let placed = said(&world, None, Method::POST, "/api/v1/orders", order)
+        .await
+        .expect(201);
+    let position = placed.header("daybook-position").unwrap();
+    let ada = format!("{PATH}/{}", id_in(&placed));
+    let reached = |answer: &tests::Answer| -> i64 {
+        answer.header("daybook-position").unwrap().parse().unwrap()
+    };
+    // Without waiting for anything else.
+    for path in [PATH, &ada] {
+        let asked = world.staff(Method::GET, path);
+        let told = send(asked.header("daybook-min-position", &position))
+            .await
+            .expect(200);
+        assert!(told.text.contains("Ada Byron"), "{}", told.text);
+        assert!(position.parse::<i64>().unwrap() <= reached(&told));
+        let never = world.staff(Method::GET, path);
+        let never = send(never.header("daybook-min-position", "1000000")).await;
+        assert_eq!(never.problem(503), "read_model_behind");
+    }
+    let table = world.staff(Method::GET, PATH).header("accept", "text/csv");
+    let table = send(table.header("daybook-min-position", &position))
+        .await
+        .expect(200);
+    assert!(table.text.contains("Ada Byron") && 0 < reached(&table), "{}", table.text);
+}
+
+#[tokio::test]
 async fn accounts_and_guests_are_one_list_page_by_page() {
     let world = a_world_with_cups().await;
     let mut expected = Vec::new();

@@ -3,7 +3,7 @@
 use accounts::{Password, Role};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::telling::{id_in, items, pointers, these};
+use tests::telling::{id_in, items, keyed, pointers, these};
 use tests::world::{Answer, World, send};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ async fn signed_in(world: &World, email: &str) -> String {
 }
 
 async fn said(world: &World, method: Method, path: &str, body: Value) -> Answer {
-    send(world.staff(method, path).json(&body)).await
+    send(keyed(world.staff(method, path)).json(&body)).await
 }
 
 #[tokio::test]

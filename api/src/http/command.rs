@@ -186,6 +186,13 @@ impl<B> Asked<B> {
             .await
     }
 
+    /// Keeps that something was made, and its name alone: what is personal about it must be deletable,
+    /// and a receipt is not. To be told with [`telling`].
+    pub(crate) async fn remember_name(&self, app: &App, id: Uuid) -> Result<Response, Problem> {
+        let name = answer(StatusCode::CREATED, &serde_json::json!({"id": id}));
+        self.remember(app, self.alone(), name).await
+    }
+
     /// Keeps an answer that no aggregate gave, and gives it.
     pub(crate) async fn remember(
         &self,
@@ -208,6 +215,13 @@ pub(crate) struct Accepted<'a, A: Kept> {
 pub(crate) fn answer(status: StatusCode, view: &impl Serialize) -> Answer {
     let body = serde_json::to_string(view).expect("our views have string keys only");
     Answer { status: status.as_u16(), body }
+}
+
+/// Tells of what was made under a name that a receipt keeps, as it is by now.
+pub(crate) fn telling(kept: Response, view: &impl Serialize) -> Response {
+    let (parts, _name) = kept.into_parts();
+    let body = serde_json::to_vec(view).expect("our views have string keys only");
+    Response::from_parts(parts, HttpBody::from(body))
 }
 
 /// Tells the journal's word on a command, the first time or again.

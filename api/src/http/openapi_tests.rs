@@ -240,7 +240,7 @@ fn commands_need_a_key_and_staff_routes_a_token() {
         let (method, path) = operation.split_once(' ').unwrap();
         let is_change = method != "get";
         let parameters = it["parameters"].to_string();
-        let is_command = is_change && needs_key(path);
+        let is_command = is_change && needs_key(method, path);
         assert_eq!(parameters.contains("IdempotencyKey"), is_command, "{operation}");
         // Vendors have addresses that are not even staff's.
         let security = it["security"].to_string();

@@ -336,7 +336,9 @@ pub(crate) async fn delete(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
     OfSku(sku): OfSku,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     let owner = ownership::owner(&app, id).await?;
     reviews::delete(&app.pool, &owner.accounts, &sku).await?;
     Ok(done(StatusCode::NO_CONTENT))

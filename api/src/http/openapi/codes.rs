@@ -114,7 +114,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["unknown_category", "categories_too_deep"]),
         ],
     ),
-    ("post /customers", &[(409, &["email_taken"])]),
+    ("post /customers", &[(404, &["not_found"]), (409, &["email_taken"])]),
     ("put /customers/{id}", &[(409, &["email_taken", "customer_is_a_guest"])]),
     ("delete /customers/{id}", &[(409, &["customer_is_a_guest"])]),
     (
@@ -390,7 +390,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("get /vendors/me", &[(404, &["not_found"])]),
     ("put /vendors/me", &[(404, &["not_found"])]),
     ("get /vendors/me/orders", &[(404, &["not_found"])]),
-    ("post /vendors/{id}/activate", &[]),
+    ("post /vendors/{id}/activate", &[(409, &["vendor_without_account"])]),
     ("post /vendors/{id}/deactivate", &[]),
     (
         "post /webhooks/{id}/refund",
@@ -428,7 +428,13 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (401, &["webhook_signature_wrong"]),
         ],
     ),
-    ("post /wishlists", &[(409, &["too_many_wishlists", "wishlist_name_taken"])]),
+    (
+        "post /wishlists",
+        &[
+            (404, &["not_found"]),
+            (409, &["too_many_wishlists", "wishlist_name_taken"]),
+        ],
+    ),
     ("delete /wishlists/{id}", &[]),
     ("put /wishlists/{id}", &[(409, &["wishlist_name_taken"])]),
     ("delete /wishlists/{id}/items/{sku}", &[]),
