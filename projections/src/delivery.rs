@@ -17,6 +17,7 @@ use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
+use crate::projection::{Audited, By, Projection};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::orders::{AddressView, DaysView};
@@ -344,6 +345,13 @@ impl Projection for Deliveries {
 
     fn tables(&self) -> &'static [&'static str] {
         &["shipping_methods", "pickup_points"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![
+            Audited::new("shipping_methods", "method_id", By::Shop),
+            Audited::new("pickup_points", "point_id", By::Shop),
+        ]
     }
 
     fn ddl(&self) -> &'static str {

@@ -31,6 +31,7 @@ pub(super) struct Shop {
     stock: BTreeMap<Sku, Inventory>,
     products: BTreeMap<Sku, Product>,
     listings: BTreeMap<String, Listing>,
+    promotions: BTreeMap<String, Promotion>,
     categories: Categories,
     delivery: Delivery,
     sequences: BTreeMap<(String, String), i64>,
@@ -108,7 +109,12 @@ impl Shop {
             minimum: vec![],
             skus: vec![],
         };
-        for event in decided(&mut Promotion::default(), promotion::Command::Describe(terms)) {
+        self.promote(code, promotion::Command::Describe(terms));
+    }
+
+    pub(super) fn promote(&mut self, code: &str, command: promotion::Command) {
+        let promotion = self.promotions.entry(code.to_owned()).or_default();
+        for event in decided(promotion, command) {
             self.record("promotion", code, Uuid::from_u128(3), Event::Promotion(event));
         }
     }
