@@ -241,7 +241,8 @@ impl Feed {
         if pages::end_of(number) <= self.arrivals.last() {
             let begins_after = pages::end_of(number) - pages::EVENTS;
             let read = log::after(&self.pool, begins_after, pages::EVENTS);
-            if let Some(events) = self.pages.after(mark, max, read).await? {
+            // An event that cannot be read must not hold up who is past it.
+            if let Ok(Some(events)) = self.pages.after(mark, max, read).await {
                 return Ok(log::Page { events, more: true });
             }
         }
