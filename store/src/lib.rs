@@ -21,6 +21,7 @@ pub mod log;
 mod lost;
 pub mod masters;
 pub mod pace;
+mod pages;
 pub mod personal;
 mod publish;
 mod receipts;

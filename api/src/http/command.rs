@@ -29,6 +29,8 @@ pub(crate) const DAYBOOK_POSITION: HeaderName = HeaderName::from_static("daybook
 /// Opens a guest's cart.
 pub(crate) const DAYBOOK_CART_TOKEN: HeaderName = HeaderName::from_static("daybook-cart-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Headers of a command's answer, with those that are told of every request.
+const HEADERS_USUAL: usize = 16;
 
 /// A command with the body `B`.
 pub(crate) struct Asked<B> {
@@ -242,7 +244,11 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
     } else {
         MEDIA_TYPE
     };
-    let mut headers = HeaderMap::new();
+    // Written where it stays: headers that are told from a tuple are first collected elsewhere.
+    let mut response = Response::new(HttpBody::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS_USUAL);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(DAYBOOK_POSITION, receipt.last_position.into());
     if receipt.replayed {
@@ -264,7 +270,8 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
                 .map(|place| (header::LOCATION, place)),
         );
     }
-    (status, headers, answer.body).into_response()
+    *response.body_mut() = answer.body.into();
+    response
 }
 
 /// A version as an entity tag.
