@@ -22,7 +22,6 @@ use crate::error::Error;
 use crate::money::MoneyView;
 use crate::orders::{AddressView, DaysView};
 use crate::paging::{self, BadCursor, Page};
-use crate::projection::Projection;
 use crate::storable;
 
 /// The name of this read model.
