@@ -73,6 +73,8 @@ pub struct Amendment {
     pub active: Option<bool>,
     /// All prices in further currencies.
     pub prices: Option<Vec<Money>>,
+    /// Who sells it.
+    pub vendor: Option<VendorId>,
 }
 
 /// What can have happened to a product.
@@ -123,7 +125,7 @@ impl Product {
     }
 
     fn amended(&self, amendment: Amendment) -> Result<Description, Refusal> {
-        let Amendment { name, price, active, prices } = amendment;
+        let Amendment { name, price, active, prices, vendor } = amendment;
         let known = self.description.as_ref();
         let name = name.or_else(|| known.map(|known| known.name.clone()));
         let price = price.or_else(|| known.map(|known| known.price));
@@ -132,7 +134,7 @@ impl Product {
         };
         let active = active.unwrap_or_else(|| known.is_none_or(|known| known.active));
         let prices = prices.or_else(|| known.map(|known| known.prices.clone()));
-        let vendor = known.and_then(|known| known.vendor);
+        let vendor = vendor.or_else(|| known.and_then(|known| known.vendor));
         Ok(Description { name, price, active, prices: prices.unwrap_or_default(), vendor })
     }
 
