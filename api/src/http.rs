@@ -61,6 +61,7 @@ pub(crate) mod parameters;
 mod parked;
 mod paying;
 mod payments;
+mod phone;
 mod placing;
 mod plainly_gone;
 mod preferring;

@@ -80,6 +80,8 @@ pub struct Amendment {
     pub prices: Option<Vec<Money>>,
     /// What one piece weighs, in grams.
     pub weight_grams: Option<u32>,
+    /// Who sells it.
+    pub vendor: Option<VendorId>,
 }
 
 /// What can have happened to a product.
@@ -133,7 +135,7 @@ impl Product {
     }
 
     fn amended(&self, amendment: Amendment) -> Result<Description, Refusal> {
-        let Amendment { name, price, active, prices, weight_grams } = amendment;
+        let Amendment { name, price, active, prices, weight_grams, vendor } = amendment;
         let known = self.description.as_ref();
         let name = name.or_else(|| known.map(|known| known.name.clone()));
         let price = price.or_else(|| known.map(|known| known.price));
@@ -142,7 +144,7 @@ impl Product {
         };
         let active = active.unwrap_or_else(|| known.is_none_or(|known| known.active));
         let prices = prices.or_else(|| known.map(|known| known.prices.clone()));
-        let vendor = known.and_then(|known| known.vendor);
+        let vendor = vendor.or_else(|| known.and_then(|known| known.vendor));
         let weight_grams = weight_grams.or_else(|| known.and_then(|known| known.weight_grams));
         let prices = prices.unwrap_or_default();
         Ok(Description { name, price, active, prices, vendor, weight_grams })

@@ -40,7 +40,7 @@ async fn a_guest_has_one_record_per_address_as_the_newest_order_says() {
 
     let ada = json!({
         "id": first, "kind": "guest", "role": null, "email": "ada@example.org",
-        "email_verified": false, "name": "Ada King", "phone": "+44 20 7946 0123",
+        "email_verified": false, "name": "Ada King", "phone": "+442079460123",
         "country": "GB", "orders": 2,
     });
     let shown = world.get(&format!("{PATH}/{first}")).await.expect(200);

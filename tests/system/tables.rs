@@ -105,7 +105,7 @@ async fn products_stock_and_accounts_are_tables_too_and_pages_have_no_place_ther
             "bob@example.org",
             "false",
             "'@Bob",
-            "'+44 20 7946 0123"
+            "'+442079460123"
         ]
     );
     let nobody = table(&world, "/api/v1/customers?role=vendor").await;

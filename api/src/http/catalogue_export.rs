@@ -110,7 +110,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map_or_else(String::new, |vendor| vendor.to_string());
         }
     }
-    let [sku, name, options, price, currency, prices, active, weight] = product;
+    let [sku, name, options, price, currency, prices, active, weight, sold_by] = product;
     if let Some(ProductPart {
         sku: code,
         options: choices,
@@ -119,6 +119,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
         prices: further,
         active: sold,
         weight_grams,
+        vendor: seller,
     }) = &line.product
     {
         sku.clone_from(code);
@@ -137,6 +138,7 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
         );
         *active = sold.map_or_else(String::new, |sold| sold.to_string());
         *weight = weight_grams.map_or_else(String::new, |grams| grams.to_string());
+        *sold_by = seller.map_or_else(String::new, |seller| seller.to_string());
     }
     cells.map(guarded)
 }

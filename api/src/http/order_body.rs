@@ -13,10 +13,9 @@ use super::fields::{Body, Fields};
 use super::identity::Caller;
 use super::paying::{self, Wanted};
 use super::problem::Problem;
-use super::{countries, email};
+use super::{countries, email, phone};
 
 pub(crate) const NAME_CHARS_MAX: usize = 200;
-pub(crate) const PHONE_CHARS_MAX: usize = 40;
 const STREET_CHARS_MAX: usize = 200;
 const CITY_CHARS_MAX: usize = 100;
 const POSTCODE_CHARS_MAX: usize = 20;
@@ -134,8 +133,10 @@ fn read(
     fields: &mut Fields<'_>,
     items: impl FnOnce(&mut Fields<'_>, Option<Currency>) -> Option<Vec<Item>>,
 ) -> Option<OrderBody> {
-    let customer = fields.object("customer", customer);
     let shipping_address = fields.object("shipping_address", address);
+    // Numbers in national form are of where the goods go.
+    let home = shipping_address.as_ref().map(|to| to.country.as_str());
+    let customer = fields.object("customer", |fields| customer(fields, home));
     let currency = fields.currency("currency");
     let shipping_cost = fields.optional_money("shipping_cost", currency);
     let shipping_method = fields.optional_of("shipping_method", str::parse);
@@ -176,10 +177,10 @@ fn read(
     })
 }
 
-fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
+fn customer(fields: &mut Fields<'_>, home: Option<&str>) -> Option<Customer> {
     let name = fields.text("name", NAME_CHARS_MAX);
     let email = fields.of("email", email::parse);
-    let phone = fields.optional_text("phone", PHONE_CHARS_MAX);
+    let phone = fields.optional_of("phone", |text| phone::parse(text, home));
     Some(Customer { name: name?, email: email?, phone })
 }
 

@@ -22,10 +22,10 @@ use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::listings::Looking;
-use super::offering::Offering;
+use super::offering::{Offering, unknown_vendor};
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
-use super::problem::{Flaw, Problem};
+use super::problem::Problem;
 use super::queries::Asking;
 use super::{App, tables};
 
@@ -157,16 +157,10 @@ pub(crate) async fn describe(
     Ok(respond(receipt))
 }
 
-fn unknown_vendor() -> Problem {
-    let flaw = Flaw { pointer: "/vendor".to_owned(), detail: "is no vendor".to_owned() };
-    let detail = "there is no such vendor; GET /vendors lists them";
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_vendor", detail).with_flaws(vec![flaw])
-}
-
 /// List products
 ///
-/// Ordered by SKU, with availability. Customers see what can be ordered, staff see all. `Accept: text/csv`
-/// gives staff, analysts, auditors and importers every row that the filters leave, as a table of one
+/// Ordered by SKU, with availability. Customers see what can be ordered, staff see all, and so do
+/// vendors who ask for their own with `vendor`. `Accept: text/csv` gives staff, analysts, auditors and importers every row that the filters leave, as a table of one
 /// moment.
 #[utoipa::path(
     get, path = "/products", tag = "products",
@@ -185,21 +179,23 @@ fn unknown_vendor() -> Problem {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("products");
+    let vendor = parameters.optional("vendor", str::parse);
+    let onlooker = looking.at(vendor);
     let filter = Filter {
         active: parameters
             .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
-        vendor: parameters.optional("vendor", str::parse),
+        vendor,
         search: parameters.text("search"),
         is_sold: onlooker == Onlooker::Customer,
     };
     // Of everybody there are too many for the few places where whole tables are read.
-    let as_table = tables::wanted(&headers) && onlooker == Onlooker::Staff;
+    let as_table = tables::wanted(&headers) && looking.onlooker == Onlooker::Staff;
     if as_table {
         parameters.whole();
     }
@@ -224,7 +220,7 @@ pub(crate) async fn list(
 
 /// Show a product
 ///
-/// With availability. Customers see what can be ordered, staff see all.
+/// With availability. Customers see what can be ordered, staff and its vendor whatever there is.
 #[utoipa::path(
     get, path = "/products/{sku}", tag = "products",
     security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
@@ -233,7 +229,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
@@ -243,13 +239,13 @@ pub(crate) async fn show(
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let product = products::by_sku(app.read_models.reads(), &sku).await?;
-        let product = product.filter(|it| it.active || onlooker == Onlooker::Staff);
+        let product = product.filter(|it| it.active || looking.at(it.vendor) == Onlooker::Staff);
         let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
         let of = vec![Of::Product(sku.clone())];
         Ok(Computed::versioned(position, of, product.version, &product))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
+    if looking.onlooker == Onlooker::Staff || looking.is_vendor() {
+        return Ok(for_staff(asking.show_computed(&compute().await?)));
     }
+    app.answers.tell(&asking, key, compute).await
 }

@@ -117,7 +117,7 @@ impl From<&listing::Refusal> for Problem {
         use listing::Refusal as R;
 
         let (status, code) = match refusal {
-            R::NotListed => (GONE, "not_found"),
+            R::NotListed | R::NotTheirs => (GONE, "not_found"),
             R::TitleMissing => (REFUSED, "title_missing"),
             R::TooMany { .. } => (REFUSED, "listing_too_large"),
             R::SkuTwice { .. } => (REFUSED, "sku_named_twice"),

@@ -148,6 +148,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "put /listings/{handle}",
         &[
+            (403, &["vendor_not_active", "staff_only_fields"]),
             (409, &["sku_listed_elsewhere"]),
             (
                 422,
@@ -159,6 +160,8 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                     "options_differ",
                     "variants_alike",
                     "unknown_category",
+                    "unknown_vendor",
+                    "product_of_another",
                 ],
             ),
         ],
