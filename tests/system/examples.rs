@@ -1,8 +1,11 @@
 //! The examples of the OpenAPI document are real: each is sent, and what comes back has the status
 //! and the shape that the document says.
 
+mod shop;
+
 use std::collections::BTreeMap;
 
+use gateways::settings::Environment;
 use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +19,7 @@ const PHRASE: &str = "a phrase of some words";
 /// What has to be there for examples to meet something.
 struct Scene {
     world: World,
-    /// What stands in paths, by operation.
+    /// What stands in paths, by operation; one after the other where there are several.
     places: BTreeMap<&'static str, String>,
     /// Tokens that are shown instead of staff's.
     tokens: BTreeMap<&'static str, String>,
@@ -65,11 +68,16 @@ fn of_projections() -> impl Iterator<Item = (&'static str, String)> {
 
 impl Scene {
     async fn set() -> Self {
-        let world = World::new().await;
+        let world = World::with(|settings| {
+            settings.environment = Environment::of([("MANUAL_PAYMENTS", "on")]);
+        })
+        .await;
         world.article("CUP-RED", "4.50", 1_000).await;
         world.article("cup", "4.50", 1_000).await;
-        let (mut places, mut tokens, mut values) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (places, tokens, values) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut opened = Self { world, places, tokens, values };
+        opened.open_the_shop().await;
+        let Self { world, mut places, mut tokens, mut values } = opened;
         let order = async |token: &str, status: &str| {
             let body = an_order_paid_with(token, &[("CUP-RED", 3)]);
             let order = made(&world, "/api/v1/orders", body).await;
@@ -175,9 +183,16 @@ impl Scene {
     /// Sends the example of an operation, where the scene has a place for it.
     async fn send(&self, name: &str, path: &str, example: &Value) -> Answer {
         let place = self.places.get(name).map_or("CUP-RED", String::as_str);
+        let mut places = place.split(' ');
         let path: String = path
             .split('/')
-            .map(|part| if part.starts_with('{') { place } else { part })
+            .map(|part| {
+                if part.starts_with('{') {
+                    places.next().expect("a place for each parameter")
+                } else {
+                    part
+                }
+            })
             .collect::<Vec<_>>()
             .join("/");
         let (method, _) = name.split_once(' ').unwrap();
@@ -246,38 +261,14 @@ fn example_of(operation: &'static Value) -> Option<&'static Value> {
     })
 }
 
-/// Where an example alone leads to no success, with what is asked for first.
-const ELSEWHERE: [(&str, u16); 26] = [
-    // It is not being rebuilt.
+/// Where an example leads to no success here, with what is told instead.
+const ELSEWHERE: [(&str, u16); 4] = [
+    // A rebuild of so small a log is over before it could be stopped.
     ("post /projections/{name}/rebuild/cancel", 409),
     ("post /projections/{name}/rebuild/pause", 409),
     ("post /projections/{name}/rebuild/resume", 409),
-    // No webhook has told of money.
+    // Money that nobody asked for needs a provider that signs what it says: see `unmatched`.
     ("post /webhooks/{id}/refund", 404),
-    // The scene has no cart, vendor, review, ticket or wishlist of the caller yet: of these the refusal
-    // is held against the document, and the tests of each send bodies of their own.
-    ("patch /cart", 403),
-    ("post /cart/checkout", 403),
-    ("post /cart/items", 403),
-    ("put /cart/items/{sku}", 403),
-    ("post /cart/merge", 403),
-    ("post /carts", 403),
-    ("put /faq/{id}", 404),
-    ("post /orders/{id}/shipments", 404),
-    ("post /payments/{id}/payout", 404),
-    ("post /payments/{id}/receipt", 404),
-    ("put /profile/reviews/{sku}", 403),
-    ("post /reviews/{id}/moderation", 404),
-    ("post /tickets/{id}/close", 404),
-    ("post /tickets/{id}/messages", 404),
-    ("post /vendors", 422),
-    ("put /vendors/me", 403),
-    ("post /vendors/{id}/activate", 404),
-    ("post /vendors/{id}/deactivate", 404),
-    ("post /wishlists", 403),
-    ("put /wishlists/{id}", 403),
-    ("put /wishlists/{id}/items/{sku}", 403),
-    ("post /wishlists/{id}/share", 403),
 ];
 
 #[tokio::test]
