@@ -168,6 +168,9 @@ impl Personal {
     }
 }
 
+/// Instead of a file of heads: there is none, as meant.
+const NO_HEADS_FILE: &str = "none";
+
 /// How the log is sealed (docs/AUDIT.md).
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sealing {
@@ -180,7 +183,8 @@ pub struct Sealing {
         value_parser = clap::value_parser!(u32).range(1..=60)
     )]
     pub seal_every: u32,
-    /// File that heads are appended to as well, so that they can be kept elsewhere
+    /// File that heads are appended to as well, where the database's administrator has no hand; or
+    /// `none`, if whoever can write to the database may rewrite history
     #[arg(long, env = "DAYBOOK_HEADS_FILE", value_name = "FILE")]
     pub heads_file: Option<PathBuf>,
 }
@@ -196,6 +200,13 @@ pub enum BadSealing {
         /// Why.
         source: std::io::Error,
     },
+    /// Whoever can write to the database could have anything signed.
+    #[error(
+        "--seal-key-file needs --heads-file: a file on an append-only share, or one that is copied \
+         away, or after a restart nothing but the database says what was signed, and whoever can \
+         write there can have a rewritten history signed; `none` if this is what you want"
+    )]
+    NoHeadsFile,
     /// It holds something else.
     #[error("{}: {source}", path.display())]
     Key {
@@ -209,10 +220,14 @@ pub enum BadSealing {
 impl Sealing {
     /// Reads the keys; nothing where there is no file of keys.
     pub fn read(&self) -> Result<Option<sealer::Settings>, BadSealing> {
-        let path = self.seal_key_file.as_deref();
-        path.filter(|path| !path.as_os_str().is_empty())
-            .map(|path| self.with(path, self.heads_file.clone()))
-            .transpose()
+        let Some(path) = named(self.seal_key_file.as_deref()) else {
+            return Ok(None);
+        };
+        let settings = self.with(path, self.heads_file.clone())?;
+        if named(self.heads_file.as_deref()).is_none() {
+            return Err(BadSealing::NoHeadsFile);
+        }
+        Ok(Some(settings))
     }
 
     /// The same with a file of keys and a file of heads of somebody's choice.
@@ -230,9 +245,15 @@ impl Sealing {
         Ok(sealer::Settings {
             keys,
             every: Duration::from_secs(self.seal_every.into()),
-            heads_file: heads_file.filter(|path| !path.as_os_str().is_empty()),
+            heads_file: heads_file
+                .filter(|path| named(Some(path)).is_some() && path != Path::new(NO_HEADS_FILE)),
         })
     }
+}
+
+/// A path in a variable that is empty is none.
+fn named(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 impl Tuning {

@@ -8,7 +8,7 @@ use domain::promotion;
 use store::recorded::RecordedEvent;
 
 /// The orders whose personal data is gone from here on.
-pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
+pub fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
     match &event.event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
         Event::Order(_)

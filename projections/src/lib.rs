@@ -74,7 +74,7 @@ pub mod vendor_orders;
 pub mod vendors;
 
 pub use crate::as_of::AsOf;
-pub use crate::belonging::order_of;
+pub use crate::belonging::{forgotten_in, order_of};
 pub use crate::differences::FieldDifference;
 pub use crate::error::Error;
 pub use crate::live::State;

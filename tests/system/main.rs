@@ -4,6 +4,7 @@
 
 mod accounts;
 mod analysts;
+mod auditors;
 mod availability;
 mod backlog;
 mod caching;

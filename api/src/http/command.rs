@@ -12,7 +12,7 @@ use domain::ids::OrderId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt};
+use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt, Verdict};
 use store::states::Kept;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
 
 pub(crate) const DAYBOOK_POSITION: HeaderName = HeaderName::from_static("daybook-position");
+/// Where the first event of a command is in the log; its others follow up to the position above.
+pub(crate) const DAYBOOK_FIRST_POSITION: HeaderName =
+    HeaderName::from_static("daybook-first-position");
 /// Opens a guest's cart.
 pub(crate) const DAYBOOK_CART_TOKEN: HeaderName = HeaderName::from_static("daybook-cart-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -251,6 +254,9 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
     headers.reserve(HEADERS_USUAL);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(DAYBOOK_POSITION, receipt.last_position.into());
+    if matches!(receipt.verdict, Verdict::Accepted) && 0 < receipt.first_position {
+        headers.insert(DAYBOOK_FIRST_POSITION, receipt.first_position.into());
+    }
     if receipt.replayed {
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
@@ -435,6 +441,7 @@ mod tests {
         let header = |name: &str| response.headers()[name].to_str().unwrap();
         assert_eq!(header("location"), "/api/v1/orders/0192");
         assert_eq!((header("etag"), header("daybook-position")), ("\"1\"", "8"));
+        assert_eq!(header("daybook-first-position"), "7");
         assert!(!response.headers().contains_key(IDEMPOTENT_REPLAYED));
     }
 

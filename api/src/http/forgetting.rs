@@ -121,6 +121,8 @@ pub(crate) async fn forget(
         // Once more: what they have written until the moment in which their accounts were closed.
         forget_words(&app, &somebody).await?;
         app.carts.forget(&all_accounts(&somebody)).await?;
+        // After the fact: what is filled from now on finds no keys.
+        app.read_models.drop_personal_replays().await?;
     }
     Ok(response)
 }

@@ -278,7 +278,7 @@ fn headers_of(path: &str, method: &str) -> Value {
     }
     names.push("Daybook-Position");
     if is_command {
-        names.push("Idempotent-Replayed");
+        names.extend(["Daybook-First-Position", "Idempotent-Replayed"]);
     }
     if path.contains('{') || caching::is_kept(path) {
         names.push("ETag");
@@ -368,6 +368,10 @@ fn headers() -> Value {
         "traceparent": header("The W3C trace context, taken or made"),
         "Daybook-Position": header(
             "The position that holds the command's effect, or that the answer has reached"
+        ),
+        "Daybook-First-Position": header(
+            "Of a command that was done: the position of its first event; the others follow up to \
+             `Daybook-Position`"
         ),
         "Idempotent-Replayed": header("`true` if this is the first answer again"),
         "Cache-Control": header("How long it may be kept, and by whom; `no-store` if not at all"),

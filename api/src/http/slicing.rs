@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::OrderId;
-use projections::{order_of, timeline};
+use projections::{forgotten_in, order_of, timeline};
 use sqlx::PgPool;
 use store::log::Slice;
 use store::recorded::RecordedEvent;
@@ -134,7 +134,9 @@ impl Wanted {
 
     /// Whether an event that has just been added is asked for.
     pub(crate) fn holds(&self, event: &RecordedEvent) -> bool {
-        let of_order = |order_id| order_of(event) == Some(order_id);
+        // As the timeline has it, by which what is stored is looked for.
+        let of_order =
+            |order_id| order_of(event) == Some(order_id) || forgotten_in(event).contains(&order_id);
         self.order_id.is_none_or(of_order) && self.slice.holds(event)
     }
 }
