@@ -49,6 +49,7 @@ mod refunding;
 mod reviewing;
 mod roles;
 mod routing;
+mod sandboxed;
 mod screening;
 mod sealing_up;
 mod secrets;
