@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use gateways::sandbox;
 use sealing::keys::{self, SealKey};
 use sealing::sealer;
 use stack::{Options, Servers, Stack};
@@ -169,6 +170,8 @@ async fn start(args: &Args) -> Result<Desk, Error> {
     let mut settings = args.tuning.node(urls, &Role::ALL, &token);
     settings.sealing = Some(sealing(&args.tuning.sealing, &args.data_dir)?);
     settings.masters = masters(&args.tuning.personal, &args.data_dir)?;
+    // Nobody sells anything from a desk either.
+    settings.environment = settings.environment.or(sandbox::SETTING, "on");
     // Nobody sends mail from a desk; whoever sits there reads it in the log.
     settings.accounts.log_mail = true;
     let protection = args.tuning.protection.over(Rates::desk());

@@ -17,6 +17,7 @@ use clap::ValueEnum;
 use domain::event::Event;
 use gateways::health::{Health, Thresholds};
 use gateways::registry::Registry;
+use gateways::sandbox;
 use gateways::settings::{BadSetting, Environment};
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadModels;
@@ -206,6 +207,7 @@ impl Node {
         let fraud = Fraud::open(pool.clone(), settings.review_window).await?;
         let (journal, committed) = Journal::start_sealing(&pool, &Bounds::default(), sealer);
         let (registry, callbacks) = Registry::new(&settings.environment)?;
+        tell_of_payments(&registry);
 
         let health = Health::new(settings.breakers);
         let routing = Routing::open(pool.clone(), registry.clone(), health).await;
@@ -347,6 +349,21 @@ async fn connect(url: &str) -> Result<PgPool, StartError> {
         .connect_with(options.options(BY_KEY))
         .await
         .map_err(StartError::Database)
+}
+
+/// Says what nobody should find out by an order.
+fn tell_of_payments(registry: &Registry) {
+    match registry.names().collect::<Vec<_>>().as_slice() {
+        [] => tracing::warn!(
+            "no payment provider is switched on, so that no order can be placed; docs/PAYMENTS.md \
+             says what switches one on"
+        ),
+        names if names.contains(&sandbox::NAME) => tracing::warn!(
+            "{} is on: whoever names the sandbox has an order confirmed without paying",
+            sandbox::SETTING
+        ),
+        _ => {}
+    }
 }
 
 fn readiness(

@@ -272,7 +272,13 @@ fn spawn(program: &Path, data_dir: &Path, variables: &[(&str, &str)]) -> Result<
         let name_bytes = name.as_encoded_bytes();
         // Settings of other Daybooks on this machine are not for this one.
         if name_bytes.starts_with(b"DAYBOOK_")
-            || [&b"DATABASE_URL"[..], b"NATS_URL", b"SANDBOX_WEBHOOK_SECRET"].contains(&name_bytes)
+            || [
+                &b"DATABASE_URL"[..],
+                b"NATS_URL",
+                b"SANDBOX_PAYMENTS",
+                b"SANDBOX_WEBHOOK_SECRET",
+            ]
+            .contains(&name_bytes)
         {
             command.env_remove(name);
         }

@@ -70,10 +70,12 @@ pub struct Flutterwave {
 
 /// Flutterwave, if it has a key.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    let Some(secret_key) = environment.secret("FLUTTERWAVE_SECRET_KEY") else {
+    let secret_hash = "FLUTTERWAVE_SECRET_HASH";
+    let all = environment.credentials(["FLUTTERWAVE_SECRET_KEY"], &[secret_hash])?;
+    let Some([secret_key]) = all else {
         return Ok(None);
     };
-    let secret_hash = environment.secret("FLUTTERWAVE_SECRET_HASH");
+    let secret_hash = environment.secret(secret_hash);
     let mut secrets = vec![&secret_key];
     secrets.extend(&secret_hash);
     Ok(Some(Arc::new(Flutterwave {

@@ -108,12 +108,12 @@ pub struct FlutterwaveV4 {
 /// Flutterwave v4, if it has a client.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
     let (id, secret) = ("FLUTTERWAVE_V4_CLIENT_ID", "FLUTTERWAVE_V4_CLIENT_SECRET");
-    if environment.text(id).is_none() && environment.text(secret).is_none() {
+    let secret_hash = "FLUTTERWAVE_V4_SECRET_HASH";
+    let all = environment.credentials([id, secret], &[secret_hash])?;
+    let Some([client_id, client_secret]) = all else {
         return Ok(None);
-    }
-    let client_id = environment.required(id, "it goes with FLUTTERWAVE_V4_CLIENT_SECRET")?;
-    let client_secret = environment.required(secret, "it goes with FLUTTERWAVE_V4_CLIENT_ID")?;
-    let secret_hash = environment.secret("FLUTTERWAVE_V4_SECRET_HASH");
+    };
+    let secret_hash = environment.secret(secret_hash);
     let mut secrets = vec![&client_id, &client_secret];
     secrets.extend(&secret_hash);
     Ok(Some(Arc::new(FlutterwaveV4 {

@@ -2,7 +2,8 @@
 //!
 //! It tells apart what certainly did nothing from what may have acted, and lets neither an address
 //! nor a secret into an error or a log: some providers have their passwords in addresses, and what
-//! a provider says about a request may repeat what was in it.
+//! a provider says about a request may repeat what was in it. So secrets are taken out of an answer
+//! before anybody reads it: whatever becomes of it, as a reason, an error or a row, has none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,8 +20,10 @@ use crate::settings::under;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer in bytes: a page of a list is some hundred kilobytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// Secrets kept out of errors: those of the settings, and the last few tokens.
-const SECRETS_MAX: usize = 32;
+/// Secrets kept out of answers, in all their forms: those of the settings, and the last few tokens.
+const SECRETS_MAX: usize = 64;
+/// What is shorter is taken for a word that answers consist of, and is taken out of errors only.
+const SECRET_BYTES_MIN: usize = 6;
 /// Characters of a provider's own words that go into an error.
 const WORDS_CHARS_MAX: usize = 300;
 
@@ -29,7 +32,7 @@ const WORDS_CHARS_MAX: usize = 300;
 pub(crate) struct Http {
     gateway: &'static str,
     client: Client,
-    /// What no error may repeat.
+    /// What nothing may repeat.
     secrets: Secrets,
 }
 
@@ -37,32 +40,57 @@ pub(crate) struct Http {
 pub(crate) struct Reply {
     gateway: &'static str,
     pub(crate) status: StatusCode,
+    /// Without secrets.
     body: Vec<u8>,
+    /// As it came in, where it is another.
+    whole: Option<Vec<u8>>,
     secrets: Secrets,
 }
 
-/// What no error may repeat, the newest last.
+/// What nothing may repeat, the newest last.
 #[derive(Clone, Default)]
 struct Secrets(Arc<Mutex<Vec<Secret>>>);
 
 impl Secrets {
-    /// As it is, and as it stands in an address.
     fn add(&self, secret: &Secret) {
-        let encoded: String = form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if SECRETS_MAX <= secrets.len() {
             // Those of the settings came first and stay.
-            secrets.drain(SECRETS_MAX / 2..SECRETS_MAX / 2 + 2);
+            let oldest = SECRETS_MAX / 2;
+            secrets.drain(oldest..oldest + FORMS);
         }
-        secrets.extend([secret.clone(), Secret::new(encoded)]);
+        secrets.extend(forms(secret.reveal()).map(Secret::new));
     }
 
-    fn taken_out_of(&self, text: &str) -> String {
+    /// Those of at least so many bytes.
+    fn taken_out_of(&self, text: &str, bytes_min: usize) -> String {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets
-            .iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), "[secret]"))
+        let told = |text: &String, secret: &Secret| {
+            bytes_min <= secret.reveal().len() && text.contains(secret.reveal())
+        };
+        secrets.iter().fold(text.to_owned(), |text, secret| {
+            if told(&text, secret) {
+                text.replace(secret.reveal(), "[secret]")
+            } else {
+                text
+            }
+        })
     }
+}
+
+const FORMS: usize = 4;
+
+/// A secret as it is, as it stands in an address, and in JSON of either way to write a slash.
+fn forms(secret: &str) -> [String; FORMS] {
+    let quoted = serde_json::Value::from(secret).to_string();
+    let quoted = quoted
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(secret)
+        .to_owned();
+    let slashed = quoted.replace('/', "\\/");
+    let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    [secret.to_owned(), encoded, quoted, slashed]
 }
 
 impl Http {
@@ -84,7 +112,7 @@ impl Http {
         Self { gateway, client, secrets: kept }
     }
 
-    /// Nor may any error repeat this, which was not known at the start.
+    /// Nor may anything repeat this, which was not known at the start.
     pub(crate) fn keep_secret(&self, secret: &Secret) {
         self.secrets.add(secret);
     }
@@ -141,8 +169,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        let secrets = self.secrets.clone();
-        let reply = Reply { gateway: self.gateway, status, body, secrets };
+        let reply = Reply::of(self.gateway, status, body, self.secrets.clone());
         let (gateway, cause) = (self.gateway, format!("{status} {}", reply.words()));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -170,6 +197,24 @@ impl Http {
 }
 
 impl Reply {
+    fn of(gateway: &'static str, status: StatusCode, whole: Vec<u8>, secrets: Secrets) -> Self {
+        let text = String::from_utf8_lossy(&whole);
+        let clean = secrets.taken_out_of(&text, SECRET_BYTES_MIN);
+        if clean == text {
+            return Self { gateway, status, body: whole, whole: None, secrets };
+        }
+        Self { gateway, status, body: clean.into_bytes(), whole: Some(whole), secrets }
+    }
+
+    /// The same where the answer is itself a secret, which may be one that is known by now.
+    pub(crate) fn secret_json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        let whole = self.whole.as_ref().unwrap_or(&self.body);
+        serde_json::from_slice(whole).map_err(|_it_would_be_repeated| {
+            let cause = format!("{} with a body that cannot be read", self.status);
+            CallError::OutcomeUnknown { gateway: self.gateway, cause }
+        })
+    }
+
     /// The body as JSON in a form that we know.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -197,7 +242,7 @@ impl Reply {
     fn words(&self) -> String {
         let text = self
             .secrets
-            .taken_out_of(&String::from_utf8_lossy(&self.body));
+            .taken_out_of(&String::from_utf8_lossy(&self.body), 1);
         text.chars().take(WORDS_CHARS_MAX).collect()
     }
 }
@@ -224,3 +269,53 @@ pub(crate) fn form(fields: &[(&str, String)]) -> String {
 
 /// `Content-Type` of [`form`].
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(secrets: &[&str], body: &str) -> Reply {
+        let kept = Secrets::default();
+        for secret in secrets {
+            kept.add(&Secret::new(*secret));
+        }
+        Reply::of("paystack", StatusCode::BAD_REQUEST, body.as_bytes().to_vec(), kept)
+    }
+
+    #[test]
+    fn an_answer_that_repeats_a_secret_is_read_without_it_in_each_form_that_it_may_have() {
+        let secret = "sk/live+\"4242\"";
+        for body in [
+            r#"{"message": "no sk/live+\"4242\" here"}"#,
+            r#"{"message": "no sk\/live+\"4242\" here"}"#,
+            r#"{"message": "no sk%2Flive%2B%224242%22 here"}"#,
+        ] {
+            let reply = reply(&[secret], body);
+            let read: serde_json::Value = reply.json().unwrap();
+            assert_eq!(read["message"], "no [secret] here", "{body}");
+            assert!(!reply.words().contains("4242"), "{}", reply.words());
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_told_of_without_the_secret_in_it() {
+        let reply = reply(&["sk_live_4242"], r#""sk_live_4242""#);
+        let error = reply.json::<u32>().unwrap_err().to_string();
+        assert!(!error.contains("4242"), "{error}");
+    }
+
+    #[test]
+    fn a_token_that_is_given_out_again_is_read_whole() {
+        let reply = reply(&["token-4242"], r#"{"access_token": "token-4242"}"#);
+        let read: serde_json::Value = reply.secret_json().unwrap();
+        assert_eq!(read["access_token"], "token-4242");
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_leaves_answers_readable() {
+        let reply = reply(&["data"], r#"{"data": "x"}"#);
+        let read: serde_json::Value = reply.json().unwrap();
+        assert_eq!(read["data"], "x");
+        assert!(!reply.words().contains("data"), "{}", reply.words());
+    }
+}

@@ -40,11 +40,8 @@ const CAPABILITIES: Capabilities = Capabilities {
 struct Manual;
 
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    match environment.text(SETTING) {
-        None | Some("off") => Ok(None),
-        Some("on") => Ok(Some(Arc::new(Manual))),
-        Some(_) => Err(BadSetting::NotOneOf { name: SETTING, values: "on, off" }),
-    }
+    let is_on = environment.switch(SETTING)?;
+    Ok(is_on.then(|| Arc::new(Manual) as Arc<dyn Gateway>))
 }
 
 fn accepts_token(token: Option<&str>) -> Result<(), String> {

@@ -12,6 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
 use domain::placing::PaymentMethod;
@@ -91,14 +93,19 @@ impl Product {
 
 /// MTN Mobile Money, if it has a user.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    let Some(user) = environment.secret("MTN_MOMO_API_USER") else {
+    let needed = [
+        "MTN_MOMO_API_USER",
+        "MTN_MOMO_API_KEY",
+        "MTN_MOMO_COLLECTION_KEY",
+    ];
+    let disbursement = "MTN_MOMO_DISBURSEMENT_KEY";
+    let Some([user, key, collection]) = environment.credentials(needed, &[disbursement])? else {
         return Ok(None);
     };
-    let key = environment.required("MTN_MOMO_API_KEY", "it goes with MTN_MOMO_API_USER")?;
-    let because = "it is the subscription key of the product Collections";
-    let collection = environment.required("MTN_MOMO_COLLECTION_KEY", because)?;
-    let disbursement = environment.secret("MTN_MOMO_DISBURSEMENT_KEY");
-    let mut secrets = vec![&user, &key, &collection];
+    let disbursement = environment.secret(disbursement);
+    // As the header has both.
+    let basic = Secret::new(STANDARD.encode(format!("{}:{}", user.reveal(), key.reveal())));
+    let mut secrets = vec![&user, &key, &collection, &basic];
     secrets.extend(&disbursement);
     let sandbox = "https://sandbox.momodeveloper.mtn.com";
     let has_public_url = environment.text(PUBLIC_URL).is_some();

@@ -68,7 +68,7 @@ pub struct Paystack {
 
 /// Paystack, if it has a key.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    let Some(secret_key) = environment.secret("PAYSTACK_SECRET_KEY") else {
+    let Some([secret_key]) = environment.credentials(["PAYSTACK_SECRET_KEY"], &[])? else {
         return Ok(None);
     };
     Ok(Some(Arc::new(Paystack {

@@ -11,7 +11,7 @@ use crate::routing::Candidate;
 use crate::sandbox::Sandbox;
 use crate::settings::{BadSetting, Environment};
 
-/// The provider that is asked when none is named.
+/// The provider that is asked when none is named, while it is on and there are no rules.
 pub const DEFAULT: &str = crate::sandbox::NAME;
 /// Callbacks that may wait to be taken down; a provider then waits as well.
 const CALLBACKS_MAX: usize = 10_000;
@@ -41,7 +41,8 @@ pub(crate) fn takes_no_token(provider: &str, token: Option<&str>) -> Result<(), 
     }
 }
 
-/// Every provider but the sandbox, which is always there: one line each.
+/// Every provider but the sandbox, one line each: in the order in which they are asked where there
+/// are neither rules nor the sandbox. Staff come last.
 const PROVIDERS: &[Provider] = &[
     crate::stripe::PROVIDER,
     crate::paystack::PROVIDER,
@@ -71,7 +72,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The sandbox and whatever the environment has credentials for, and where callbacks arrive.
+    /// Whatever the environment switches on or has credentials for, and where callbacks arrive.
     pub fn new(environment: &Environment) -> Result<(Self, mpsc::Receiver<Callback>), BadSetting> {
         let switched_on = PROVIDERS
             .iter()
@@ -79,10 +80,11 @@ impl Registry {
         let mut others = switched_on
             .filter_map(Result::transpose)
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::of(|callbacks| {
-            others.push(Arc::new(Sandbox::new(callbacks, environment)));
-            others
-        }))
+        let (callbacks, received) = mpsc::channel(CALLBACKS_MAX);
+        if let Some(sandbox) = Sandbox::switched_on(callbacks, environment)? {
+            others.push(Arc::new(sandbox));
+        }
+        Ok((Self::with(others), received))
     }
 
     /// These providers, made with what they send their callbacks to.
@@ -90,11 +92,14 @@ impl Registry {
         make: impl FnOnce(mpsc::Sender<Callback>) -> Vec<Arc<dyn Gateway>>,
     ) -> (Self, mpsc::Receiver<Callback>) {
         let (callbacks, received) = mpsc::channel(CALLBACKS_MAX);
-        let gateways = make(callbacks)
+        (Self::with(make(callbacks)), received)
+    }
+
+    fn with(gateways: Vec<Arc<dyn Gateway>>) -> Self {
+        let named = gateways
             .into_iter()
-            .map(|gateway| (gateway.name(), gateway))
-            .collect();
-        (Self { gateways: Arc::new(gateways) }, received)
+            .map(|gateway| (gateway.name(), gateway));
+        Self { gateways: Arc::new(named.collect()) }
     }
 
     /// The provider of this name.
@@ -103,28 +108,80 @@ impl Registry {
     }
 
     /// Everybody who might be chosen, and whether they may be at all: those that are switched on,
-    /// and those that could be. `is_away` says of whom it is known that they are not reached.
+    /// and those that could be, in the order in which they are asked where there are no rules.
+    /// `is_away` says of whom it is known that they are not reached.
     pub fn candidates(&self, is_away: impl Fn(&str) -> bool) -> Vec<Candidate> {
-        let on = self.gateways.values().map(|gateway| Candidate {
+        let known = providers().map(|provider| {
+            let is_on = self.gateways.contains_key(provider.name);
+            Candidate {
+                gateway: provider.name,
+                capabilities: provider.capabilities,
+                accepts_token: Some(provider.accepts_token),
+                is_on,
+                is_away: is_on && is_away(provider.name),
+            }
+        });
+        let others = self.gateways.values();
+        let others = others.filter(|gateway| provider(gateway.name()).is_none());
+        let others = others.map(|gateway| Candidate {
             gateway: gateway.name(),
             capabilities: gateway.capabilities(),
-            accepts_token: provider(gateway.name()).map(|provider| provider.accepts_token),
+            accepts_token: None,
             is_on: true,
             is_away: is_away(gateway.name()),
         });
-        let off = providers().filter(|provider| !self.gateways.contains_key(provider.name));
-        let off = off.map(|provider| Candidate {
-            gateway: provider.name,
-            capabilities: provider.capabilities,
-            accepts_token: Some(provider.accepts_token),
-            is_on: false,
-            is_away: false,
-        });
-        on.chain(off).collect()
+        known.chain(others).collect()
     }
 
     /// The names there are.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.gateways.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(variables: &[(&str, &str)]) -> Result<Vec<&'static str>, BadSetting> {
+        let environment = Environment::of(variables.iter().copied());
+        Registry::new(&environment).map(|(registry, _)| registry.names().collect())
+    }
+
+    #[test]
+    fn nobody_is_there_who_was_not_switched_on_not_even_the_sandbox() {
+        assert_eq!(on(&[]), Ok(vec![]));
+        assert_eq!(on(&[("SANDBOX_PAYMENTS", "off")]), Ok(vec![]));
+        assert_eq!(on(&[("SANDBOX_PAYMENTS", "on")]), Ok(vec!["sandbox"]));
+        let told = on(&[("SANDBOX_PAYMENTS", "true")]).unwrap_err();
+        assert!(
+            told.to_string()
+                .contains("SANDBOX_PAYMENTS must be one of on, off"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn half_of_a_providers_credentials_is_a_mistake_that_names_the_other_half() {
+        for (set, missing) in [
+            (&["STRIPE_WEBHOOK_SECRET"][..],                            "STRIPE_SECRET_KEY"),
+            (&["FLUTTERWAVE_SECRET_HASH"],                              "FLUTTERWAVE_SECRET_KEY"),
+            (&["FLUTTERWAVE_V4_CLIENT_ID"],                             "FLUTTERWAVE_V4_CLIENT_SECRET"),
+            (&["FLUTTERWAVE_V4_CLIENT_SECRET"],                         "FLUTTERWAVE_V4_CLIENT_ID"),
+            (&["FLUTTERWAVE_V4_SECRET_HASH"],                           "FLUTTERWAVE_V4_CLIENT_ID"),
+            (&["MTN_MOMO_API_USER"],                                    "MTN_MOMO_API_KEY"),
+            (&["MTN_MOMO_API_KEY"],                                     "MTN_MOMO_API_USER"),
+            (&["MTN_MOMO_API_USER", "MTN_MOMO_API_KEY"],                "MTN_MOMO_COLLECTION_KEY"),
+            (&["MTN_MOMO_COLLECTION_KEY"],                              "MTN_MOMO_API_USER"),
+            (&["MTN_MOMO_DISBURSEMENT_KEY"],                            "MTN_MOMO_API_USER"),
+            (&["SSLCOMMERZ_STORE_ID"],                                  "SSLCOMMERZ_STORE_PASSWORD"),
+            (&["SSLCOMMERZ_STORE_PASSWORD"],                            "SSLCOMMERZ_STORE_ID"),
+        ] {
+            let variables: Vec<(&str, &str)> = set.iter().map(|name| (*name, "x")).collect();
+            let told = on(&variables).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("{missing} is not set")), "{set:?}: {told}");
+            assert!(set.iter().any(|name| told.contains(name)), "{set:?}: {told}");
+        }
     }
 }

@@ -5,8 +5,9 @@
 //! lead to the same route, whether an order is placed, a fallback is looked for, or staff try it out.
 //!
 //! 1. The first active rule that matches, by priority, is the only one that counts.
-//! 2. Where no rule is active, the default provider is asked. Where there are rules and none
-//!    matches, nobody is: money must not end up with whom nobody chose.
+//! 2. Where no rule is active, the sandbox is asked where it is on, or else every provider that is on
+//!    and can, in the registry's order. Where there are rules and none matches, nobody is: money must
+//!    not end up with whom nobody chose.
 //! 3. Whoever is left out has a reason that can be told.
 
 use std::borrow::Cow;
@@ -210,7 +211,7 @@ pub fn route(rules: &[Rule], candidates: &[Candidate], wish: &Wish<'_>) -> Route
         .min_by_key(|rule| rule.priority);
     let (preferred, otherwise): (Vec<&str>, Obstacle) = match rule {
         Some(rule) => (rule.gateways.iter().map(String::as_str).collect(), Obstacle::NotPreferred),
-        None if active().next().is_none() => (vec![DEFAULT], Obstacle::NotDefault),
+        None if active().next().is_none() => (without_rules(candidates), Obstacle::NotDefault),
         None => (vec![], Obstacle::NoRule),
     };
     let rule_id = rule.map(|rule| rule.rule_id);
@@ -239,9 +240,21 @@ pub fn route(rules: &[Rule], candidates: &[Candidate], wish: &Wish<'_>) -> Route
     route
 }
 
+/// Who is asked while there are no rules. Whoever is off is among them, so that it is told why.
+fn without_rules(candidates: &[Candidate]) -> Vec<&'static str> {
+    let is_default = |of: &&Candidate| of.gateway == DEFAULT && of.is_on;
+    match candidates.iter().find(is_default) {
+        Some(sandbox) => vec![sandbox.gateway],
+        None => candidates.iter().map(|of| of.gateway).collect(),
+    }
+}
+
 /// Whether anybody who is switched on takes this token; the reasons if nobody does. For a token
 /// whose provider was not named.
 pub fn takes_token(names: &[String], token: &str) -> Result<(), String> {
+    if names.is_empty() {
+        return Err("there is no gateway that could take it".to_owned());
+    }
     let mut reasons = Vec::new();
     for name in names {
         let provider = registry::provider(name);

@@ -93,6 +93,24 @@ fn without_an_active_rule_the_default_is_asked_as_before_there_were_rules() {
 }
 
 #[test]
+fn without_rules_and_without_the_sandbox_whoever_is_on_and_can_is_asked() {
+    let mut candidates = candidates();
+    candidates[0].is_on = false;
+    let route = route(&[], &candidates, &by_card(1));
+    assert_eq!((route.rule_id, route.gateways.as_slice()), (None, &["any", "cards"][..]));
+    assert_eq!(why(&route, DEFAULT), &Obstacle::SwitchedOff);
+    assert!(matches!(why(&route, "uganda"), Obstacle::Unable(_)));
+    for candidate in &mut candidates {
+        candidate.is_on = false;
+    }
+    assert!(
+        super::route(&[], &candidates, &by_card(1))
+            .gateways
+            .is_empty()
+    );
+}
+
+#[test]
 fn where_there_are_rules_and_none_matches_nobody_is_asked() {
     let euros = Conditions { currencies: vec!["EUR".parse().unwrap()], ..anything() };
     let route = route(&[rule(1, euros, &["any"])], &candidates(), &by_card(1));

@@ -13,6 +13,9 @@
 //! | `elevated_risk` | pays at once, and finds the risk elevated |
 //! | `highest_risk` | pays at once, and finds the risk highest |
 //!
+//! It confirms orders for which nobody has paid, and any customer may name it. So it is off unless
+//! `SANDBOX_PAYMENTS=on` says otherwise; at a desk and in tests it is on unless `off` does.
+//!
 //! With `SANDBOX_WEBHOOK_SECRET` set it also takes webhooks, as real providers send them:
 //! `{"id": "evt_1", "reference": "01K..."}` with the header `Sandbox-Signature`, the HMAC-SHA256 of
 //! the raw body in hexadecimal.
@@ -34,16 +37,18 @@ use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{Callback, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::registry::Provider;
 use crate::secret::Secret;
-use crate::settings::Environment;
+use crate::settings::{BadSetting, Environment};
 use crate::signature::{from_hex, is_hmac_sha256, must};
 use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
 
 /// Its name.
 pub const NAME: &str = "sandbox";
+/// Switches it on.
+pub const SETTING: &str = "SANDBOX_PAYMENTS";
 /// How long after the deadline a `late` payment comes.
 const LATE_BY: TimeDelta = TimeDelta::milliseconds(500);
 
-/// It has no credentials and is made by the registry, so nothing switches it on.
+/// It is made by the registry, which has what it sends its callbacks to.
 pub(crate) const PROVIDER: Provider = Provider {
     name: NAME,
     capabilities: &CAPABILITIES,
@@ -128,8 +133,16 @@ struct Event {
 }
 
 impl Sandbox {
-    /// A sandbox that sends its callbacks there.
-    pub fn new(callbacks: mpsc::Sender<Callback>, environment: &Environment) -> Self {
+    /// A sandbox that sends its callbacks there; nothing while it is off.
+    pub fn switched_on(
+        callbacks: mpsc::Sender<Callback>,
+        environment: &Environment,
+    ) -> Result<Option<Self>, BadSetting> {
+        let is_on = environment.switch(SETTING)?;
+        Ok(is_on.then(|| Self::new(callbacks, environment)))
+    }
+
+    fn new(callbacks: mpsc::Sender<Callback>, environment: &Environment) -> Self {
         Self { callbacks, webhook_secret: environment.secret("SANDBOX_WEBHOOK_SECRET") }
     }
 

@@ -1,6 +1,7 @@
 //! What providers are told by environment variables, and by nothing else.
 //!
-//! A provider without credentials is off. One with half of them is a mistake, and said to be one.
+//! A provider without credentials is off. One with half of them is a mistake, and said to be one:
+//! nobody should find out by a payment that is never confirmed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +46,14 @@ pub enum BadSetting {
         /// What it is for.
         because: &'static str,
     },
+    /// Half of a provider's credentials.
+    #[error("{name} is not set: it goes with {set}, and without it the provider is off")]
+    Half {
+        /// Which is missing.
+        name: &'static str,
+        /// Which is there.
+        set: &'static str,
+    },
     /// An address that is none.
     #[error("{name} is not an address such as https://example.com")]
     NotAnAddress {
@@ -86,6 +95,15 @@ impl Environment {
             .filter_map(|name| Some((name, self.text(name)?)))
     }
 
+    /// The same, with this where nobody has said anything about it.
+    #[must_use]
+    pub fn or(mut self, name: &str, value: &str) -> Self {
+        if self.text(name).is_none() {
+            self.0.insert(name.to_owned(), Secret::new(value));
+        }
+        self
+    }
+
     /// A variable; one that is set to nothing is not set.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.reveal().trim();
@@ -96,13 +114,30 @@ impl Environment {
         self.text(name).map(Secret::new)
     }
 
-    pub(crate) fn required(
+    /// What a provider cannot do without: all of it, or nothing if none of it is set, nor anything
+    /// `more` that means nothing by itself.
+    pub(crate) fn credentials<const N: usize>(
         &self,
-        name: &'static str,
-        because: &'static str,
-    ) -> Result<Secret, BadSetting> {
-        self.secret(name)
-            .ok_or(BadSetting::Missing { name, because })
+        needed: [&'static str; N],
+        more: &[&'static str],
+    ) -> Result<Option<[Secret; N]>, BadSetting> {
+        let is_set = |name: &&&'static str| self.text(name).is_some();
+        let Some(set) = needed.iter().chain(more).find(is_set) else {
+            return Ok(None);
+        };
+        if let Some(name) = needed.iter().find(|name| self.text(name).is_none()) {
+            return Err(BadSetting::Half { name, set });
+        }
+        Ok(Some(needed.map(|name| self.secret(name).expect("all are set, checked above"))))
+    }
+
+    /// Whether something is switched on; it is off if nobody says so.
+    pub(crate) fn switch(&self, name: &'static str) -> Result<bool, BadSetting> {
+        match self.text(name) {
+            None | Some("off") => Ok(false),
+            Some("on") => Ok(true),
+            Some(_) => Err(BadSetting::NotOneOf { name, values: "on, off" }),
+        }
     }
 
     /// An address, without a slash at its end.
@@ -200,6 +235,34 @@ mod tests {
         let environment = Environment::of([("STRIPE_SECRET_KEY", " "), ("SANDBOX_A", "x ")]);
         assert_eq!(environment.text("STRIPE_SECRET_KEY"), None);
         assert_eq!(environment.text("SANDBOX_A"), Some("x"));
+        let said = environment
+            .or("SANDBOX_A", "y")
+            .or("STRIPE_SECRET_KEY", "y");
+        assert_eq!(said.text("SANDBOX_A"), Some("x"));
+        assert_eq!(said.text("STRIPE_SECRET_KEY"), Some("y"));
+    }
+
+    #[test]
+    fn credentials_are_all_there_or_none_of_them_and_the_missing_one_is_named() {
+        let of = |set: &[&'static str]| {
+            let environment = Environment::of(set.iter().map(|name| (*name, "x")));
+            environment
+                .credentials(["A", "B"], &["C"])
+                .map(|all| all.is_some())
+        };
+        assert_eq!(
+            (of(&[]), of(&["A", "B"]), of(&["A", "B", "C"])),
+            (Ok(false), Ok(true), Ok(true))
+        );
+        for (set, missing) in [
+            (&["A"][..], "B"),
+            (&["B"], "A"),
+            (&["C"], "A"),
+            (&["A", "C"], "B"),
+        ] {
+            let half = of(set).unwrap_err();
+            assert_eq!(half, BadSetting::Half { name: missing, set: set[0] });
+        }
     }
 
     #[test]

@@ -79,18 +79,17 @@ pub struct SslCommerz {
 
 /// `SSLCommerz`, if it has a store.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    let Some(store_id) = environment.text("SSLCOMMERZ_STORE_ID") else {
+    let needed = ["SSLCOMMERZ_STORE_ID", "SSLCOMMERZ_STORE_PASSWORD"];
+    let Some([store_id, password]) = environment.credentials(needed, &[])? else {
         return Ok(None);
     };
-    let because = "it goes with SSLCOMMERZ_STORE_ID";
-    let password = environment.required("SSLCOMMERZ_STORE_PASSWORD", because)?;
     let live = "https://securepay.sslcommerz.com";
     Ok(Some(Arc::new(SslCommerz {
         http: Http::new(NAME, environment.timeout()?, &[&password]),
         base: environment.address_or("SSLCOMMERZ_BASE_URL", live)?,
         return_url: environment.return_url()?,
         ipn_url: environment.webhook_url(NAME)?,
-        store_id: store_id.to_owned(),
+        store_id: store_id.reveal().to_owned(),
         password,
     })))
 }

@@ -82,7 +82,9 @@ pub struct Stripe {
 
 /// Stripe, if it has a key.
 fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, BadSetting> {
-    let Some(secret_key) = environment.secret("STRIPE_SECRET_KEY") else {
+    let webhook_secret = "STRIPE_WEBHOOK_SECRET";
+    let all = environment.credentials(["STRIPE_SECRET_KEY"], &[webhook_secret])?;
+    let Some([secret_key]) = all else {
         return Ok(None);
     };
     Ok(Some(Arc::new(Stripe {
@@ -90,7 +92,7 @@ fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, Ba
         base: environment.address_or("STRIPE_BASE_URL", "https://api.stripe.com")?,
         return_url: environment.return_url()?,
         secret_key,
-        webhook_secret: environment.secret("STRIPE_WEBHOOK_SECRET"),
+        webhook_secret: environment.secret(webhook_secret),
     })))
 }
 

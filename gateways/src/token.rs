@@ -49,7 +49,8 @@ impl Token {
         if !reply.status.is_success() {
             return Err(not_sent(reply.unexpected()));
         }
-        let Granted { access_token, expires_in } = reply.json::<Granted>().map_err(not_sent)?;
+        let granted = reply.secret_json::<Granted>().map_err(not_sent)?;
+        let Granted { access_token, expires_in } = granted;
         let lives = Duration::from_secs(expires_in).saturating_sub(self.renewed_before);
         let token = Secret::new(access_token);
         http.keep_secret(&token);

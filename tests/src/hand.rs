@@ -26,7 +26,7 @@ words GATEWAY                   in which words it turns customers away
 away GATEWAY, back GATEWAY      nobody is reached there, until it is back";
 
 /// Faults by the names that people give them.
-const FAULTS: [(&str, Fault); 9] = [
+const FAULTS: [(&str, Fault); 10] = [
     ("fails", Fault::Fails),
     ("acts-then-fails", Fault::ActsThenFails),
     ("breaks-off", Fault::BreaksOff),
@@ -34,6 +34,7 @@ const FAULTS: [(&str, Fault); 9] = [
     ("acts-then-hangs", Fault::ActsThenHangs),
     ("babbles", Fault::Babbles),
     ("turns-away", Fault::TurnsAway),
+    ("refuses-and-repeats", Fault::RefusesAndRepeats),
     ("knows-no-key", Fault::KnowsNoKey),
     ("delays", Fault::Delays),
 ];

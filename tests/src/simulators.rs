@@ -49,6 +49,8 @@ pub enum Fault {
     Babbles,
     /// Says 429 and does nothing.
     TurnsAway,
+    /// Says 400 in the form of its refusals, in words that repeat the request, and does nothing.
+    RefusesAndRepeats,
     /// Does not know the key.
     KnowsNoKey,
     /// Does what it was asked for, and says that it does not know the key.
@@ -74,6 +76,8 @@ const WEATHER: [Fault; 12] = [
     Fault::Delays,
     Fault::BreaksOff,
 ];
+/// Longest request in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a provider thinks that takes its time.
 const DELAY: Duration = Duration::from_millis(150);
 
@@ -380,12 +384,29 @@ async fn with_faults(State(faults): State<Faults>, request: Request, next: Next)
             next.run(request).await;
             StatusCode::UNAUTHORIZED.into_response()
         }
+        Fault::RefusesAndRepeats => refused_and_repeated(request).await,
         // It repeats what it was sent, as some do.
         Fault::KnowsNoKey => {
             let said = format!("{:?} {}", request.headers(), request.uri());
             (StatusCode::UNAUTHORIZED, said).into_response()
         }
     }
+}
+
+/// A refusal in every provider's form at once, with everything that was sent in its words.
+async fn refused_and_repeated(request: Request) -> Response {
+    let sent = format!("{:?} {}", request.headers(), request.uri());
+    let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+    let body = body.expect("a request of ours is short");
+    let said = format!("not taken: {} {sent}", String::from_utf8_lossy(&body));
+    let error = serde_json::json!({
+        "type": "invalid_request_error", "code": "10400", "message": said,
+    });
+    let body = serde_json::json!({
+        "status": "failed", "message": said, "failedreason": said, "errorReason": said,
+        "code": "invalid_params", "error": error,
+    });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }
 
 /// An answer that breaks off in the middle.

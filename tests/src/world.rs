@@ -154,6 +154,7 @@ impl World {
             protection: api::http::protection::Settings::default(),
         };
         adjust(&mut settings);
+        settings.environment = settings.environment.or("SANDBOX_PAYMENTS", "on");
         let pool = PgPoolOptions::new()
             .max_connections(2)
             .connect_lazy(&settings.database_url)

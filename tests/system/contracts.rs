@@ -261,6 +261,25 @@ async fn no_error_shows_a_secret(pair: Pair) {
     }
 }
 
+async fn a_refusal_that_repeats_the_request_is_told_without_its_secrets(pair: Pair) {
+    let paid = pair.paid().await;
+    let payback = payback(&paid, 1_000);
+    for call in 0..4 {
+        pair.simulator.faults().next(Fault::RefusesAndRepeats);
+        let said = match call {
+            0 => format!("{:?}", pair.gateway.initialize(&pair.charge()).await),
+            1 => format!("{:?}", pair.gateway.verify(&paid).await),
+            2 => format!("{:?}", pair.gateway.refund(&payback).await),
+            _ => format!("{:?}", pair.gateway.refund_status(&payback).await),
+        };
+        assert!(pair.simulator.faults().are_over() || call == 3, "{call} was refused: {said}");
+        pair.simulator.faults().clear();
+        for secret in pair.simulator.secrets() {
+            assert!(!said.contains(&secret), "{call}: {said}");
+        }
+    }
+}
+
 async fn what_it_never_heard_of_is_told_apart(pair: Pair) {
     let found = pair.gateway.verify(&pair.charge()).await.unwrap();
 
@@ -488,6 +507,7 @@ macro_rules! contract {
             an_answer_that_is_lost_leaves_the_outcome_unknown_and_is_found_again,
             trouble_is_told_apart_by_whether_it_may_have_acted,
             no_error_shows_a_secret,
+            a_refusal_that_repeats_the_request_is_told_without_its_secrets,
             what_it_never_heard_of_is_told_apart,
             each_way_of_saying_no_has_a_reason_of_ours,
             another_amount_or_currency_is_reported_as_it_came_in,

@@ -54,6 +54,7 @@ mod repeating;
 mod reviewing;
 mod roles;
 mod routing;
+mod sandboxed;
 mod screening;
 mod sealing_up;
 mod secrets;

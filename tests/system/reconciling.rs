@@ -173,6 +173,18 @@ async fn money_of_nobody_is_reported_and_parked_once(simulator: Arc<dyn Simulato
 
     told(&world, name, true, None).await.agrees();
     assert_eq!(webhooks(&world, "parked").await.len(), 1);
+    let path = format!("/api/v1/webhooks/{}/refund", parked[0]["id"].as_str().unwrap());
+    let asked = world
+        .post(&path, json!({"reason": "nobody's"}))
+        .await
+        .expect(202)
+        .json();
+    assert_eq!(asked["amount"]["amount"], simulator.price().decimal().as_str());
+    until("it has gone back", async || {
+        simulator.works_off_refunds();
+        (webhooks(&world, "refunded").await.len() == 1).then_some(())
+    })
+    .await;
     told(&elsewhere, name, true, None).await;
     assert_eq!(webhooks(&elsewhere, "parked").await.len(), 0, "there it is known");
 }

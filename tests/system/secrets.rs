@@ -16,7 +16,7 @@ use tests::world::{Answer, MASTER_KEY, STAFF, an_order, new_database, until};
 use uuid::Uuid;
 
 /// Everything that can go wrong with a call.
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 10] = [
     Fault::Fails,
     Fault::ActsThenFails,
     Fault::ActsThenBreaksOff,
@@ -24,6 +24,7 @@ const FAULTS: [Fault; 9] = [
     Fault::BreaksOff,
     Fault::Babbles,
     Fault::TurnsAway,
+    Fault::RefusesAndRepeats,
     Fault::KnowsNoKey,
     Fault::ActsThenKnowsNoKey,
 ];
@@ -156,11 +157,16 @@ impl Shop {
             .await
             .expect(200);
         self.is(&order_id, "confirmed").await;
-        faults.next(Fault::KnowsNoKey);
+        // Whatever a provider says of a refund that it does not make becomes a reason in the log.
+        faults.next(Fault::RefusesAndRepeats);
         let path = format!("/api/v1/orders/{order_id}/refunds");
         let broken = json!({"reason": "broken"});
         let _asked = self.say(Method::POST, &path, &broken).await.expect(201);
+        until("it was refused", async || faults.are_over().then_some(())).await;
+        faults.next(Fault::KnowsNoKey);
         until("it has gone back", async || {
+            // Again if it has failed; refused while it has not.
+            let _again = self.say(Method::POST, &path, &broken).await;
             self.simulator.works_off_refunds();
             let payment = format!("/api/v1/orders/{order_id}/payment");
             let _asked_soon = self.look(&payment).await;

@@ -117,6 +117,7 @@ impl Talkative {
             .env("DAYBOOK_MASTER_KEY", MASTER_KEY.as_str())
             .env("PAYSTACK_SECRET_KEY", webhook_secret)
             .env("DAYBOOK_RETURN_URL", "https://shop.example/thanks")
+            .env("SANDBOX_PAYMENTS", "on")
             .env("DAYBOOK_LOG", "debug")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

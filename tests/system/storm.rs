@@ -132,6 +132,7 @@ fn environment(shops: &[Shop], database_url: &str, stream: String) -> Vec<(Strin
         ("DAYBOOK_GATEWAY_TIMEOUT_MS", PROVIDER_TIMEOUT_MS.to_owned()),
         // All customers come from one address.
         ("DAYBOOK_RATE_LIMITS", "none".to_owned()),
+        ("SANDBOX_PAYMENTS", "on".to_owned()),
     ];
     let simulators = shops.iter().filter_map(|shop| shop.simulator.as_ref());
     let theirs = simulators.flat_map(|simulator| simulator.settings());
@@ -305,7 +306,11 @@ async fn only_what_cannot_be_matched_is_parked(storm: &Storm, ended: &[Ended]) {
     }
     assert_eq!(parked, expected, "{facts:#?}");
     let webhooks = all_items(storm, "/api/v1/webhooks?state=parked").await;
-    assert_eq!(webhooks, Vec::<Value>::new());
+    // Of another currency or another name; nothing else is left to do.
+    for webhook in &webhooks {
+        let reason = webhook["reason"].as_str().unwrap();
+        assert!(reason.ends_with("no order counts it"), "{webhook}");
+    }
     eprintln!("{} calls to staff, {unmatched} payments in another currency", facts.len());
 }
 

@@ -16,12 +16,14 @@
 //!    processes do not work on the same one.
 
 mod following;
+mod for_staff;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use domain::ids::PaymentId;
+use domain::payment::Payment;
 use futures::StreamExt as _;
 use futures::stream;
 use gateways::gateway::{About, Delivery, Gateway, Notice};
@@ -31,9 +33,12 @@ use store::command::ExecuteError;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use self::for_staff::Parked;
+use self::for_staff::nobodys;
+pub(crate) use self::for_staff::{ForStaff, Names};
 use crate::bells::{every, told_to_stop};
 use crate::providers::Providers;
-use crate::references;
+use crate::{references, unmatched};
 
 /// Webhooks taken up at a time, and worked on at once.
 const TAKEN_MAX: i64 = 256;
@@ -58,7 +63,7 @@ const PAUSE_SECONDS_MAX: f64 = 3600.0;
 /// What staff see of a webhook.
 const COLUMNS: &str = "webhook_id, gateway, event_key, state, reason, payment_id, body, \
     deliveries, tries, received_at, worked_at, unmatched_payment_id, received_minor, \
-    received_currency, refund_failure";
+    received_currency, refund_failure, reference, provider_reference";
 
 /// Where webhooks are stored.
 #[derive(Clone)]
@@ -109,17 +114,10 @@ pub struct Webhook {
     pub received_currency: Option<String>,
     /// Why the last refund failed.
     pub refund_failure: Option<String>,
-}
-
-/// How many webhooks of a day wait for a person.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Parked {
-    /// When they came in, UTC.
-    pub day: NaiveDate,
-    /// From which provider.
-    pub gateway: String,
-    /// How many.
-    pub webhooks: i64,
+    /// What its money is called there by whoever asked for it.
+    pub reference: Option<String>,
+    /// The provider's own name for its money.
+    pub provider_reference: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -155,10 +153,15 @@ impl Inbox {
         if !is_signed && !self.is_ours(gateway.name(), notice.as_ref()).await? {
             return Ok(Stored::Nobodys);
         }
-        let key = notice.map_or_else(|| delivery.digest(), |notice| notice.key);
+        let names = notice.as_ref().map(|notice| Names::of(&notice.about));
+        let Names { reference, provider_reference } = names.unwrap_or_default();
+        let key = notice
+            .as_ref()
+            .map_or_else(|| delivery.digest(), |notice| notice.key.clone());
         sqlx::query(
-            "insert into webhooks (webhook_id, gateway, event_key, body, received_at) \
-             values ($1, $2, $3, $4, $5) \
+            "insert into webhooks (webhook_id, gateway, event_key, body, received_at, reference, \
+             provider_reference) \
+             values ($1, $2, $3, $4, $5, $7, $8) \
              on conflict on constraint webhooks_once do update \
              set deliveries = webhooks.deliveries + 1, \
                  state = case when $6 then webhooks.state else 'received' end, \
@@ -171,56 +174,12 @@ impl Inbox {
         .bind(delivery.body)
         .bind(delivery.received_at)
         .bind(is_signed)
+        .bind(reference)
+        .bind(provider_reference)
         .execute(&self.pool)
         .await?;
         self.bell.notify_one();
         Ok(Stored::Kept)
-    }
-
-    /// Whether a webhook of this name has come in, or money that nobody claims is with staff.
-    pub(crate) async fn knows(
-        &self,
-        gateway: &str,
-        event_key: &str,
-        reference: Option<&str>,
-    ) -> sqlx::Result<bool> {
-        let parked_for = reference.map(nobodys);
-        sqlx::query_scalar(
-            "select exists (select from webhooks where gateway = $1 and event_key = $2) \
-             or exists (select from webhooks where gateway = $1 and state = 'parked' \
-                and reason = $3)",
-        )
-        .bind(gateway)
-        .bind(event_key)
-        .bind(parked_for)
-        .fetch_one(&self.pool)
-        .await
-    }
-
-    /// Parks what no webhook has told of, for staff. Once, whatever it is called again.
-    pub(crate) async fn park(
-        &self,
-        gateway: &str,
-        event_key: &str,
-        body: &[u8],
-        payment_id: Option<PaymentId>,
-        reason: &str,
-    ) -> sqlx::Result<()> {
-        sqlx::query(
-            "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
-             payment_id) values ($1, $2, $3, $4, 'parked', $5, $6) \
-             on conflict on constraint webhooks_once do nothing",
-        )
-        .bind(Uuid::now_v7())
-        .bind(gateway)
-        .bind(event_key)
-        .bind(body)
-        .bind(reason)
-        .bind(payment_id.map(|payment_id| payment_id.0))
-        .execute(&self.pool)
-        .await?;
-        tracing::warn!(gateway, reason, "something that a provider lists is parked");
-        Ok(())
     }
 
     async fn is_ours(&self, gateway: &str, notice: Option<&Notice>) -> sqlx::Result<bool> {
@@ -265,26 +224,6 @@ impl Inbox {
             .await
     }
 
-    /// What waits for a person, of the days from one to another and of this provider if given.
-    pub async fn parked(
-        &self,
-        (from, to): (NaiveDate, NaiveDate),
-        gateway: Option<&str>,
-    ) -> sqlx::Result<Vec<Parked>> {
-        sqlx::query_as(
-            "select (received_at at time zone 'utc')::date as day, gateway, count(*) as webhooks \
-             from webhooks where state = 'parked' \
-             and (received_at at time zone 'utc')::date between $1 and $2 \
-             and ($3::text is null or gateway = $3) \
-             group by day, gateway order by day, gateway",
-        )
-        .bind(from)
-        .bind(to)
-        .bind(gateway)
-        .fetch_all(&self.pool)
-        .await
-    }
-
     /// Works until told to stop. Failures are logged and tried again for ever.
     pub async fn work(self, providers: Providers, mut stop: watch::Receiver<bool>) {
         let (mut tick, mut tidy) = (every(TICK), every(TIDY_EVERY));
@@ -307,13 +246,14 @@ impl Inbox {
         }
     }
 
-    /// Lets go of what is not needed any more: bodies may tell who paid.
+    /// Lets go of what is not needed any more: bodies may tell who paid. Whoever has to settle
+    /// something reads what the provider said, however long it takes.
     async fn empty_bodies(&self) -> sqlx::Result<()> {
         loop {
             let emptied = sqlx::query(
                 "update webhooks set body = '' where webhook_id in ( \
                      select webhook_id from webhooks \
-                     where state <> 'received' and body <> '' \
+                     where state <> 'received' and state in ('done', 'refunded') and body <> '' \
                      and worked_at < now() - make_interval(days => $1) \
                      order by worked_at limit $2)",
             )
@@ -334,7 +274,7 @@ impl Inbox {
                 return Ok(());
             }
             let work = |taken: Taken| async move {
-                let worked = work_on(&self.pool, providers, &taken).await;
+                let worked = work_on(self, providers, &taken).await;
                 self.put_down(&taken, worked).await
             };
             let done: Vec<sqlx::Result<()>> = stream::iter(taken)
@@ -406,16 +346,12 @@ fn name_in(about: &About) -> Option<String> {
     }
 }
 
-/// Why money that belongs to no payment is parked.
-pub(crate) fn nobodys(name: &str) -> String {
-    format!("no payment of ours is called {name} there")
-}
-
 fn pause(tries: i32) -> f64 {
     (PAUSE_SECONDS_MIN * 2.0_f64.powi(tries.saturating_sub(1))).min(PAUSE_SECONDS_MAX)
 }
 
-async fn work_on(pool: &PgPool, providers: &Providers, taken: &Taken) -> Worked {
+async fn work_on(inbox: &Inbox, providers: &Providers, taken: &Taken) -> Worked {
+    let pool = &inbox.pool;
     let Some(gateway) = providers.registry.get(&taken.gateway) else {
         return Worked::Later(format!("{} is switched off", taken.gateway));
     };
@@ -441,12 +377,50 @@ async fn work_on(pool: &PgPool, providers: &Providers, taken: &Taken) -> Worked 
     };
     // A provider without signatures says the same words again for another reason.
     let key = format!("{} {key} {}", gateway.name(), taken.tries);
+    let attempt = match &about {
+        About::Attempt { reference, .. } => Some(reference.clone()),
+        _ => None,
+    };
     match ask(providers, payment_id, about, &key).await {
-        Ok(Asked::Answered) => Worked::Done(Some(payment_id)),
+        Ok(Asked::Answered) => match attempt {
+            Some(reference) => {
+                let settled = settle(inbox, providers, taken, payment_id, &reference).await;
+                settled.unwrap_or_else(|error| Worked::Later(error.to_string()))
+            }
+            None => Worked::Done(Some(payment_id)),
+        },
         Ok(Asked::ForStaff(what)) => Worked::Parked(Some(payment_id), what),
         Ok(Asked::Silence) => Worked::Later("the provider does not answer".to_owned()),
         Err(error) => Worked::Later(error.to_string()),
     }
+}
+
+/// What came in for an attempt may be money that its payment will never count: once staff have it
+/// before them, they can give it back.
+async fn settle(
+    inbox: &Inbox,
+    providers: &Providers,
+    taken: &Taken,
+    payment_id: PaymentId,
+    reference: &str,
+) -> Result<Worked, ExecuteError> {
+    let (payment, _) = providers
+        .journal
+        .load::<Payment>(&payment_id.to_string())
+        .await?;
+    let is_uncounted = payment
+        .attempt(reference)
+        .is_some_and(unmatched::is_uncounted);
+    let is_known = is_uncounted
+        && inbox
+            .is_with_staff(&taken.gateway, reference, Some(taken.webhook_id))
+            .await
+            .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+    Ok(if is_uncounted && !is_known {
+        Worked::Parked(Some(payment_id), unmatched::uncounted(reference))
+    } else {
+        Worked::Done(Some(payment_id))
+    })
 }
 
 enum Asked {

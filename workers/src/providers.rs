@@ -16,6 +16,7 @@
 
 mod beginning;
 mod calls;
+mod for_staff;
 mod in_hand;
 mod lanes;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use futures::StreamExt as _;
 use gateways::gateway::Callback;
 use gateways::registry::Registry;
 use sqlx::PgPool;
+use store::command::ExecuteError;
 use store::feed::Feeds;
 use store::journal::Journal;
 use store::leader::{self, Lead, Office};
@@ -70,6 +72,8 @@ enum Error {
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Log(#[from] store::log::Error),
+    #[error(transparent)]
+    Journal(#[from] ExecuteError),
     #[error("the log has come to an end")]
     NoMoreLog,
     #[error("a call was broken off: {0}")]
@@ -144,7 +148,7 @@ async fn act(
         }
         tokio::select! {
             Some(ended) = calls.join_next() => desk.lanes.ended(ended?, Instant::now()),
-            batch = batches.next() => desk.read(&batch.ok_or(Error::NoMoreLog)??).await,
+            batch = batches.next() => desk.read(&batch.ok_or(Error::NoMoreLog)??).await?,
             _ = keep.tick(), if desk.has_news() => {
                 let notes = desk.lanes.notes(Instant::now());
                 desk.keep(&notes).await?;
@@ -180,7 +184,7 @@ impl Desk {
         Self { providers, lanes, mark: mark.position, version_5_to: mark.version_5_to }
     }
 
-    async fn read(&mut self, batch: &[Arc<RecordedEvent>]) {
+    async fn read(&mut self, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
         for event in batch {
             let Some((payment_id, payment_event)) = of_payment(event) else {
                 continue;
@@ -193,10 +197,12 @@ impl Desk {
             } else if let Some(subject) = answered(payment_id, payment_event) {
                 self.lanes.hear_answer(subject);
             }
+            self.providers.call_staff(payment_id, payment_event).await?;
         }
         if let Some(last) = batch.last() {
             self.lanes.have_read_to(last.position);
         }
+        Ok(())
     }
 
     /// Whose lane an event's call takes.

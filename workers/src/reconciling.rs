@@ -40,7 +40,7 @@ use self::judging::{Name, Verdict};
 use self::listed::Listed;
 use self::statement::Statement;
 pub use self::told::{Difference, Fate, Kind, Line, Summary};
-use crate::inbox::Inbox;
+use crate::inbox::{ForStaff, Inbox, Names};
 use crate::providers::Providers;
 use crate::references;
 
@@ -347,9 +347,18 @@ impl Run<'_> {
             });
             let reason =
                 format!("the provider lists {}; here: {}", difference.there, difference.here);
-            inbox
-                .park(gateway, &key, body.to_string().as_bytes(), difference.payment_id, &reason)
-                .await?;
+            // What has gone cannot be given back.
+            let names = match listed.what {
+                What::Payment => Names {
+                    reference: listed.reference.as_deref(),
+                    provider_reference: difference.provider_reference.as_deref(),
+                },
+                What::Refund => Names::default(),
+            };
+            let (body, payment_id) = (&body, difference.payment_id);
+            let event_key = key.as_str();
+            let what = ForStaff { gateway, event_key, body, payment_id, names, reason: &reason };
+            inbox.park(&what).await?;
             difference.fate = Fate::Parked;
         }
         self.found(difference).await

@@ -141,19 +141,12 @@ async fn told(
     gateway: &dyn Gateway,
     webhook: &Webhook,
 ) -> Result<Charge, Kept> {
-    let (headers, received_at) = (HeaderMap::new(), webhook.received_at);
-    let delivery = Delivery { headers: &headers, body: &webhook.body, received_at };
-    let notice = gateway.parse_webhook_event(&delivery);
-    // A refund or a dispute tells of money too, but of such as goes: giving that back as well would
-    // pay it out twice.
-    let (reference, provider_reference) = match notice.map(|notice| notice.about) {
-        Ok(About::Attempt { reference, provider_reference }) => (reference, provider_reference),
-        Ok(About::Unnamed { provider_reference, .. }) => (String::new(), Some(provider_reference)),
-        Ok(
-            About::Refund { .. } | About::RefundsOf { .. } | About::Staff { .. } | About::Nothing,
-        )
-        | Err(_) => return Err(Kept::WithoutMoney),
-    };
+    let received_at = webhook.received_at;
+    let (reference, provider_reference) =
+        match (webhook.reference.clone(), webhook.provider_reference.clone()) {
+            (None, None) => in_body(gateway, webhook)?,
+            (reference, provider_reference) => (reference.unwrap_or_default(), provider_reference),
+        };
     let charge = Charge { provider_reference, ..asking(&reference, received_at) };
     let Some(payment_id) = references::payment_of(pool, gateway.name(), &reference).await? else {
         return Ok(charge);
@@ -172,9 +165,36 @@ async fn told(
     }
 }
 
+/// What the money is called in a webhook that came in before its names were kept beside it.
+fn in_body(gateway: &dyn Gateway, webhook: &Webhook) -> Result<(String, Option<String>), Kept> {
+    let (headers, received_at) = (HeaderMap::new(), webhook.received_at);
+    let delivery = Delivery { headers: &headers, body: &webhook.body, received_at };
+    let notice = gateway.parse_webhook_event(&delivery);
+    // A refund or a dispute tells of money too, but of such as goes: giving that back as well would
+    // pay it out twice.
+    match notice.map(|notice| notice.about) {
+        Ok(About::Attempt { reference, provider_reference }) => Ok((reference, provider_reference)),
+        Ok(About::Unnamed { provider_reference, .. }) => {
+            Ok((String::new(), Some(provider_reference)))
+        }
+        Ok(
+            About::Refund { .. } | About::RefundsOf { .. } | About::Staff { .. } | About::Nothing,
+        )
+        | Err(_) => Err(Kept::WithoutMoney),
+    }
+}
+
+/// Why staff see money that an attempt brought and that no order counts.
+pub(crate) fn uncounted(reference: &str) -> String {
+    format!(
+        "what came in for {reference} is in another currency than was asked for, or under another \
+         name: no order counts it"
+    )
+}
+
 /// Whether what it brought was another currency or another's, so that its order has failed and its
 /// payment will never count it: nobody else gives it back.
-fn is_uncounted(tried: &Tried) -> bool {
+pub(crate) fn is_uncounted(tried: &Tried) -> bool {
     tried.state == AttemptState::Mismatched && tried.received_minor == 0
 }
 

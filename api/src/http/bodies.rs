@@ -99,8 +99,8 @@ pub struct PlaceOrder {
     #[schema(min_length = 1, max_length = 100)]
     pub pickup_point: Option<String>,
     pub payment_method: PaymentMethod,
-    /// Payment provider; chosen by the rules of routing if not given, and `sandbox` while there are
-    /// none
+    /// Payment provider; chosen by the rules of routing if not given, and while there are none
+    /// `sandbox` where it is on, or else any that can take it
     pub gateway: Option<String>,
     /// What the provider gave the customer's browser; the sandbox obeys it: `ok`, `declined`,
     /// `silent`, `late`, `twice`, `wrong_amount`, `poll_only`, `refund_fails`, `elevated_risk`,
@@ -290,8 +290,8 @@ pub struct RebuildProjection {
 #[schema(example = json!({"payment_method": "debit_card", "payment_token": "ok"}))]
 pub struct StartPayment {
     pub payment_method: PaymentMethod,
-    /// Payment provider; chosen by the rules of routing if not given, and `sandbox` while there are
-    /// none
+    /// Payment provider; chosen by the rules of routing if not given, and while there are none
+    /// `sandbox` where it is on, or else any that can take it
     pub gateway: Option<String>,
     /// As when placing an order
     #[schema(min_length = 1, max_length = 255)]

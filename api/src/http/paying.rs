@@ -94,7 +94,10 @@ fn gateway(fields: &mut Fields<'_>) -> Option<String> {
         if known.iter().any(|known| known == name) {
             Ok(name.to_owned())
         } else {
-            Err(format!("must be one of {}", known.join(", ")))
+            Err(match known.join(", ") {
+                none if none.is_empty() => "no payment provider is switched on".to_owned(),
+                known => format!("must be one of {known}"),
+            })
         }
     })
 }

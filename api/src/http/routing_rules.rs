@@ -248,7 +248,8 @@ fn all_can(fields: &Fields<'_>, gateways: &[String], conditions: &Conditions) ->
 /// List the rules of routing
 ///
 /// In the order in which they are tried. The first active one that matches an order says which
-/// payment providers are asked; where there are none, `sandbox` is.
+/// payment providers are asked; where there are none, `sandbox` is if it is on, and else all that
+/// are on and can take the money.
 #[utoipa::path(
     get, path = "/routing-rules", tag = "payments",
     security(("bearer" = ["admin", "analyst", "auditor"])),
@@ -310,7 +311,8 @@ pub(crate) async fn replace(
 
 /// Delete a rule of routing
 ///
-/// What it said is kept among the changes. Where the last active one goes, `sandbox` is asked.
+/// What it said is kept among the changes. Where the last active one goes, it is as if there had
+/// never been one.
 #[utoipa::path(
     delete, path = "/routing-rules/{id}", tag = "payments", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The rule's id")),

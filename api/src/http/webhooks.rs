@@ -62,6 +62,12 @@ pub(crate) struct WebhookView {
     reason: Option<String>,
     /// The payment it is about, once that is known
     payment_id: Option<Uuid>,
+    /// What its money is called there by whoever asked for it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// The provider's own name for its money
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_reference: Option<String>,
     /// As it came in; bytes that are no UTF-8 are replaced
     body: String,
     /// How often it came in
@@ -110,6 +116,8 @@ impl From<Webhook> for WebhookView {
             state: webhook.state,
             reason: webhook.reason,
             payment_id: webhook.payment_id,
+            reference: webhook.reference,
+            provider_reference: webhook.provider_reference,
             body: String::from_utf8_lossy(&webhook.body).into_owned(),
             deliveries: webhook.deliveries,
             tries: webhook.tries,

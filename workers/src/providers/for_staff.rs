@@ -1,0 +1,73 @@
+//! What the log has of a payment that only a person can settle: parked among the webhooks, where it can
+//! be given back, before the mark moves on; so it is there whatever crashes, and whether a webhook, a
+//! poll or somebody who looked brought it.
+
+use domain::ids::PaymentId;
+use domain::payment::{self, Payment};
+use serde_json::json;
+use store::command::ExecuteError;
+
+use super::Providers;
+use crate::inbox::{ForStaff, Inbox, Names};
+use crate::unmatched;
+
+impl Providers {
+    /// Parks money that an attempt brought and that its payment will never count, unless a webhook
+    /// that told of it has brought it to staff, or will.
+    pub(super) async fn call_staff(
+        &self,
+        payment_id: PaymentId,
+        event: &payment::Event,
+    ) -> Result<(), ExecuteError> {
+        use payment::Event as E;
+        let (E::Mismatched { reference, provider_reference, received, .. }
+        | E::Misnamed { reference, provider_reference, received, .. }) = event
+        else {
+            return Ok(());
+        };
+        let (payment, _) = self
+            .journal
+            .load::<Payment>(&payment_id.to_string())
+            .await?;
+        let Some(tried) = payment
+            .attempt(reference)
+            .filter(|tried| unmatched::is_uncounted(tried))
+        else {
+            return Ok(());
+        };
+        let gateway = tried.attempt.choice.gateway.as_str();
+        // Nobody can be asked there: staff themselves have said what came in.
+        let takes_webhooks = |name: &str| {
+            let gateway = self.registry.get(name);
+            gateway.is_some_and(|gateway| gateway.takes_webhooks())
+        };
+        let inbox = Inbox::new(self.pool.clone());
+        let unavailable = |error: sqlx::Error| ExecuteError::Unavailable(error.to_string());
+        if !takes_webhooks(gateway)
+            || inbox
+                .is_with_staff(gateway, reference, None)
+                .await
+                .map_err(unavailable)?
+        {
+            return Ok(());
+        }
+        let body = json!({
+            "kind": "not_counted", "reference": reference,
+            "provider_reference": provider_reference,
+            "amount": received.decimal(), "currency": received.currency.code(),
+        });
+        let names = Names {
+            reference: Some(reference),
+            provider_reference: tried.provider_reference.as_deref(),
+        };
+        let what = ForStaff {
+            gateway,
+            event_key: &format!("not counted {reference}"),
+            body: &body,
+            payment_id: Some(payment_id),
+            names,
+            reason: &unmatched::uncounted(reference),
+        };
+        inbox.park(&what).await.map_err(unavailable)
+    }
+}
