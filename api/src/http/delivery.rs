@@ -268,7 +268,7 @@ fn listed(onlooker: Onlooker) -> Listed {
 )]
 pub(crate) async fn list_methods(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    Looking { onlooker, .. }: Looking,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -298,7 +298,7 @@ pub(crate) async fn list_methods(
 )]
 pub(crate) async fn show_method(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    Looking { onlooker, .. }: Looking,
     OfHandle(method_id): OfHandle,
     asking: Asking,
     parameters: Parameters,
@@ -333,7 +333,7 @@ pub(crate) async fn show_method(
 )]
 pub(crate) async fn list_points(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    Looking { onlooker, .. }: Looking,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -365,7 +365,7 @@ pub(crate) async fn list_points(
 )]
 pub(crate) async fn show_point(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    Looking { onlooker, .. }: Looking,
     OfHandle(point_id): OfHandle,
     asking: Asking,
     parameters: Parameters,
