@@ -17,11 +17,11 @@ use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
-use crate::projection::{Audited, By, Projection};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::orders::{AddressView, DaysView};
 use crate::paging::{self, BadCursor, Page};
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.

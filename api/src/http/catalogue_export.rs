@@ -110,7 +110,17 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map_or_else(String::new, |vendor| vendor.to_string());
         }
     }
-    let [sku, name, options, price, currency, prices, active, weight, sold_by] = product;
+    let [
+        sku,
+        name,
+        options,
+        price,
+        currency,
+        prices,
+        active,
+        weight,
+        sold_by,
+    ] = product;
     if let Some(ProductPart {
         sku: code,
         options: choices,

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{categories, delivery};
 use domain::event::Event;
 use domain::order;
 use domain::placing::Placing;
+use domain::{categories, delivery};
 use sqlx::PgPool;
 use store::log::{self, Slice};
 use store::recorded::RecordedEvent;
@@ -23,8 +23,10 @@ type Events = Vec<Arc<RecordedEvent>>;
 /// The streams that an article has.
 const TYPES_OF_SKUS: [&str; 2] = ["inventory", "product"];
 /// The streams of which a shop has one each: all categories, and all ways of delivery.
-const STREAMS_OF_SHOP: [(&str, &str); 2] =
-    [("categories", categories::SHOP), ("delivery", delivery::SHOP)];
+const STREAMS_OF_SHOP: [(&str, &str); 2] = [
+    ("categories", categories::SHOP),
+    ("delivery", delivery::SHOP),
+];
 
 /// Who begins in a block.
 #[derive(Default)]

@@ -200,7 +200,12 @@ async fn every_row_that_somebody_changed_is_named_with_its_fields() {
         ("listing_variants", "sku", "set place = 9", "listing_variants place"),
         ("listing_claims", "sku, handle", "", "listing_claims "),
         ("categories", "handle", "set name = 'Loft'", "categories name"),
-        ("shipping_methods", "method_id", "set active = not active", "shipping_methods active"),
+        (
+            "shipping_methods",
+            "method_id",
+            "set active = not active",
+            "shipping_methods active",
+        ),
         ("pickup_points", "point_id", "set country = 'ZZ'", "pickup_points country"),
     ] {
         let verb = if change.is_empty() {
