@@ -47,6 +47,7 @@ fn full(rounds: u32) -> Shop {
     shop.promote("USED", Uses::Release { order_id: released });
     catalogue::furnish(&mut shop);
     catalogue::rearrange(&mut shop);
+    shop.deliver("kiosk");
     let id = Uuid::from_u128(77);
     let money = Unmatched {
         gateway: "stripe".into(),
