@@ -6,7 +6,7 @@
 //! 2. Newer descriptions are never replaced by older ones: versions decide.
 //! 3. A quote and an order are worked out by the same code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use accounts::Role;
@@ -166,7 +166,7 @@ pub(crate) async fn weigh(app: &App, lines: &[Line]) -> Result<Weighed, Problem>
     skus.sort_unstable();
     skus.dedup();
     let offers = app.offers.of(&app.journal, &skus).await?;
-    let (mut grams, mut unknown) = (0_u64, Vec::new());
+    let (mut grams, mut unknown, mut told) = (0_u64, Vec::new(), HashSet::new());
     for line in lines {
         let offer = offers.get(line.sku.as_str());
         match offer.and_then(|offer| offer.weight_grams) {
@@ -174,8 +174,8 @@ pub(crate) async fn weigh(app: &App, lines: &[Line]) -> Result<Weighed, Problem>
                 let of_line = u64::from(weight).saturating_mul(line.quantity.into());
                 grams = grams.saturating_add(of_line);
             }
-            None if unknown.contains(&line.sku) => {}
-            None => unknown.push(line.sku.clone()),
+            None if told.insert(&line.sku) => unknown.push(line.sku.clone()),
+            None => {}
         }
     }
     Ok(Weighed { grams: unknown.is_empty().then_some(grams), unknown })

@@ -137,6 +137,7 @@ mod tests {
         offers.described("cup", 3, &described(550));
         assert_eq!(offers.known("cup").unwrap().description, described(550));
     }
+
     #[test]
     fn what_was_learnt_too_long_ago_is_not_believed() {
         let offers = Offers::default();
