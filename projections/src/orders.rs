@@ -248,7 +248,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        4
+        5
     }
 
     /// Customers look at what they have just done.

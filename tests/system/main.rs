@@ -46,6 +46,7 @@ mod queries;
 mod rebuilding;
 mod reconciling;
 mod refunding;
+mod returning;
 mod reviewing;
 mod roles;
 mod routing;

@@ -320,6 +320,39 @@ impl Run<'_> {
                 Verdict::Differs { .. } | Verdict::Nobodys { .. } => Fate::Left,
             };
         }
+        self.left_over(difference).await
+    }
+
+    /// A difference that a repair has left: that it came to something else there, such as money that
+    /// was taken back, is brought to staff, once. What is with them already is none.
+    pub(super) async fn left_over(&mut self, mut difference: Difference) -> Result<(), Error> {
+        let is_for_staff = difference.kind == Kind::StateDiffers
+            && matches!(difference.fate, Fate::Left | Fate::Reported);
+        let (what, reference) = (difference.what.name(), difference.reference.as_deref());
+        let Some(reference) = reference.filter(|_| is_for_staff) else {
+            return self.found(difference).await;
+        };
+        let (inbox, gateway) = (&self.of.inbox, self.of.gateway.name());
+        let key = format!("state differs {what} {reference}: {}", difference.there);
+        if inbox.knows(gateway, &key, None, None).await? {
+            self.sum.agree += 1;
+            return Ok(());
+        }
+        if difference.fate == Fate::Left {
+            let body = json!({
+                "kind": difference.kind.name(), "what": what, "reference": reference,
+                "provider_reference": difference.provider_reference,
+                "there": difference.there, "here": difference.here,
+            });
+            let (there, here) = (&difference.there, &difference.here);
+            let reason = format!("{what} {reference} is {there} at the provider; here: {here}");
+            // It goes, or is gone: there is nothing to give back by.
+            let names = Names::default();
+            let (body, payment_id, event_key) = (&body, difference.payment_id, key.as_str());
+            let what = ForStaff { gateway, event_key, body, payment_id, names, reason: &reason };
+            inbox.park(&what).await?;
+            difference.fate = Fate::Parked;
+        }
         self.found(difference).await
     }
 
@@ -334,7 +367,11 @@ impl Run<'_> {
         // A second payment under a name of ours is not what a webhook was parked for.
         let reference = listed.reference.as_deref();
         let reference = reference.filter(|_| difference.payment_id.is_none());
-        if inbox.knows(gateway, &key, reference).await? {
+        let paid_as = match listed.what {
+            What::Payment => difference.provider_reference.as_deref(),
+            What::Refund => None,
+        };
+        if inbox.knows(gateway, &key, reference, paid_as).await? {
             self.sum.agree += 1;
             return Ok(());
         }
@@ -374,13 +411,15 @@ impl Run<'_> {
         };
         self.sum.listed += 1;
         let (what, reference) = match notice.about {
-            About::Nothing | About::Unnamed { .. } => (What::Payment, None),
+            About::Nothing | About::Unnamed { .. } | About::StaffUnnamed { .. } => {
+                (What::Payment, None)
+            }
             About::Attempt { reference, .. } => (What::Payment, Some(reference)),
             About::Refund { refund_id } => (What::Refund, Some(refund_id.to_string())),
             About::RefundsOf { reference } => (What::Refund, Some(reference)),
             About::Staff { reference, .. } => (What::Payment, reference),
         };
-        if inbox.knows(gateway.name(), &notice.key, None).await? {
+        if inbox.knows(gateway.name(), &notice.key, None, None).await? {
             self.sum.agree += 1;
             return Ok(());
         }
