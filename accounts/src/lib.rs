@@ -10,7 +10,9 @@
 //! 1. What is secret is kept as a digest or an Argon2id hash, in ordinary tables; nothing of it
 //!    reaches the log.
 //! 2. Nobody learns from an answer or its time whether an address has an account. Anybody may
-//!    claim an address; whoever proves it, by what was mailed there, takes all claims over.
+//!    claim an address; whoever proves it, by what was mailed there, takes all claims over. A proof
+//!    needs the account's own session, or chooses a new password: a mail that somebody else asked for
+//!    gives them nothing.
 //! 3. Whoever shows a token is judged from memory ([`Accounts::identify`]), which hears within
 //!    [`LEARN_EVERY`] what another process has revoked.
 

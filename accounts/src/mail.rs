@@ -68,19 +68,23 @@ pub(crate) async fn send_token(
     Ok(())
 }
 
-/// Uses a token up and says whose it is.
+/// Uses a token up and says whose it is; one that is not of this account, where one is named, stays as
+/// it is.
 pub(crate) async fn redeem(
     connection: &mut PgConnection,
     purpose: Purpose,
     token: &str,
+    shown_by: Option<Uuid>,
 ) -> Result<Uuid, Error> {
     let account_id = sqlx::query_scalar(
         "update mailed_tokens set used_at = now() \
          where token_hash = $1 and purpose = $2 and used_at is null and now() < expires_at \
+         and ($3::uuid is null or account_id = $3) \
          returning account_id",
     )
     .bind(secrets::digest(token).as_slice())
     .bind(purpose.name())
+    .bind(shown_by)
     .fetch_optional(connection)
     .await?;
     account_id.ok_or(Error::BadToken)

@@ -130,6 +130,13 @@ pub(crate) fn is_same(hash: &str, other: &str) -> bool {
     hash.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
+/// Whether a stored hash was made at lower costs than are asked for by now.
+pub(crate) fn is_outdated(hash: &str) -> bool {
+    let made_at = PasswordHash::new(hash).ok();
+    let made_at = made_at.and_then(|hash| Params::try_from(&hash).ok());
+    made_at.is_some_and(|params| params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES)
+}
+
 fn compute(password: &Password, like: Option<&str>) -> Option<String> {
     let like = like.and_then(|like| PasswordHash::new(like).ok());
     let params = like
@@ -159,6 +166,10 @@ mod tests {
         let wrong = Password::shown("Correct horse").unwrap();
         assert!(!is_same(&hash, &passwords.hash(&wrong, Some(&hash)).await.unwrap()));
         assert_ne!(hash, passwords.hash(&right, None).await.unwrap(), "each has its own salt");
+        assert!(!is_outdated(&hash) && !is_outdated("no hash"));
+        for cheaper in ["m=4096,t=2", "m=19456,t=1"] {
+            assert!(is_outdated(&hash.replace("m=19456,t=2", cheaper)), "{cheaper}");
+        }
     }
 
     #[test]

@@ -98,16 +98,20 @@ impl Accounts {
         Ok(account_id)
     }
 
-    /// Opens an account for somebody, who is mailed the means to choose a password.
+    /// Opens an account under this name for somebody, who is mailed the means to choose a password.
+    /// Where it is open already, it stays as it is, and no other mail is sent.
     pub async fn invite(
         &self,
+        account_id: Uuid,
         email: &str,
         name: Option<&str>,
         phone: Option<&str>,
         role: Role,
     ) -> Result<Person, Error> {
-        let account_id = Uuid::now_v7();
         let key = email_key(email);
+        if let Some(invited) = self.person(account_id).await? {
+            return Ok(invited);
+        }
         let mut transaction = self.0.pool.begin().await?;
         let insert = format!(
             "insert into accounts (account_id, role, email, email_key, name, phone, created_at, \

@@ -4,7 +4,7 @@ use chrono::Utc;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::attempts::{self, Kind};
+use crate::attempts::{self, Attempt, Kind};
 use crate::error::Error;
 use crate::mail::{self, Purpose};
 use crate::passwords::{self, Password};
@@ -12,8 +12,10 @@ use crate::role::Role;
 use crate::sessions::{self, Tokens};
 use crate::{Accounts, email_key};
 
-/// Claims to one address that a sign-in is compared with: whoever has proved it, and the newest.
-const CANDIDATES_MAX: i64 = 4;
+/// Claims to one address that a sign-in is compared with. Registering one address again and again is
+/// slowed to a hundred a day, and the oldest claims are looked at first: whoever has signed in once is
+/// never crowded out by others.
+const CANDIDATES_MAX: i64 = 1_000;
 
 /// An account that an address may mean.
 #[derive(FromRow)]
@@ -26,13 +28,13 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The one who has proved the address first, then claims, the newest first.
+    /// The one who has proved the address first, then claims, the oldest first.
     async fn of(connection: &mut PgConnection, email_key: &str) -> Result<Vec<Self>, Error> {
         Ok(sqlx::query_as(
             "select account_id, role, email, password_hash, \
                     email_verified_at is not null as is_proved \
              from accounts where email_key = $1 and closed_at is null \
-             order by email_verified_at is null, created_at desc limit $2",
+             order by email_verified_at is null, created_at, account_id limit $2",
         )
         .bind(email_key)
         .bind(CANDIDATES_MAX)
@@ -66,7 +68,7 @@ impl Accounts {
     ) -> Result<Tokens, Error> {
         let key = email_key(email);
         let mut connection = self.0.pool.acquire().await?;
-        attempts::begin(&mut connection, Kind::Registration, &key).await?;
+        let _counted = attempts::begin(&mut connection, Kind::Registration, &key).await?;
         let candidates = Candidate::of(&mut connection, &key).await?;
         drop(connection);
         let hash = self
@@ -112,16 +114,21 @@ impl Accounts {
     pub async fn login(&self, email: &str, password: &Password) -> Result<Tokens, Error> {
         let key = email_key(email);
         let mut connection = self.0.pool.acquire().await?;
-        attempts::begin(&mut connection, Kind::Login, &key).await?;
+        let attempt = attempts::begin(&mut connection, Kind::Login, &key).await?;
         let candidates = Candidate::of(&mut connection, &key).await?;
         drop(connection);
         let found = self.recognise(&candidates, password).await?;
+        let renewed = self.renewed(&candidates, found, password).await;
 
         let mut transaction = self.0.pool.begin().await?;
         let tokens = self
             .begin_session(&mut transaction, found.account_id, found.role()?)
             .await?;
-        attempts::succeed(&mut transaction, Kind::Login, &key).await?;
+        let others = candidates.len().saturating_sub(1);
+        succeeded(&mut transaction, &attempt, found, others).await?;
+        if let Some(hash) = renewed {
+            renew(&mut transaction, found, &hash).await?;
+        }
         transaction.commit().await?;
         metrics::counter!("daybook_auth_logins_total").increment(1);
         Ok(tokens)
@@ -145,6 +152,30 @@ impl Accounts {
         })
     }
 
+    /// The same password at today's costs, where its hash was made at lower ones. Claims to an address
+    /// share salt and costs, so that one hash judges a sign-in whoever there is: one of several is
+    /// renewed once it is alone.
+    async fn renewed(
+        &self,
+        candidates: &[Candidate],
+        found: &Candidate,
+        password: &Password,
+    ) -> Option<String> {
+        let with_password = candidates
+            .iter()
+            .filter(|candidate| candidate.password_hash.is_some());
+        let is_alone = with_password.count() == 1;
+        let is_outdated = found
+            .password_hash
+            .as_deref()
+            .is_some_and(passwords::is_outdated);
+        if !is_alone || !is_outdated {
+            return None;
+        }
+        // Where too many wait, at the next sign-in: this one has succeeded.
+        self.0.passwords.hash(password, None).await.ok()
+    }
+
     /// Replaces a password by whoever knows it, ends every session and begins a new one.
     pub async fn change_password(
         &self,
@@ -154,16 +185,18 @@ impl Accounts {
     ) -> Result<Tokens, Error> {
         let mut connection = self.0.pool.acquire().await?;
         let key = key_of(&mut connection, account_id).await?;
-        attempts::begin(&mut connection, Kind::Login, &key).await?;
-        let mut candidates = Candidate::of(&mut connection, &key).await?;
+        let attempt = attempts::begin(&mut connection, Kind::Login, &key).await?;
+        let candidates = Candidate::of(&mut connection, &key).await?;
         drop(connection);
-        candidates.retain(|candidate| candidate.account_id == account_id);
-        let found = self.recognise(&candidates, current).await?;
-        let hash = self.0.passwords.hash(chosen, setting(&candidates)).await?;
+        let (own, others): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|candidate| candidate.account_id == account_id);
+        let found = self.recognise(&own, current).await?;
+        let hash = self.0.passwords.hash(chosen, setting(&others)).await?;
 
         let mut transaction = self.0.pool.begin().await?;
         set_password(&mut transaction, account_id, &hash).await?;
-        attempts::succeed(&mut transaction, Kind::Login, &key).await?;
+        succeeded(&mut transaction, &attempt, found, others.len()).await?;
         let tokens = self
             .begin_session(&mut transaction, account_id, found.role()?)
             .await?;
@@ -176,8 +209,9 @@ impl Accounts {
     pub async fn forgot_password(&self, email: &str) -> Result<(), Error> {
         let key = email_key(email);
         let mut transaction = self.0.pool.begin().await?;
-        attempts::begin(&mut transaction, Kind::Mail, &key).await?;
+        let _counted = attempts::begin(&mut transaction, Kind::Mail, &key).await?;
         let candidates = Candidate::of(&mut transaction, &key).await?;
+        // The owner, or whoever claimed the address first: no later claim takes their place.
         let to = candidates
             .first()
             .map(|candidate| (candidate.account_id, candidate.email.as_str()));
@@ -187,25 +221,28 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets a password by whoever reads the account's mail, which proves the address as well.
-    pub async fn reset_password(&self, token: &str, chosen: &Password) -> Result<(), Error> {
+    /// Sets a password by whoever reads the account's mail, which proves the address as well. Tells
+    /// which accounts were merged into it by that.
+    pub async fn reset_password(&self, token: &str, chosen: &Password) -> Result<Vec<Uuid>, Error> {
         // Before the token is used up: what can fail without a reason of the caller's comes first.
         let hash = self.0.passwords.hash(chosen, None).await?;
         let mut transaction = self.0.pool.begin().await?;
-        let account_id = mail::redeem(&mut transaction, Purpose::ResetPassword, token).await?;
+        let account_id =
+            mail::redeem(&mut transaction, Purpose::ResetPassword, token, None).await?;
         let key = key_of(&mut transaction, account_id).await?;
-        prove(&mut transaction, account_id, &key).await?;
+        let merged = prove(&mut transaction, account_id, &key).await?;
         set_password(&mut transaction, account_id, &hash).await?;
         attempts::succeed(&mut transaction, Kind::Login, &key).await?;
         transaction.commit().await?;
-        self.learn().await
+        self.learn().await?;
+        Ok(merged)
     }
 
     /// Mails the means to prove the account's address again; does nothing once it is proved.
     pub async fn ask_for_proof(&self, account_id: Uuid) -> Result<(), Error> {
         let mut transaction = self.0.pool.begin().await?;
         let key = key_of(&mut transaction, account_id).await?;
-        attempts::begin(&mut transaction, Kind::Mail, &key).await?;
+        let _counted = attempts::begin(&mut transaction, Kind::Mail, &key).await?;
         let email: Option<String> = sqlx::query_scalar(
             "select email from accounts where account_id = $1 and email_verified_at is null \
              and not exists (select from accounts as owner where owner.email_key = $2 \
@@ -222,15 +259,36 @@ impl Accounts {
         Ok(())
     }
 
-    /// Proves an address by what was mailed there: from now on it is this account's alone.
-    pub async fn verify_email(&self, token: &str) -> Result<(), Error> {
+    /// Proves an address by what was mailed there, shown by the account that it was mailed for: from
+    /// now on it is this account's alone. Tells which accounts were merged into it by that.
+    ///
+    /// The mail alone shows who reads it, and not who chose the account's password: that may be a
+    /// stranger, who registered somebody else's address and waits for them to open the mail.
+    pub async fn verify_email(&self, account_id: Uuid, token: &str) -> Result<Vec<Uuid>, Error> {
         let mut transaction = self.0.pool.begin().await?;
-        let account_id = mail::redeem(&mut transaction, Purpose::VerifyEmail, token).await?;
+        let purpose = Purpose::VerifyEmail;
+        let account_id = mail::redeem(&mut transaction, purpose, token, Some(account_id)).await?;
         let key = key_of(&mut transaction, account_id).await?;
-        prove(&mut transaction, account_id, &key).await?;
+        let merged = prove(&mut transaction, account_id, &key).await?;
         attempts::succeed(&mut transaction, Kind::Registration, &key).await?;
         transaction.commit().await?;
-        self.learn().await
+        self.learn().await?;
+        Ok(merged)
+    }
+}
+
+/// Somebody was recognised. Failed attempts are forgotten where they were aimed at nobody else: anybody
+/// may register a claim, and must not reset by it what slows guesses at the others.
+async fn succeeded(
+    connection: &mut PgConnection,
+    attempt: &Attempt,
+    found: &Candidate,
+    others: usize,
+) -> Result<(), Error> {
+    if found.is_proved || others == 0 {
+        attempt.forgive_all(connection).await
+    } else {
+        attempt.take_back(connection).await
     }
 }
 
@@ -250,7 +308,7 @@ async fn prove(
     connection: &mut PgConnection,
     account_id: Uuid,
     email_key: &str,
-) -> Result<(), Error> {
+) -> Result<Vec<Uuid>, Error> {
     let proved = sqlx::query(
         "update accounts set email_verified_at = coalesce(email_verified_at, now()), \
          updated_at = now() where account_id = $1 and closed_at is null",
@@ -273,9 +331,22 @@ async fn prove(
     .bind(email_key)
     .fetch_all(&mut *connection)
     .await?;
-    for account_id in merged {
-        sessions::end_all(connection, account_id).await?;
+    for account_id in &merged {
+        sessions::end_all(connection, *account_id).await?;
     }
+    Ok(merged)
+}
+
+/// Stores the same password at other costs, unless it has been replaced meanwhile.
+async fn renew(connection: &mut PgConnection, found: &Candidate, hash: &str) -> Result<(), Error> {
+    sqlx::query(
+        "update accounts set password_hash = $3 where account_id = $1 and password_hash = $2",
+    )
+    .bind(found.account_id)
+    .bind(&found.password_hash)
+    .bind(hash)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

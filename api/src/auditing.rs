@@ -1,14 +1,17 @@
 //! Commands for auditors: `daybook verify`, online or from an export alone, and `daybook seal-key`.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sealing::checking::Proved;
+use chrono::{DateTime, Utc};
+use domain::ids::OrderId;
+use sealing::checking::{Finding, Proved};
 use sealing::head::SignedHead;
 use sealing::keys::{self, BadKey, PublicKey, SealKey};
 use sealing::{export, heads_file, online};
+use serde_json::Value;
 use store::masters::{self, BadMasterKey};
 
 use crate::database::{self, Database, Progress};
@@ -40,6 +43,9 @@ pub struct VerifyArgs {
     /// The export's file of seals; FILE.seals if not given
     #[arg(long, env = "DAYBOOK_SEALS", value_name = "FILE", requires = "export")]
     pub seals: Option<PathBuf>,
+    /// Print this order's whole history from the export, a line for each event, once it is checked
+    #[arg(long, env = "DAYBOOK_ORDER_ID", value_name = "ID", requires = "export")]
+    pub order: Option<OrderId>,
 }
 
 /// Flags of `daybook seal-key`.
@@ -95,6 +101,12 @@ pub enum Error {
     /// An export proves itself only against something that its maker did not write.
     #[error("an export is checked with --key, or with --head and the heads that you kept")]
     NothingToTrust,
+    /// What was found is no proof.
+    #[error("{0}")]
+    Unproved(Finding),
+    /// An order is looked for in what has been checked.
+    #[error("no event of order {0} is in this log")]
+    NoSuchOrder(OrderId),
     /// The terminal, or whatever stands in for it.
     #[error("cannot write to the standard output: {0}")]
     Output(#[from] io::Error),
@@ -109,13 +121,21 @@ pub async fn verify(args: VerifyArgs) -> Result<(), Error> {
             return Err(Error::NothingToTrust);
         }
         let seals = args.seals.clone();
-        let path = path.clone();
+        let (export, path) = (path.clone(), path.clone());
         let checking = move || verify_export(&path, seals, keys, &kept);
         let proved = tokio::task::spawn_blocking(checking).await;
         let proved =
             proved.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        return Ok(tell(&proved)?);
+        tell(&proved)?;
+        // An export is as old as its last event: when it is looked at says nothing.
+        let now = proved.last_at.unwrap_or_else(Utc::now);
+        must_prove(&proved, now)?;
+        return match args.order {
+            Some(order_id) => tell_order(&export, order_id, &proved),
+            None => Ok(()),
+        };
     }
+    let is_demanding = !(args.keys.is_empty() && kept.is_empty());
     let mut keys = trusted(&args.keys)?;
     let own = args.database.data_dir.join(PUBLIC_KEY_FILE);
     if keys.is_empty() && args.database.database_url.is_none() && own.exists() {
@@ -159,8 +179,69 @@ pub async fn verify(args: VerifyArgs) -> Result<(), Error> {
     )?;
     if let Some(proved) = proved {
         tell(&proved)?;
+        // Whoever brings nothing to prove with is only told.
+        if is_demanding {
+            must_prove(&proved, Utc::now())?;
+        }
     }
     Ok(())
+}
+
+fn must_prove(proved: &Proved, now: DateTime<Utc>) -> Result<(), Error> {
+    match proved.shortcoming(now) {
+        None => Ok(()),
+        Some(finding) => Err(Error::Unproved(finding)),
+    }
+}
+
+/// Prints the lines of an order's events in a file that has been checked, which is read once more.
+/// As the whole log was there, so is the whole order: nothing is left out of it.
+fn tell_order(path: &Path, order_id: OrderId, proved: &Proved) -> Result<(), Error> {
+    let unread = |source| Error::File { doing: "read", path: path.to_owned(), source };
+    let file = File::open(path).map(BufReader::new).map_err(unread)?;
+    let (mut events, mut unsealed) = (0_u64, 0_u64);
+    let mut out = io::stdout().lock();
+    let all = usize::try_from(proved.events).unwrap_or(usize::MAX);
+    for (line, position) in file.lines().take(all).zip(1_u64..) {
+        let line = line.map_err(unread)?;
+        if is_of(&line, order_id) {
+            writeln!(out, "{line}")?;
+            events += 1;
+            unsealed += u64::from(proved.sealed < position);
+        }
+    }
+    if events == 0 {
+        return Err(Error::NoSuchOrder(order_id));
+    }
+    writeln!(
+        out,
+        "order {order_id}: {events} events, and no others in this log; {unsealed} of them wait for a \
+         head"
+    )?;
+    Ok(())
+}
+
+/// Whether an event is an order's: its own, its payment's, of stock that it holds, of promotions that
+/// it uses, or that its person was forgotten. Judged by what is stored, with no key and no database.
+fn is_of(line: &str, order_id: OrderId) -> bool {
+    let id = order_id.to_string();
+    if !line.contains(&id) {
+        return false;
+    }
+    let Ok(event) = serde_json::from_str::<Value>(line) else {
+        return false;
+    };
+    let data = &event["data"];
+    let is_named = data["orders"]
+        .as_array()
+        .is_some_and(|orders| orders.iter().any(|order| *order == id.as_str()));
+    match event["aggregate"].as_str() {
+        Some("order") => event["aggregate_id"] == id.as_str(),
+        Some("payment") => event["metadata"]["correlation_id"] == id.as_str(),
+        Some("person") => is_named,
+        Some(_) => data["order_id"] == id.as_str(),
+        None => false,
+    }
 }
 
 fn verify_export(
@@ -191,9 +272,9 @@ fn verify_export(
 }
 
 fn tell(proved: &Proved) -> io::Result<()> {
-    let Proved { events, sealed, heads } = proved;
+    let Proved { events, sealed, heads, .. } = proved;
     if *heads == 0 {
-        return writeln!(io::stdout(), "nothing is proved: {events} events, and no head yet");
+        return writeln!(io::stdout(), "nothing is proved: {events} events, and no head");
     }
     writeln!(
         io::stdout(),

@@ -222,8 +222,11 @@ fn made_up(path: &Path) -> Result<StaffToken, Error> {
 
 /// The log is sealed with the given key, or with one that is made up at the first start.
 fn sealing(given: &Sealing, data_dir: &Path) -> Result<sealer::Settings, Error> {
-    if let Some(sealing) = given.read()? {
-        return Ok(sealing);
+    let is_given = |path: &PathBuf| !path.as_os_str().is_empty();
+    let heads_file = given.heads_file.clone().filter(is_given);
+    let heads_file = Some(heads_file.unwrap_or_else(|| data_dir.join(HEADS_FILE)));
+    if let Some(path) = given.seal_key_file.clone().filter(is_given) {
+        return Ok(given.with(&path, heads_file)?);
     }
     let path = data_dir.join(SEAL_KEY_FILE);
     if !path.exists() {
@@ -231,9 +234,7 @@ fn sealing(given: &Sealing, data_dir: &Path) -> Result<sealer::Settings, Error> 
         keep(&path, key.reveal())?;
         keep(&data_dir.join(PUBLIC_KEY_FILE), &key.public().to_string())?;
     }
-    let heads_file = given.heads_file.clone();
-    let heads_file = heads_file.unwrap_or_else(|| data_dir.join(HEADS_FILE));
-    Ok(given.with(&path, Some(heads_file))?)
+    Ok(given.with(&path, heads_file)?)
 }
 
 /// Personal data is sealed with the given key, or with one that is made up at the first start.

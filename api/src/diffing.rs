@@ -39,6 +39,14 @@ pub struct DiffArgs {
     /// Rows of each table that are shown in full
     #[arg(long, env = "DAYBOOK_EXAMPLES", default_value_t = 10)]
     pub examples: usize,
+    /// Write the ids of all orders that would change to this file, one a line
+    #[arg(
+        long,
+        env = "DAYBOOK_ORDERS",
+        value_name = "FILE",
+        conflicts_with = "write"
+    )]
+    pub orders: Option<PathBuf>,
     /// Which database: its read models, and room for temporary tables.
     #[command(flatten)]
     pub database: database::Args,
@@ -139,11 +147,25 @@ async fn tell(pool: &PgPool, args: &DiffArgs) -> Result<(), Error> {
                 return Ok(());
             }
             (None, Some(path)) => folding.against(open(path)?, args.examples).await?,
-            (None, None) => folding.against_live(args.examples).await?,
+            (None, None) => {
+                let mut report = folding.against_live(args.examples).await?;
+                snapshots(pool, &mut report).await?;
+                report
+            }
         }
     };
     progress.finish();
     write!(out, "{report}")?;
+    if let Some(path) = &args.orders {
+        let write = || {
+            let mut file = BufWriter::new(File::create(path)?);
+            for order in report.orders() {
+                writeln!(file, "{order}")?;
+            }
+            file.flush()
+        };
+        write().map_err(|source| failed("write", path, source))?;
+    }
     if report.is_clean() {
         Ok(())
     } else {

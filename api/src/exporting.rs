@@ -52,8 +52,7 @@ pub struct Args {
     /// Go on with an export to this file that was broken off; begin, if there is none
     #[arg(long, env = "DAYBOOK_RESUME")]
     pub resume: bool,
-    /// Export a read model instead of the log: orders, payments, stock, products, sales,
-    /// `sales_by_sku` or timeline, all of it as of one moment
+    /// Export a read model instead of the log, all of it as of one moment
     #[arg(
         long, env = "DAYBOOK_READ_MODEL", value_name = "NAME",
         value_parser = clap::builder::PossibleValuesParser::new(TABLES.iter().map(|table| table.name))
@@ -105,7 +104,8 @@ pub struct Filters {
     /// Recorded before then
     #[arg(long, env = "DAYBOOK_UNTIL", value_name = "TIME")]
     pub until: Option<String>,
-    /// Of one sort: order, payment, inventory, product, person, listing, categories, vendor, promotion
+    /// Of one sort: order, payment, inventory, product, person, listing, categories, vendor, promotion,
+    /// delivery
     #[arg(long, env = "DAYBOOK_AGGREGATE", value_name = "KIND")]
     pub aggregate: Option<String>,
     /// Of this one: a UUID, or the SKU
@@ -302,7 +302,13 @@ async fn read_model(args: &Args, table: &'static Table) -> Result<Exported, Erro
     let (work, plan, _) = Work::open(&args.out, args.resume, plan, Plan::is_same)?;
     let sink = Sink::of_rows(&work, &plan, columns)?;
     let (out, pieces) = mpsc::channel(PIECES_MAX);
-    let writing = tokio::task::spawn_blocking(move || write(pieces, sink, |_| ()));
+    // How many there are is known at the end.
+    let phase = Phase::counting("export", "rows");
+    let writing = tokio::task::spawn_blocking(move || {
+        let written = write_rows(pieces, sink, |rows| phase.advance(rows));
+        let _took = phase.finish();
+        written
+    });
     let fed = source.feed_rows(table, out).await;
     let sink = joined(writing).await?;
     let position = fed?;
@@ -329,6 +335,20 @@ fn write(
         if let Some(last) = sink.take(&piece)? {
             told(last);
         }
+    }
+    sink.flush()?;
+    Ok(sink)
+}
+
+/// The same for rows of a read model, which have no position.
+fn write_rows(
+    mut pieces: mpsc::Receiver<Vec<u8>>,
+    mut sink: Sink,
+    told: impl Fn(u64),
+) -> Result<Sink, Error> {
+    while let Some(piece) = pieces.blocking_recv() {
+        let _no_position = sink.take(&piece)?;
+        told(piece.iter().map(|byte| u64::from(*byte == b'\n')).sum());
     }
     sink.flush()?;
     Ok(sink)

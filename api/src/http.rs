@@ -26,6 +26,9 @@ mod categories;
 mod command;
 mod countries;
 mod customers;
+pub mod delivering;
+mod delivery;
+pub mod delivery_bodies;
 pub(crate) mod email;
 pub(crate) mod events;
 mod expecting;
@@ -41,6 +44,7 @@ mod identity;
 mod inventory;
 mod json;
 mod keys;
+mod leaving;
 mod listings;
 mod manual;
 pub mod metrics;
@@ -57,6 +61,7 @@ pub(crate) mod parameters;
 mod parked;
 mod paying;
 mod payments;
+mod phone;
 mod placing;
 mod plainly_gone;
 mod preferring;
@@ -86,6 +91,7 @@ mod self_audits;
 pub mod sellers;
 mod server;
 mod shipping;
+mod shipping_quotes;
 pub(crate) mod slicing;
 pub(crate) mod stored;
 mod tables;
@@ -274,6 +280,12 @@ fn buying() -> OpenApiRouter<App> {
         .routes(routes!(promotions::list))
         .routes(routes!(promotions::list_all))
         .routes(routes!(promotions::describe, promotions::show))
+        .routes(routes!(delivery::list_methods))
+        .routes(routes!(delivery::describe_method, delivery::show_method))
+        .routes(routes!(delivery::list_points))
+        .routes(routes!(delivery::describe_point, delivery::show_point))
+        .routes(routes!(shipping_quotes::quote))
+        .routes(routes!(shipping_quotes::quote_cart))
 }
 
 fn operation() -> OpenApiRouter<App> {

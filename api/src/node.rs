@@ -41,6 +41,7 @@ use workers::routing::Routing;
 
 use crate::http::answers::Answers;
 use crate::http::app::{App, HttpSettings, Parts};
+use crate::http::delivering::Deliveries;
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
 use crate::http::outcomes::Outcomes;
@@ -110,6 +111,8 @@ pub struct NodeSettings {
     pub accounts: accounts::Settings,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
+    /// Whether orders have to name a shipping method, those of staff apart.
+    pub shipping_required: bool,
     /// How long an order that staff have to look at is held.
     pub review_window: Duration,
     /// When silent payment providers are asked.
@@ -215,6 +218,7 @@ impl Node {
             Feeds::start(pool.clone(), stream.clone(), journal.pace().clone(), stopped.clone());
         let (standing, relay_standing) = watch::channel(Standing::Waiting);
         let (promises, promised_to) = Promises::open(&read_models).await?;
+        let (deliveries, delivered_to) = Deliveries::open(&read_models).await?;
         let carts = Carts::new(pool.clone());
         let (offers, outcomes) = (Offers::default(), Outcomes::default());
         let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
@@ -240,6 +244,7 @@ impl Node {
             listeners.spawn(answers.clone().keep_up(feeds.clone(), read_models.clone()));
             listeners.spawn(quotes.clone().keep_up());
             listeners.spawn(promises.clone().keep_up(feeds.clone(), promised_to));
+            listeners.spawn(deliveries.clone().keep_up(feeds.clone(), delivered_to));
             listeners.spawn(offers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(sellers.clone().keep_up(feeds.clone(), head));
             listeners.spawn(tell_who_waits(feeds.clone(), read_models.clone(), outcomes.clone()));
@@ -293,6 +298,7 @@ impl Node {
             settings: HttpSettings {
                 staff_token: settings.staff_token.clone(),
                 payment_window: settings.payment_window,
+                shipping_required: settings.shipping_required,
                 gateways: registry.names().map(ToOwned::to_owned).collect(),
                 protection: settings.protection.clone(),
             },
@@ -305,6 +311,7 @@ impl Node {
             sellers,
             outcomes,
             promises,
+            deliveries,
             quotes,
             registry,
             routing,

@@ -28,6 +28,8 @@ const REST_MIN: Duration = Duration::from_millis(100);
 const REST_MAX: Duration = Duration::from_mins(1);
 /// How long a row that seems wrong may have to catch up with its events.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// What the alarm of a row is filed under that no block answers for, but all of history.
+pub(crate) const OF_NO_BLOCK: i64 = -1;
 /// Alarms of one process: whoever has seen a thousand needs no more to look.
 const ALARMS_MAX: usize = 1_000;
 
@@ -101,7 +103,7 @@ async fn audit_until_it_fails(pool: &PgPool, share_percent: u32) -> Result<Infal
         .fetch_optional(pool)
         .await?;
     let mut round = Round { finished: finished.unwrap_or(0), ..Round::default() };
-    let mut raised = BTreeSet::new();
+    let mut raised = Raised::default();
     loop {
         lead.still_ours().await?;
         let head = log::head(pool).await?;
@@ -123,15 +125,17 @@ async fn audit_until_it_fails(pool: &PgPool, share_percent: u32) -> Result<Infal
                 .mismatches
                 .retain(|one| again.mismatches.iter().any(|other| is_same(one, other)));
         }
-        for alarm in alarms(&checked) {
-            let name = format!("{}.{} {}", alarm.read_model, alarm.table, alarm.key);
-            if raised.len() < ALARMS_MAX && raised.insert(name) {
-                raise(pool, block, &alarm).await?;
-            }
-        }
+        raised.raise(pool, block, &checked).await?;
         round.orders += checked.orders;
+        count(&round, &checked);
+        // Held against the events of one moment, so there is nothing that could catch up.
+        if let Some(added_up) = auditor.add_up().await? {
+            raised.raise(pool, OF_NO_BLOCK, &added_up).await?;
+            count(&round, &added_up);
+        }
         keep(pool, &round).await?;
-        count(&round, &checked, began.elapsed());
+        metrics::histogram!("daybook_self_audit_block_seconds")
+            .record(began.elapsed().as_secs_f64());
         tokio::time::sleep(rest(began.elapsed(), share_percent)).await;
     }
 }
@@ -162,6 +166,22 @@ fn alarms(checked: &Checked) -> Vec<Alarm> {
         .map(Alarm::from)
         .chain(broken.map(Alarm::from))
         .collect()
+}
+
+/// The rows that have raised an alarm.
+#[derive(Default)]
+struct Raised(BTreeSet<String>);
+
+impl Raised {
+    async fn raise(&mut self, pool: &PgPool, block: i64, checked: &Checked) -> Result<(), Error> {
+        for alarm in alarms(checked) {
+            let name = format!("{}.{} {}", alarm.read_model, alarm.table, alarm.key);
+            if self.0.len() < ALARMS_MAX && self.0.insert(name) {
+                raise(pool, block, &alarm).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn raise(pool: &PgPool, block: i64, alarm: &Alarm) -> Result<(), Error> {
@@ -260,15 +280,17 @@ async fn keep(pool: &PgPool, round: &Round) -> Result<(), Error> {
     Ok(())
 }
 
-fn count(round: &Round, checked: &Checked, took: Duration) {
+fn count(round: &Round, checked: &Checked) {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let share = f64::from(number(round.count)) / f64::from(number(round.checked.len()).max(1));
     metrics::gauge!("daybook_self_audit_share_checked").set(share);
     metrics::counter!("daybook_self_audit_orders_total").increment(number(checked.orders).into());
-    metrics::counter!("daybook_self_audit_rows_total").increment(number(checked.rows).into());
+    for (read_model, rows) in &checked.rows {
+        metrics::counter!("daybook_self_audit_rows_total", "read_model" => *read_model)
+            .increment(number(*rows).into());
+    }
     metrics::counter!("daybook_self_audit_left_out_total")
         .increment(number(checked.left_out).into());
-    metrics::histogram!("daybook_self_audit_block_seconds").record(took.as_secs_f64());
 }
 
 #[cfg(test)]

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 
+use gateways::settings::Environment;
+use sealing::sealer;
 use store::masters::BadMasterKey;
 use tokio::sync::watch;
 
 use crate::http::{self, BindError, metrics};
 use crate::node::{Node, Role, StartError};
-use crate::secrets::{KnownPassword, no_known_password};
+use crate::secrets::{
+    GuessableWebhookSecret, KnownPassword, no_guessable_webhook_secret, no_known_password,
+};
 use crate::settings::{BadSealing, BadToken, Keeping, StaffToken, Tuning, Urls};
 use crate::signals::Signals;
 
@@ -50,6 +54,9 @@ pub enum Error {
     /// Somebody would guess it.
     #[error(transparent)]
     Password(#[from] KnownPassword),
+    /// Somebody could make up webhooks.
+    #[error(transparent)]
+    Webhook(#[from] GuessableWebhookSecret),
     /// The file of keys.
     #[error(transparent)]
     Sealing(#[from] BadSealing),
@@ -80,12 +87,28 @@ fn tell_of_clear(personal: &Keeping) {
     }
 }
 
+/// What nobody seals can be changed by whoever administers the database, and nothing gives it away.
+fn tell_of_sealing(sealing: Option<&sealer::Settings>) {
+    match sealing {
+        Some(sealer::Settings { heads_file: Some(_), .. }) => {}
+        Some(_) => tracing::warn!(
+            "--heads-file is `none`: after a restart nothing but the database says what was signed"
+        ),
+        None => tracing::warn!(
+            "there is no --seal-key-file: this process does not seal the log, and unless another \
+             does, nothing proves that history was not altered; `daybook seal-key` makes a key"
+        ),
+    }
+}
+
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<(), Error> {
     args.staff_token.must_be_strong()?;
     no_known_password("DATABASE_URL", &args.database_url)?;
     no_known_password("NATS_URL", &args.nats_url)?;
+    no_guessable_webhook_secret(&Environment::of_process())?;
     let sealing = args.tuning.sealing.read()?;
+    tell_of_sealing(sealing.as_ref());
     let personal = args.tuning.personal.read()?;
     tell_of_clear(&personal);
     let mut signals = Signals::listen()?;

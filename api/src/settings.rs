@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateways::settings::Environment;
 use sealing::keys::{self, BadKey};
 use sealing::sealer;
+use store::guessing::is_guessable;
 use store::masters::{BadMasterKey, MasterKeys};
 use workers::providers::Pauses;
 
@@ -19,8 +20,6 @@ use crate::node::{NodeSettings, Role};
 const TOKEN_CHARS_MIN: usize = 32;
 /// Where `daybook dev` keeps the master key of personal data, below its data directory.
 pub(crate) const MASTER_KEY_FILE: &str = "master-key";
-/// Different characters that such a token has: hexadecimal digits of chance have about 14.
-const TOKEN_VARIETY_MIN: usize = 8;
 
 /// What holds however Daybook is run.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,6 +30,13 @@ pub struct Tuning {
         value_parser = clap::value_parser!(u32).range(1..=2_592_000)
     )]
     pub payment_window: u32,
+    /// Whether orders have to name a shipping method, whose price is then Daybook's to say; what staff
+    /// place need not
+    #[arg(
+        long, env = "DAYBOOK_SHIPPING_REQUIRED", value_name = "BOOL", default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub shipping_required: bool,
     /// Seconds that an order which fraud rules hold waits for staff before it fails: a day
     #[arg(
         long, env = "DAYBOOK_REVIEW_WINDOW", value_name = "SECONDS", default_value_t = 86_400,
@@ -162,6 +168,9 @@ impl Personal {
     }
 }
 
+/// Instead of a file of heads: there is none, as meant.
+const NO_HEADS_FILE: &str = "none";
+
 /// How the log is sealed (docs/AUDIT.md).
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sealing {
@@ -174,7 +183,8 @@ pub struct Sealing {
         value_parser = clap::value_parser!(u32).range(1..=60)
     )]
     pub seal_every: u32,
-    /// File that heads are appended to as well, so that they can be kept elsewhere
+    /// File that heads are appended to as well, where the database's administrator has no hand; or
+    /// `none`, if whoever can write to the database may rewrite history
     #[arg(long, env = "DAYBOOK_HEADS_FILE", value_name = "FILE")]
     pub heads_file: Option<PathBuf>,
 }
@@ -190,6 +200,13 @@ pub enum BadSealing {
         /// Why.
         source: std::io::Error,
     },
+    /// Whoever can write to the database could have anything signed.
+    #[error(
+        "--seal-key-file needs --heads-file: a file on an append-only share, or one that is copied \
+         away, or after a restart nothing but the database says what was signed, and whoever can \
+         write there can have a rewritten history signed; `none` if this is what you want"
+    )]
+    NoHeadsFile,
     /// It holds something else.
     #[error("{}: {source}", path.display())]
     Key {
@@ -203,10 +220,14 @@ pub enum BadSealing {
 impl Sealing {
     /// Reads the keys; nothing where there is no file of keys.
     pub fn read(&self) -> Result<Option<sealer::Settings>, BadSealing> {
-        let path = self.seal_key_file.as_deref();
-        path.filter(|path| !path.as_os_str().is_empty())
-            .map(|path| self.with(path, self.heads_file.clone()))
-            .transpose()
+        let Some(path) = named(self.seal_key_file.as_deref()) else {
+            return Ok(None);
+        };
+        let settings = self.with(path, self.heads_file.clone())?;
+        if named(self.heads_file.as_deref()).is_none() {
+            return Err(BadSealing::NoHeadsFile);
+        }
+        Ok(Some(settings))
     }
 
     /// The same with a file of keys and a file of heads of somebody's choice.
@@ -224,9 +245,15 @@ impl Sealing {
         Ok(sealer::Settings {
             keys,
             every: Duration::from_secs(self.seal_every.into()),
-            heads_file: heads_file.filter(|path| !path.as_os_str().is_empty()),
+            heads_file: heads_file
+                .filter(|path| named(Some(path)).is_some() && path != Path::new(NO_HEADS_FILE)),
         })
     }
+}
+
+/// A path in a variable that is empty is none.
+fn named(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 impl Tuning {
@@ -244,6 +271,7 @@ impl Tuning {
                 log_mail: false,
             },
             payment_window: Duration::from_secs(self.payment_window.into()),
+            shipping_required: self.shipping_required,
             review_window: Duration::from_secs(self.review_window.into()),
             poll_pauses: self.poll_pauses.clone(),
             breakers: self.breakers.thresholds(),
@@ -315,13 +343,10 @@ impl StaffToken {
 
     /// Refuses what production must not start with.
     pub fn must_be_strong(&self) -> Result<(), BadToken> {
-        let mut bytes = self.0.as_bytes().to_vec();
-        bytes.sort_unstable();
-        bytes.dedup();
-        if TOKEN_CHARS_MIN <= self.0.len() && TOKEN_VARIETY_MIN <= bytes.len() {
-            Ok(())
-        } else {
+        if is_guessable(&self.0, TOKEN_CHARS_MIN) {
             Err(BadToken::Weak)
+        } else {
+            Ok(())
         }
     }
 }
@@ -347,6 +372,8 @@ mod tests {
         for weak in [
             "secret",
             "changeme-changeme",
+            "changeme-changeme-changeme-changeme",
+            "0123456789abcdef0123456789abcdef",
             &"a".repeat(64),
             &"staff".repeat(12),
         ] {

@@ -222,7 +222,8 @@ impl Fold {
             | Event::Person(_)
             | Event::Listing(_)
             | Event::Categories(_)
-            | Event::Vendor(_) => Ok(()),
+            | Event::Vendor(_)
+            | Event::Delivery(_) => Ok(()),
             Event::Promotion(of) => self.take_promotion(&event.aggregate_id, of),
         }
     }

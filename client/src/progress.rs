@@ -33,6 +33,12 @@ impl Phase {
         Self::with_style(name, total, unit, &style.replace("{unit}", unit))
     }
 
+    /// Starts to count in `unit` without knowing how many there will be.
+    pub fn counting(name: &'static str, unit: &'static str) -> Self {
+        let style = "{prefix:<11} {human_pos} {unit}, {per_sec}{msg}";
+        Self::with_style(name, 0, unit, &style.replace("{unit}", unit))
+    }
+
     /// Starts a bar that counts bytes.
     pub(crate) fn start_bytes(name: &'static str, total: u64) -> Self {
         let style = "{prefix:<11} {wide_bar} {binary_bytes}/{binary_total_bytes}, \
@@ -102,6 +108,11 @@ impl Phase {
         *last = Instant::now();
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let rate = per_second(done, self.started_at.elapsed());
+        if total == 0 {
+            let (done, rate) = (thousands(done), thousands(rate));
+            eprintln!("{:<11} {done} {}, {rate}/s{note}", self.name, self.unit);
+            return;
+        }
         let left = match rate {
             0 => "?".to_owned(),
             rate => total.saturating_sub(done).div_ceil(rate).to_string(),

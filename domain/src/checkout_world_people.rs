@@ -99,11 +99,13 @@ impl Trade {
                 Restock::No
             },
         };
-        let ask = match how % 7 {
+        let ask = match how % 9 {
             0 | 1 => Ask::Rest,
             2 | 3 => Ask::Pieces(vec![cup(1)]),
             4 => Ask::AmountForPieces(100, vec![cup(2)]),
             5 => Ask::Amount(1),
+            6 => Ask::PiecesAndShipping(vec![cup(1)]),
+            7 => Ask::Shipping,
             _ => Ask::Amount(777),
         };
         let reason = "broken".into();

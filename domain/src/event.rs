@@ -3,7 +3,8 @@
 use cqrs_es::DomainEvent as _;
 
 use crate::{
-    categories, inventory, listing, order, payment, person, product, promotion, upcast, vendor,
+    categories, delivery, inventory, listing, order, payment, person, product, promotion, upcast,
+    vendor,
 };
 
 /// One event of any aggregate.
@@ -27,6 +28,8 @@ pub enum Event {
     Vendor(vendor::Event),
     /// Of a promotion.
     Promotion(promotion::Event),
+    /// Of shipping methods and pick-up points.
+    Delivery(delivery::Event),
 }
 
 /// The event is another aggregate's.
@@ -72,7 +75,7 @@ macro_rules! events_of {
 events_of!(
     Order of order, Payment of payment, Inventory of inventory, Product of product,
     Person of person, Listing of listing, Categories of categories, Vendor of vendor,
-    Promotion of promotion
+    Promotion of promotion, Delivery of delivery
 );
 
 /// A stored event that this version of the program cannot read.
@@ -113,6 +116,7 @@ impl Event {
             "categories" => serde_json::from_str(payload).map(Self::Categories),
             "vendor" => serde_json::from_str(payload).map(Self::Vendor),
             "promotion" => serde_json::from_str(payload).map(Self::Promotion),
+            "delivery" => serde_json::from_str(payload).map(Self::Delivery),
             other => return Err(unreadable(format!("there is no aggregate {other}"))),
         };
         read.map_err(|cause| unreadable(cause.to_string()))
@@ -130,6 +134,7 @@ impl Event {
             Self::Categories(event) => event.event_type(),
             Self::Vendor(event) => event.event_type(),
             Self::Promotion(event) => event.event_type(),
+            Self::Delivery(event) => event.event_type(),
         }
     }
 
@@ -145,6 +150,7 @@ impl Event {
             Self::Categories(event) => serde_json::to_value(event),
             Self::Vendor(event) => serde_json::to_value(event),
             Self::Promotion(event) => serde_json::to_value(event),
+            Self::Delivery(event) => serde_json::to_value(event),
         }
     }
 
@@ -160,6 +166,7 @@ impl Event {
             categories::Event::NAMES,
             vendor::Event::NAMES,
             promotion::Event::NAMES,
+            delivery::Event::NAMES,
         ]
         .into_iter()
         .flatten()

@@ -15,7 +15,9 @@ use crate::placing::Placing;
 use crate::refunding::{GoodsPart, Refund, RestockPart};
 use crate::risk::{Assessment, Risk};
 use crate::screening::{Decision, Outcome, Reason, Screening, SetAside};
-use crate::testing::{an_order, by_card, gbp, noon, order_id, refund_id};
+use crate::testing::{
+    an_order, an_order_to_pick_up, by_card, gbp, noon, of_delivery, order_id, refund_id,
+};
 
 #[test]
 fn every_event_is_written_under_its_name_and_read_back_as_it_was() {
@@ -77,6 +79,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
     let mut categories = categories::Categories::default();
     let (mut person, mut vendor) = (person::Person::default(), vendor::Vendor::default());
     let mut promotion = promotion::Promotion::default();
+    let mut delivery = delivery::Delivery::default();
     for event in one_of_each() {
         match &event {
             Event::Order(event) => order.evolve(event),
@@ -88,6 +91,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
             Event::Categories(event) => categories.evolve(event),
             Event::Vendor(event) => vendor.evolve(event),
             Event::Promotion(event) => promotion.evolve(event),
+            Event::Delivery(event) => delivery.evolve(event),
         }
         survives(&order);
         survives(&payment);
@@ -98,6 +102,7 @@ fn a_state_that_is_written_down_goes_on_as_it_was() {
         survives(&categories);
         survives(&vendor);
         survives(&promotion);
+        survives(&delivery);
     }
 }
 
@@ -248,6 +253,7 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
         Event::Promotion(event) => {
             ("promotion", event.event_version(), serde_json::to_value(event))
         }
+        Event::Delivery(event) => ("delivery", event.event_version(), serde_json::to_value(event)),
     };
     (aggregate, version, payload.unwrap())
 }
@@ -264,6 +270,7 @@ fn one_of_each() -> Vec<Event> {
         active: true,
         prices,
         vendor: Some(VendorId(Uuid::from_u128(5))),
+        weight_grams: Some(350),
     };
     let products = [Event::Product(product::Event::Described(cup))];
     let forgotten =
@@ -276,6 +283,7 @@ fn one_of_each() -> Vec<Event> {
         .chain(of_the_catalogue())
         .chain(of_a_vendor().map(Event::Vendor))
         .chain(of_a_promotion().into_iter().map(Event::Promotion))
+        .chain(of_delivery().map(Event::Delivery))
         .collect()
 }
 
@@ -397,6 +405,7 @@ fn of_an_order() -> Vec<order::Event> {
         order::Event::Placed(Box::new(an_order())),
         order::Event::Placed(Box::new(a_converted_order())),
         order::Event::Placed(Box::new(a_discounted_order())),
+        order::Event::Placed(Box::new(an_order_to_pick_up())),
         order::Event::Failed(Failure::PromotionUsedUp { promotion: "SPRING".parse().unwrap() }),
         order::Event::Placed(Box::new(Placing {
             set_aside: Some(SetAside::Held { review_by: noon() }),

@@ -1,5 +1,6 @@
-//! What Daybook's business means: orders, payments, stock, the catalogue, promotions, and the checkout
-//! that ties them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in the command.
+//! What Daybook's business means: orders, payments, stock, the catalogue, promotions, delivery, and the
+//! checkout that ties them together. Pure: no clock, no chance, no IO; whatever a rule needs arrives in
+//! the command.
 //!
 //! One word per idea, in British spelling:
 //!
@@ -23,6 +24,7 @@
 //! | quote | what one euro costs in a currency, as somebody published it for a day |
 //! | unmatched money | money that came in and that no payment of ours asked for |
 //! | promotion | what takes something off orders; an order holds a use of it, as it holds stock |
+//! | delivery | by which methods goods come to customers, what that costs, where they are picked up |
 //! | screening | rules judge whether an order goes on, waits for staff (a hold), or ends |
 //! | review | what staff say about an order that is held |
 //! | fact, intent | what the checkout process hears, and what it asks for next |
@@ -37,6 +39,7 @@ pub mod attempt;
 mod calling_codes;
 pub mod categories;
 pub mod checkout;
+pub mod delivery;
 pub mod event;
 pub mod exchange;
 pub mod facts;

@@ -3,7 +3,7 @@
 //! by options such as size or tier.
 //!
 //! ```text
-//! none ── Describe, Amend ──▶ listed ── Withdraw ──▶ none (and may be listed again)
+//! none ── Describe, Amend ──▶ listed ── Withdraw ──▶ none (and may be listed again, by anybody)
 //! ```
 //!
 //! 1. Prices and names are the products' own: nothing here changes what an order costs.
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::aggregate::{Decider, runs_on_cqrs_es, stored_events};
-use crate::ids::{Handle, Sku};
+use crate::ids::{Handle, Sku, VendorId};
 
 /// Longest title, in characters: a line on a page.
 pub const TITLE_CHARS_MAX: usize = 200;
@@ -121,6 +121,10 @@ pub enum Command {
     Amend(Box<Amendment>),
     /// Show it no more.
     Withdraw,
+    /// Show it like this, by a vendor, whose it is or becomes.
+    DescribeOwn(VendorId, Box<Description>),
+    /// Show it no more, by the vendor whose it is.
+    WithdrawOwn(VendorId),
 }
 
 /// What can have happened to a listing.
@@ -148,6 +152,9 @@ pub enum Refusal {
     /// There is nothing to withdraw.
     #[error("there is no such listing")]
     NotListed,
+    /// For a vendor, what others list does not exist.
+    #[error("there is no such listing of this vendor")]
+    NotTheirs,
     /// A page without a headline.
     #[error("a new listing needs a title")]
     TitleMissing,
@@ -341,11 +348,18 @@ impl Decider for Listing {
     type Refusal = Refusal;
 
     fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
-        let described = match (&self.description, command) {
-            (_, Command::Describe(description)) => *description,
-            (_, Command::Amend(amendment)) => self.amended(*amendment)?,
-            (Some(_), Command::Withdraw) => return Ok(vec![Event::Withdrawn]),
-            (None, Command::Withdraw) => return Err(Refusal::NotListed),
+        let known = self.description();
+        let is_of = |vendor: VendorId| known.is_some_and(|known| known.vendor == Some(vendor.0));
+        let described = match command {
+            Command::Describe(description) => *description,
+            Command::Amend(amendment) => self.amended(*amendment)?,
+            Command::DescribeOwn(vendor, description) if known.is_none() || is_of(vendor) => {
+                Description { vendor: Some(vendor.0), ..*description }
+            }
+            Command::Withdraw if known.is_some() => return Ok(vec![Event::Withdrawn]),
+            Command::WithdrawOwn(vendor) if is_of(vendor) => return Ok(vec![Event::Withdrawn]),
+            Command::Withdraw => return Err(Refusal::NotListed),
+            Command::DescribeOwn(..) | Command::WithdrawOwn(_) => return Err(Refusal::NotTheirs),
         };
         let described = described.judged()?;
         // What is as it should be needs no fact.

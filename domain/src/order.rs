@@ -366,6 +366,9 @@ pub enum Refusal {
     /// Everything has gone back, or is about to.
     #[error("nothing is left to refund")]
     NothingToRefund,
+    /// It cost nothing, or all of it has gone back or is about to.
+    #[error("nothing is left to refund of the shipping")]
+    NoShippingToRefund,
     /// The order holds no such article.
     #[error("{sku} is not part of the order")]
     NotOrdered {

@@ -69,6 +69,8 @@ fn a_command() -> impl Strategy<Value = Asked> {
         1 => Just(Ask::Rest),
         3 => (-10_i64..3000).prop_map(Ask::Amount),
         3 => pieces().prop_map(Ask::Pieces),
+        2 => pieces().prop_map(Ask::PiecesAndShipping),
+        1 => Just(Ask::Shipping),
         3 => (-10_i64..1000, pieces()).prop_map(|(minor, pieces)| Ask::AmountForPieces(minor, pieces)),
     ];
     let said = prop_oneof![

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::delivery::Days;
 use crate::exchange::Conversion;
-use crate::ids::{CustomerId, PaymentId, Sku, VendorId};
+use crate::ids::{CustomerId, Handle, PaymentId, Sku, VendorId};
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::order::Refusal;
 use crate::promotion::Code;
@@ -58,6 +59,36 @@ pub struct Discount {
     pub amount_minor: i64,
     /// What of it is taken off each line, in their order; they add up to it.
     pub lines_minor: Vec<i64>,
+}
+
+/// By which method an order's goods come to the customer: as it was when the order was placed. What
+/// that costs is the order's `shipping_minor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipping {
+    /// The method.
+    pub method: Handle,
+    /// What customers were told.
+    pub name: String,
+    /// Where the goods are picked up, where they do not go to the order's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_point: Option<PickupPoint>,
+    /// What they weigh in grams, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_grams: Option<u64>,
+    /// How long that was said to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<Days>,
+}
+
+/// A place where goods are picked up, as customers were told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PickupPoint {
+    /// Which.
+    pub id: Handle,
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
 }
 
 /// Who orders.
@@ -155,6 +186,9 @@ pub struct Placing {
     pub lines: Vec<Line>,
     /// Cost of shipping in minor units.
     pub shipping_minor: i64,
+    /// By which method they are sent, where the order names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Box<Shipping>>,
     /// What a promotion takes off the goods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<Box<Discount>>,
@@ -169,6 +203,17 @@ pub struct Placing {
     /// What screening has made of it, where it does not simply go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
+}
+
+/// What lines cost that nobody has judged yet, in minor units; `None` if it cannot be represented.
+pub fn subtotal_if_any(lines: &[Line]) -> Option<i64> {
+    let subtotal = lines.iter().try_fold(0_i64, |sum, line| {
+        let line_minor = line
+            .unit_price_minor
+            .checked_mul(i64::from(line.quantity))?;
+        sum.checked_add(line_minor)
+    });
+    subtotal.filter(|minor| *minor <= AMOUNT_MINOR_MAX)
 }
 
 impl Placing {

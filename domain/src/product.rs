@@ -18,6 +18,8 @@ use crate::money::{Currency, Money};
 /// Most further prices of a product: shops sell in a handful of currencies, and each description is
 /// kept in memory while it is wanted.
 pub const PRICES_MAX: usize = 50;
+/// Heaviest piece, in grams: ten tonnes.
+pub const WEIGHT_GRAMS_MAX: u32 = 10_000_000;
 
 /// What rules and orders read of a product; `None` before it was first described.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Description {
     /// Who sells it, where that is not the house.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<VendorId>,
+    /// What one piece weighs in grams, packed; above zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_grams: Option<u32>,
 }
 
 impl Description {
@@ -73,6 +78,10 @@ pub struct Amendment {
     pub active: Option<bool>,
     /// All prices in further currencies.
     pub prices: Option<Vec<Money>>,
+    /// What one piece weighs, in grams.
+    pub weight_grams: Option<u32>,
+    /// Who sells it.
+    pub vendor: Option<VendorId>,
 }
 
 /// What can have happened to a product.
@@ -114,6 +123,9 @@ pub enum Refusal {
         /// How many there were.
         prices: usize,
     },
+    /// Nothing weighs nothing, and lorries have an end.
+    #[error("a piece weighs 1 to {WEIGHT_GRAMS_MAX} grams")]
+    WeightOutOfBounds,
 }
 
 impl Product {
@@ -123,7 +135,7 @@ impl Product {
     }
 
     fn amended(&self, amendment: Amendment) -> Result<Description, Refusal> {
-        let Amendment { name, price, active, prices } = amendment;
+        let Amendment { name, price, active, prices, weight_grams, vendor } = amendment;
         let known = self.description.as_ref();
         let name = name.or_else(|| known.map(|known| known.name.clone()));
         let price = price.or_else(|| known.map(|known| known.price));
@@ -132,8 +144,10 @@ impl Product {
         };
         let active = active.unwrap_or_else(|| known.is_none_or(|known| known.active));
         let prices = prices.or_else(|| known.map(|known| known.prices.clone()));
-        let vendor = known.and_then(|known| known.vendor);
-        Ok(Description { name, price, active, prices: prices.unwrap_or_default(), vendor })
+        let vendor = vendor.or_else(|| known.and_then(|known| known.vendor));
+        let weight_grams = weight_grams.or_else(|| known.and_then(|known| known.weight_grams));
+        let prices = prices.unwrap_or_default();
+        Ok(Description { name, price, active, prices, vendor, weight_grams })
     }
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
@@ -166,6 +180,10 @@ impl Decider for Product {
         let mut currencies = own.chain(prices.iter().map(|price| price.currency));
         if let Some(currency) = currencies.find(|currency| !seen.insert(*currency)) {
             return Err(Refusal::TwoPrices { currency });
+        }
+        let weight = description.weight_grams;
+        if weight.is_some_and(|grams| !(1..=WEIGHT_GRAMS_MAX).contains(&grams)) {
+            return Err(Refusal::WeightOutOfBounds);
         }
         // What is as it should be needs no fact.
         if self.description.as_ref() == Some(&description) {
@@ -253,6 +271,29 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_weighs_something_or_nobody_has_said_what() {
+        let weighing = |weight_grams| Description { weight_grams, ..cup(450) };
+        for grams in [1, WEIGHT_GRAMS_MAX] {
+            given::<Product>(&[Event::Described(cup(450))])
+                .when(Command::Describe(weighing(Some(grams))))
+                .then(&[Event::Described(weighing(Some(grams)))]);
+        }
+        for grams in [0, WEIGHT_GRAMS_MAX + 1] {
+            given::<Product>(&[])
+                .when(Command::Describe(weighing(Some(grams))))
+                .then_refused(&Refusal::WeightOutOfBounds);
+        }
+        // What is not said stays.
+        let amendment = Amendment { price: Some(money(500, "GBP")), ..Amendment::default() };
+        given::<Product>(&[Event::Described(weighing(Some(350)))])
+            .when(Command::Amend(amendment))
+            .then(&[Event::Described(Description {
+                weight_grams: Some(350),
+                ..cup(500)
+            })]);
+    }
+
+    #[test]
     fn further_prices_are_one_for_each_currency_and_their_order_says_nothing() {
         let priced = |prices: &[(i64, &str)]| Description {
             prices: prices
@@ -334,6 +375,13 @@ mod tests {
 
     fn cup(minor: i64) -> Description {
         let price = money(minor, "GBP");
-        Description { name: "Cup".into(), price, active: true, prices: vec![], vendor: None }
+        Description {
+            name: "Cup".into(),
+            price,
+            active: true,
+            prices: vec![],
+            vendor: None,
+            weight_grams: None,
+        }
     }
 }

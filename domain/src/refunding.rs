@@ -26,6 +26,10 @@ pub enum Ask {
     Pieces(Vec<Pieces>),
     /// An amount in minor units for these pieces only; at most what they cost.
     AmountForPieces(i64, Vec<Pieces>),
+    /// Pieces, at what they cost, and all that is left of the shipping.
+    PiecesAndShipping(Vec<Pieces>),
+    /// All that is left of the shipping, and no goods.
+    Shipping,
 }
 
 /// Pieces of one SKU that a refund is for.
@@ -190,7 +194,30 @@ impl Tally {
             Ask::AmountForPieces(amount_minor, pieces) => {
                 self.by_pieces(refund_id, Some(amount_minor), pieces, reason)
             }
+            Ask::PiecesAndShipping(pieces) => {
+                let shipping = self.of_shipping(refund_id, String::new())?;
+                let mut refund = self.by_pieces(refund_id, None, pieces, reason)?;
+                refund.shipping_minor = shipping.shipping_minor;
+                refund.amount_minor = refund.amount_minor.saturating_add(shipping.amount_minor);
+                Ok(refund)
+            }
+            Ask::Shipping => self.of_shipping(refund_id, reason),
         }
+    }
+
+    fn of_shipping(&self, refund_id: RefundId, reason: String) -> Result<Refund, Refusal> {
+        let shipping_minor = self.shipping_left_minor;
+        if shipping_minor <= 0 {
+            return Err(Refusal::NoShippingToRefund);
+        }
+        Ok(Refund {
+            refund_id,
+            amount_minor: shipping_minor,
+            goods: Vec::new(),
+            shipping_minor,
+            restock: Vec::new(),
+            reason,
+        })
     }
 
     fn by_amount(

@@ -49,6 +49,22 @@ fn pieces_go_back_at_what_they_cost_without_shipping() {
 }
 
 #[test]
+fn the_shipping_goes_back_beside_pieces_or_alone_where_it_is_asked_for_and_once() {
+    let with_a_pot = Ask::PiecesAndShipping(vec![pots(1)]);
+    let both = refund(&tally(), with_a_pot.clone()).unwrap();
+    assert_eq!(parts(&both), (950, vec![("pot", 600, 1)], 350));
+    let alone = refund(&tally(), Ask::Shipping).unwrap();
+    assert_eq!(parts(&alone), (350, vec![], 350));
+    let part_gone = after(tally(), Ask::Amount(1_000));
+    assert_eq!(parts(&refund(&part_gone, Ask::Shipping).unwrap()), (161, vec![], 161));
+    let gone = after(tally(), Ask::Shipping);
+    assert_eq!(refund(&gone, Ask::Shipping), Err(Refusal::NoShippingToRefund));
+    assert_eq!(refund(&gone, with_a_pot), Err(Refusal::NoShippingToRefund));
+    let goods = refund(&gone, Ask::Rest).unwrap();
+    assert_eq!(parts(&goods), (1_500, vec![("cup", 900, 0), ("pot", 600, 0)], 0));
+}
+
+#[test]
 fn only_pieces_that_came_back_whole_go_back_on_the_shelf() {
     let kept = Pieces { restock: Restock::No, ..pots(1) };
     let refund = refund(&tally(), Ask::Pieces(vec![cups(2), kept])).unwrap();

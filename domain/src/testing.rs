@@ -9,9 +9,12 @@ use std::fmt::Debug;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use crate::aggregate::Decider;
+use crate::delivery::{self, Band, Days, Destination, Method, Point, Table};
 use crate::ids::{OrderId, PaymentId, RefundId};
 use crate::money::Money;
-use crate::placing::{Address, Customer, Line, PaymentChoice, PaymentMethod, Placing};
+use crate::placing::{
+    Address, Customer, Line, PaymentChoice, PaymentMethod, PickupPoint, Placing, Shipping,
+};
 use chrono::{DateTime, Utc};
 use proptest::test_runner::{Config, RngSeed};
 use uuid::Uuid;
@@ -117,6 +120,7 @@ pub(crate) fn an_order() -> Placing {
         currency: "GBP".parse().unwrap(),
         lines: vec![line("cup", 2, 450), line("pot", 1, 600)],
         shipping_minor: 350,
+        shipping: None,
         discount: None,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: by_card(),
@@ -124,4 +128,73 @@ pub(crate) fn an_order() -> Placing {
         pay_by: noon() + chrono::TimeDelta::minutes(30),
         set_aside: None,
     }
+}
+
+/// The same, to be picked up.
+pub(crate) fn an_order_to_pick_up() -> Placing {
+    let Point { name, address, .. } = a_point();
+    let shipping = Shipping {
+        method: "collect".parse().unwrap(),
+        name: "Collect".into(),
+        pickup_point: Some(PickupPoint { id: "station".parse().unwrap(), name, address }),
+        weight_grams: Some(1_200),
+        days: Some(Days { min: 1, max: 3 }),
+    };
+    Placing { shipping: Some(Box::new(shipping)), ..an_order() }
+}
+
+/// A kiosk at a station.
+pub(crate) fn a_point() -> Point {
+    Point {
+        name: "Station kiosk".into(),
+        address: Address { line1: "Platform 1".into(), ..an_order().shipping_address },
+        opening_hours: "Mo-Su 06:00-22:00".into(),
+        active: true,
+    }
+}
+
+/// To addresses in Britain and France: up to 2 kg for 3.50, up to 10 kg for 7.00, for nothing from
+/// 50.00 on.
+pub(crate) fn by_post() -> Method {
+    let band = |over_grams, up_to_grams, price_minor| Band {
+        over_grams,
+        up_to_grams: Some(up_to_grams),
+        price_minor,
+        ..Band::default()
+    };
+    Method {
+        name: "Post".into(),
+        description: "By the postman.".into(),
+        to: Destination::Address,
+        active: true,
+        countries: vec!["FR".into(), "GB".into()],
+        rates: vec![Table {
+            currency: "GBP".parse().unwrap(),
+            free_from_minor: Some(5_000),
+            bands: vec![band(None, 2_000, 350), band(Some(2_000), 10_000, 700)],
+        }],
+        days: Some(Days { min: 2, max: 4 }),
+    }
+}
+
+/// One of each event of delivery.
+pub(crate) fn of_delivery() -> [delivery::Event; 3] {
+    let collect = Method {
+        to: Destination::PickupPoint { points: vec!["station".parse().unwrap()] },
+        ..by_post()
+    };
+    [
+        delivery::Event::PointDescribed {
+            point_id: "station".parse().unwrap(),
+            point: Box::new(a_point()),
+        },
+        delivery::Event::MethodDescribed {
+            method_id: "collect".parse().unwrap(),
+            method: Box::new(collect),
+        },
+        delivery::Event::MethodDescribed {
+            method_id: "post".parse().unwrap(),
+            method: Box::new(by_post()),
+        },
+    ]
 }

@@ -7,6 +7,7 @@
 //! instance of the contract that all of them are held to (`tests/system/contracts.rs`).
 
 mod amount;
+mod cadence;
 pub mod capabilities;
 pub mod flutterwave;
 pub mod flutterwave_v4;

@@ -26,6 +26,7 @@ use url::Url;
 use uuid::{Builder, Uuid};
 
 use crate::amount;
+use crate::cadence::Cadence;
 use crate::capabilities::{Capabilities, Codes, Methods, Unit};
 use crate::gateway::{CallError, Calling, Charge, Found, Gateway, Payback, PaybackOutcome};
 use crate::http::{Http, Reply};
@@ -59,6 +60,8 @@ const CAPABILITIES: Capabilities = Capabilities {
 
 /// A token lives an hour; it is renewed before it ends in the middle of a call.
 const TOKEN_RENEWED_BEFORE: Duration = Duration::from_mins(10);
+/// How often MTN wants to be asked, in a second (its best practices).
+const QUESTIONS_PER_SECOND: u32 = 10;
 /// Digits of a telephone number with its country (E.164).
 const MSISDN_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 
@@ -72,6 +75,7 @@ pub struct MtnMomo {
     key: Secret,
     collection: Product,
     disbursement: Option<Product>,
+    questions: Cadence,
 }
 
 /// One product of theirs, with its own subscription and its own tokens.
@@ -121,6 +125,7 @@ fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, Ba
         disbursement: disbursement
             .clone()
             .map(|subscription| Product::new("/disbursement", subscription)),
+        questions: Cadence::per_second(QUESTIONS_PER_SECOND),
     })))
 }
 
@@ -230,6 +235,7 @@ impl MtnMomo {
         path: &str,
     ) -> Result<Reply, CallError> {
         let url = under(&self.base, &format!("{}{path}", product.path));
+        self.questions.turn().await;
         self.send(call, product, self.http.client().get(url)).await
     }
 

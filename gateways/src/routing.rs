@@ -10,6 +10,8 @@
 //!    not end up with whom nobody chose.
 //! 3. Whoever is left out has a reason that can be told.
 
+use std::borrow::Cow;
+
 use domain::money::{Currency, Money};
 use domain::placing::PaymentMethod;
 use uuid::Uuid;
@@ -89,8 +91,8 @@ pub struct Route {
 /// Somebody who is not asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Who.
-    pub gateway: String,
+    /// Who. Every order leaves nearly everybody out, so known names are not copied.
+    pub gateway: Cow<'static, str>,
     /// Why.
     pub why: Obstacle,
 }
@@ -217,14 +219,14 @@ pub fn route(rules: &[Rule], candidates: &[Candidate], wish: &Wish<'_>) -> Route
     for name in &preferred {
         let candidate = candidates.iter().find(|of| of.gateway == *name);
         let Some(candidate) = candidate else {
-            let (gateway, why) = ((*name).to_owned(), Obstacle::Unknown);
+            let (gateway, why) = (Cow::Owned((*name).to_owned()), Obstacle::Unknown);
             route.left_out.push(LeftOut { gateway, why });
             continue;
         };
         match candidate.obstacle(wish) {
             None => route.gateways.push(candidate.gateway),
             Some(why) => {
-                let gateway = candidate.gateway.to_owned();
+                let gateway = Cow::Borrowed(candidate.gateway);
                 route.left_out.push(LeftOut { gateway, why });
             }
         }
@@ -233,7 +235,7 @@ pub fn route(rules: &[Rule], candidates: &[Candidate], wish: &Wish<'_>) -> Route
         .iter()
         .filter(|of| !preferred.contains(&of.gateway));
     let left_out =
-        others.map(|of| LeftOut { gateway: of.gateway.to_owned(), why: otherwise.clone() });
+        others.map(|of| LeftOut { gateway: Cow::Borrowed(of.gateway), why: otherwise.clone() });
     route.left_out.extend(left_out);
     route
 }

@@ -242,7 +242,7 @@ fn everybody_is_either_asked_or_left_out_whatever_the_rules() {
                 let rules = [rule(1, anything(), &[first, second])];
                 let wish = Wish { method, ..by_card(1) };
                 let route = route(&rules, &away(&["any"]), &wish);
-                let left_out = route.left_out.iter().map(|of| of.gateway.as_str());
+                let left_out = route.left_out.iter().map(|of| &*of.gateway);
                 let mut told: Vec<&str> = route.gateways.iter().copied().chain(left_out).collect();
                 told.sort_unstable();
                 let mut everybody: Vec<&str> = candidates().iter().map(|of| of.gateway).collect();

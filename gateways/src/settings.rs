@@ -21,6 +21,13 @@ pub const TIMEOUT: &str = "DAYBOOK_GATEWAY_TIMEOUT_MS";
 /// Within [`crate::gateway::CALL_TIMEOUT`], so that the client says what happened.
 const TIMEOUT_MS_DEFAULT: u64 = 15_000;
 const TIMEOUT_MS_MAX: u64 = 19_000;
+/// Webhook secrets that whoever runs the shop chooses, and tells the provider; others are made by the
+/// provider.
+const CHOSEN: [&str; 3] = [
+    "FLUTTERWAVE_SECRET_HASH",
+    "FLUTTERWAVE_V4_SECRET_HASH",
+    "SANDBOX_WEBHOOK_SECRET",
+];
 /// What is no single provider's begins like this.
 const PREFIX: &str = "DAYBOOK_";
 
@@ -79,6 +86,13 @@ impl Environment {
     ) -> Self {
         let secret = |(name, value): (N, V)| (name.into(), Secret::new(value));
         Self(variables.into_iter().map(secret).collect())
+    }
+
+    /// The secrets that somebody has chosen, by name, for whoever judges whether they can be guessed.
+    pub fn chosen_secrets(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        CHOSEN
+            .into_iter()
+            .filter_map(|name| Some((name, self.text(name)?)))
     }
 
     /// The same, with this where nobody has said anything about it.

@@ -8,7 +8,7 @@ use domain::promotion;
 use store::recorded::RecordedEvent;
 
 /// The orders whose personal data is gone from here on.
-pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
+pub fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
     match &event.event {
         Event::Person(person::Event::Forgotten { orders, .. }) => orders,
         Event::Order(_)
@@ -18,12 +18,13 @@ pub(crate) fn forgotten_in(event: &RecordedEvent) -> &[OrderId] {
         | Event::Listing(_)
         | Event::Categories(_)
         | Event::Vendor(_)
-        | Event::Promotion(_) => &[],
+        | Event::Promotion(_)
+        | Event::Delivery(_) => &[],
     }
 }
 
-/// The order that the event is about; `None` for the catalogue, vendors and promotions, and for stock
-/// that no order holds.
+/// The order that the event is about; `None` for the catalogue, vendors, promotions and delivery, and for
+/// stock that no order holds.
 pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
     match &event.event {
         Event::Order(_) => event.aggregate_id.parse().ok(),
@@ -52,6 +53,7 @@ pub fn order_of(event: &RecordedEvent) -> Option<OrderId> {
         | Event::Person(_)
         | Event::Listing(_)
         | Event::Categories(_)
-        | Event::Vendor(_) => None,
+        | Event::Vendor(_)
+        | Event::Delivery(_) => None,
     }
 }

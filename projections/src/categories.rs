@@ -14,7 +14,7 @@ use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
 use crate::error::Error;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -142,6 +142,10 @@ impl Projection for Categories {
 
     fn tables(&self) -> &'static [&'static str] {
         &["categories"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("categories", "handle", By::Shop)]
     }
 
     fn ddl(&self) -> &'static str {

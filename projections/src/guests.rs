@@ -72,9 +72,11 @@ impl Projection for Guests {
         &["guest_orders", "guests"]
     }
 
-    /// A record is made of many orders; `daybook diff` compares it.
     fn audited(&self) -> Vec<Audited> {
-        vec![Audited::new("guest_orders", "order_id", By::Order)]
+        vec![
+            Audited::new("guest_orders", "order_id", By::Order),
+            Audited::new("guests", "email_key", By::Guest),
+        ]
     }
 
     fn ddl(&self) -> &'static str {

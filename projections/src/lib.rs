@@ -22,6 +22,7 @@
 //! | `customers` | who buys for the first time, who comes back, what they spend; nobody by name |
 //! | `vendors` | who sells beside the house, and whether they may |
 //! | `vendor_orders` | the lines of orders that are a vendor's, and which of them have left |
+//! | `delivery` | by which methods goods come to customers, and where they pick them up |
 //! | `promotions` | what is taken off an order, and how often it was used |
 //! | `milestones` | when each order was placed, paid and fulfilled: the example to copy |
 //!
@@ -35,6 +36,7 @@ pub mod availability;
 mod belonging;
 pub mod categories;
 pub mod customers;
+pub mod delivery;
 mod differences;
 pub mod diffing;
 mod error;
@@ -72,7 +74,7 @@ pub mod vendor_orders;
 pub mod vendors;
 
 pub use crate::as_of::AsOf;
-pub use crate::belonging::order_of;
+pub use crate::belonging::{forgotten_in, order_of};
 pub use crate::differences::FieldDifference;
 pub use crate::error::Error;
 pub use crate::live::State;

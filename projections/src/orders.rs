@@ -30,8 +30,9 @@ use self::fold::Progress;
 pub use self::lookup::LookupError;
 pub use self::stored::{Shown, Stored};
 pub use self::view::{
-    AddressView, Audience, CustomerView, DiscountView, ItemView, OrderSummary, OrderView, REVIEWS,
-    ReasonView, ScreeningView, ShipmentView, Status, UnknownStatus,
+    AddressView, Audience, CustomerView, DaysView, DiscountView, ItemView, OrderSummary, OrderView,
+    PickupPointView, REVIEWS, ReasonView, ScreeningView, ShipmentView, ShippingView, Status,
+    UnknownStatus,
 };
 use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
@@ -93,7 +94,8 @@ pub async fn list(
     let (by, id) = (format!("{leading}.placed_at"), format!("{leading}.order_id"));
     let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
         "select orders.order_id, status, payment_status, review, customer_name, customer_email, country, \
-         currency, total_minor, refunded_minor, version, orders.placed_at, updated_at \
+         currency, total_minor, shipping_minor, shipping_method, refunded_minor, version, \
+         orders.placed_at, updated_at \
          from orders join order_progress using (order_id)",
     );
     match &filter.sku {
@@ -233,6 +235,8 @@ struct SummaryRow {
     country: String,
     currency: String,
     total_minor: i64,
+    shipping_minor: i64,
+    shipping_method: Option<String>,
     refunded_minor: i64,
     version: i64,
     placed_at: DateTime<Utc>,
@@ -248,7 +252,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        5
+        6
     }
 
     /// Customers look at what they have just done.
@@ -342,6 +346,8 @@ impl SummaryRow {
             },
             country: self.country,
             total: MoneyView::of(self.total_minor, currency),
+            shipping_cost: MoneyView::of(self.shipping_minor, currency),
+            shipping_method: self.shipping_method,
             refunded: MoneyView::of(self.refunded_minor, currency),
             version: self.version,
             placed_at: self.placed_at,

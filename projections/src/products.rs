@@ -40,7 +40,7 @@ pub(crate) use can_be_bought;
 const SELECT: &str = concat!(
     "select sku, name, price_minor, currency, prices::text, ",
     can_be_bought!(),
-    " as active, vendor_id, version, updated_at, \
+    " as active, vendor_id, weight_grams, version, updated_at, \
      coalesce((select on_hand - reserved from stock where stock.sku = products.sku), 0) \
      as available from products"
 );
@@ -65,6 +65,8 @@ pub struct ProductView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     pub vendor: Option<VendorId>,
+    /// What one piece weighs in grams, packed; null if nobody has said.
+    pub weight_grams: Option<i32>,
     /// The product's version, for `If-Match`.
     pub version: i64,
     /// When it was last described.
@@ -141,6 +143,7 @@ struct Row {
     active: bool,
     available: i64,
     vendor_id: Option<Uuid>,
+    weight_grams: Option<i32>,
     version: i64,
     updated_at: DateTime<Utc>,
 }
@@ -154,7 +157,7 @@ impl Projection for Products {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -243,6 +246,16 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
                 .map(|offer| offer.vendor.map(|vendor| vendor.0))
                 .collect::<Vec<_>>(),
         )
+        .bind(
+            offers
+                .iter()
+                .map(|offer| {
+                    offer
+                        .weight_grams
+                        .and_then(|grams| i32::try_from(grams).ok())
+                })
+                .collect::<Vec<_>>(),
+        )
         .execute(connection)
         .await?;
     Ok(())
@@ -271,6 +284,7 @@ impl Row {
             active: self.active,
             available: self.available,
             vendor: self.vendor_id.map(VendorId),
+            weight_grams: self.weight_grams,
             version: self.version,
             updated_at: self.updated_at,
         })

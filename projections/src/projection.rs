@@ -8,8 +8,8 @@ use store::recorded::RecordedEvent;
 
 use crate::error::Error;
 use crate::{
-    categories, customers, guests, listings, milestones, orders, payments, products, promotions,
-    sales, settlement, stock, timeline, vendor_orders, vendors,
+    categories, customers, delivery, guests, listings, milestones, orders, payments, products,
+    promotions, sales, settlement, stock, timeline, vendor_orders, vendors,
 };
 
 /// Which events the rows of a table come of, so that the self-audit can fold them again by
@@ -29,10 +29,15 @@ impl Audited {
     pub(crate) const fn new(table: &'static str, column: &'static str, by: By) -> Self {
         Self { table, column, by, narrowed: None }
     }
+
+    /// Sums over many streams, which `audit::sums` or `audit::days` adds up again.
+    pub(crate) const fn sums(table: &'static str) -> Self {
+        Self::new(table, "", By::Sum)
+    }
 }
 
 /// Whose a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum By {
     /// An order's, made of its events and those of its payment.
     Order,
@@ -43,6 +48,20 @@ pub(crate) enum By {
     /// An order's again, but there is one for each event that is about the order, those of stock
     /// included; the table's column `position` says which.
     Event,
+    /// A guest's, by address: made of all orders that the guest has placed.
+    Guest,
+    /// A listing's, made of its events.
+    Listing,
+    /// A variant's, by SKU: made of the events of every listing that ever named the SKU.
+    Variant,
+    /// A vendor's, made of its events.
+    Vendor,
+    /// A promotion's, made of its events.
+    Promotion,
+    /// The shop's, made of the streams of which it has one each: of categories, and of delivery.
+    Shop,
+    /// A sum over many streams, added up again by other means.
+    Sum,
 }
 
 /// One read model. Its tables are found by the connection's search path.
@@ -67,11 +86,9 @@ pub(crate) trait Projection: Send + Sync {
     /// The statements that create the tables.
     fn ddl(&self) -> &'static str;
 
-    /// How the self-audit finds the rows of its tables again. Sums over many orders are not rows of
-    /// that kind (see `audit::sums`); what is not told here is compared by `daybook diff` alone.
-    fn audited(&self) -> Vec<Audited> {
-        Vec::new()
-    }
+    /// How the self-audit finds the rows of its tables again, of each table: whoever adds a table says
+    /// here what it is made of, or a test fails.
+    fn audited(&self) -> Vec<Audited>;
 
     /// Makes its tables anew, empty, in the schema that the search path begins with.
     fn make<'a>(
@@ -130,4 +147,5 @@ read_models! {
     vendors::Vendors,
     vendor_orders::VendorOrders,
     promotions::Promotions,
+    delivery::Deliveries,
 }

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paging::{self, BadCursor, Page};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -234,6 +234,10 @@ impl Projection for Promotions {
 
     fn tables(&self) -> &'static [&'static str] {
         &["promotions"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("promotions", "code", By::Promotion)]
     }
 
     fn ddl(&self) -> &'static str {

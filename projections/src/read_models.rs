@@ -26,6 +26,7 @@ use crate::rebuild::{Goal, RebuildRefused, RebuildView, Rebuilds, Wish};
 use crate::seats::{Overloaded, SEATS, Seat, Seats};
 use crate::sql::{SqlModels, SqlStatus};
 use crate::until::{Until, UntilError};
+use crate::{customers, guests, orders};
 
 /// Most connections for queries: one for each seat, so that whoever sits need not wait again, and
 /// two for marks. PostgreSQL's default of 100 is shared by all processes and their writers.
@@ -266,6 +267,15 @@ impl ReadModels {
     pub async fn drop_replay(&self, name: &str) -> Result<bool, DropError> {
         let model = self.rebuildable(name)?;
         Ok(replays::drop(&self.log, model.projection.name()).await?)
+    }
+
+    /// Drops the replays of read models that tell who somebody is. Nobody folds `person.forgotten`
+    /// into those; what is filled anew finds no keys.
+    pub async fn drop_personal_replays(&self) -> Result<(), Error> {
+        for name in [orders::NAME, guests::NAME, customers::NAME] {
+            replays::drop_all_of(&self.log, name).await?;
+        }
+        Ok(())
     }
 
     /// The position that a wish for the past means.

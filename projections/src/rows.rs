@@ -8,7 +8,10 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::Error;
 use crate::marks;
-use crate::{categories, listings, orders, payments, products, sales, stock, timeline};
+use crate::{
+    categories, customers, delivery, guests, listings, milestones, orders, payments, products,
+    promotions, sales, settlement, stock, timeline, vendor_orders, vendors,
+};
 
 /// Rows that are in memory at a time: the largest is an order of 2,000 lines, some 200 KB.
 const ROWS_MAX: u32 = 200;
@@ -45,8 +48,9 @@ pub enum Kind {
     Lines,
 }
 
-/// Every table. Sales by country and by SKU make two; those by vendor are a report only.
-pub const TABLES: [Table; 10] = [
+/// Every table that says something by itself. Sales by country and by SKU make two; those by vendor are
+/// a report only.
+pub const TABLES: [Table; 20] = [
     Table {
         name: orders::NAME,
         model: orders::NAME,
@@ -125,9 +129,10 @@ pub const TABLES: [Table; 10] = [
             ("version", Kind::Int),
             ("updated_at", Kind::Time),
             ("vendor_id", Kind::Text),
+            ("weight_grams", Kind::Int),
         ],
-        select: "select sku, name, price_minor, currency, active, version, updated_at, vendor_id \
-                 from products order by sku",
+        select: "select sku, name, price_minor, currency, active, version, updated_at, vendor_id, \
+                 weight_grams::bigint from products order by sku",
     },
     Table {
         name: listings::NAME,
@@ -168,6 +173,33 @@ pub const TABLES: [Table; 10] = [
             ("updated_at", Kind::Time),
         ],
         select: "select handle, name, parent, version, updated_at from categories order by handle",
+    },
+    Table {
+        name: "shipping_methods",
+        model: delivery::NAME,
+        columns: &[
+            ("method_id", Kind::Text),
+            ("method", Kind::Json),
+            ("active", Kind::Bool),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select method_id, method, active, version, updated_at from shipping_methods \
+                 order by method_id",
+    },
+    Table {
+        name: "pickup_points",
+        model: delivery::NAME,
+        columns: &[
+            ("point_id", Kind::Text),
+            ("point", Kind::Json),
+            ("active", Kind::Bool),
+            ("country", Kind::Text),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select point_id, point, active, country, version, updated_at from pickup_points \
+                 order by point_id",
     },
     Table {
         name: sales::NAME,
@@ -218,6 +250,147 @@ pub const TABLES: [Table; 10] = [
         select: "select order_id, position, recorded_at, aggregate_type as aggregate, \
                  aggregate_id, sequence, event_type as event \
                  from timeline join events using (position) order by order_id, position",
+    },
+    Table {
+        name: milestones::NAME,
+        model: milestones::NAME,
+        columns: &[
+            ("order_id", Kind::Text),
+            ("placed_at", Kind::Time),
+            ("reserved_at", Kind::Time),
+            ("paid_at", Kind::Time),
+            ("completed_at", Kind::Time),
+            ("cancelled_at", Kind::Time),
+            ("failed_at", Kind::Time),
+        ],
+        select: "select order_id, placed_at, reserved_at, paid_at, completed_at, cancelled_at, \
+                 failed_at from milestones order by order_id",
+    },
+    Table {
+        name: settlement::NAME,
+        model: settlement::NAME,
+        columns: &[
+            ("day", Kind::Date),
+            ("gateway", Kind::Text),
+            ("currency", Kind::Text),
+            ("captures", Kind::Int),
+            ("captured_minor", Kind::Int),
+            ("repeated", Kind::Int),
+            ("repeated_minor", Kind::Int),
+            ("mismatched", Kind::Int),
+            ("mismatched_minor", Kind::Int),
+            ("other_currency", Kind::Int),
+            ("other_currency_minor", Kind::Int),
+            ("unmatched", Kind::Int),
+            ("unmatched_minor", Kind::Int),
+            ("refunds", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("pending", Kind::Int),
+            ("pending_minor", Kind::Int),
+        ],
+        select: "select day, gateway, currency, captures, captured_minor, repeated, repeated_minor, \
+                 mismatched, mismatched_minor, other_currency, other_currency_minor, unmatched, \
+                 unmatched_minor, refunds, refunded_minor, pending, pending_minor \
+                 from settlement_days order by day, gateway, currency",
+    },
+    Table {
+        name: vendors::NAME,
+        model: vendors::NAME,
+        columns: &[
+            ("vendor_id", Kind::Text),
+            ("standing", Kind::Text),
+            ("business_name", Kind::Text),
+            ("address", Kind::Json),
+            ("reason", Kind::Text),
+            ("version", Kind::Int),
+            ("registered_at", Kind::Time),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select vendor_id, standing, business_name, address, reason, version, registered_at, \
+                 updated_at from vendors order by vendor_id",
+    },
+    Table {
+        name: vendor_orders::NAME,
+        model: vendor_orders::NAME,
+        columns: &[
+            ("vendor_id", Kind::Text),
+            ("order_id", Kind::Text),
+            ("placed_at", Kind::Time),
+            ("is_paid", Kind::Bool),
+            ("is_shipped", Kind::Bool),
+            ("currency", Kind::Text),
+            ("lines", Kind::Json),
+        ],
+        select: "select vendor_id, order_id, placed_at, is_paid, is_shipped, currency, lines \
+                 from vendor_orders order by vendor_id, order_id",
+    },
+    Table {
+        name: promotions::NAME,
+        model: promotions::NAME,
+        columns: &[
+            ("code", Kind::Text),
+            ("terms", Kind::Json),
+            ("automatic", Kind::Bool),
+            ("listed", Kind::Bool),
+            ("active", Kind::Bool),
+            ("starts_at", Kind::Time),
+            ("ends_at", Kind::Time),
+            ("held", Kind::Int),
+            ("used", Kind::Int),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select code, terms, automatic, listed, active, starts_at, ends_at, held, used, \
+                 version, updated_at from promotions order by code",
+    },
+    Table {
+        name: guests::NAME,
+        model: guests::NAME,
+        columns: &[
+            ("guest_id", Kind::Text),
+            ("name", Kind::Text),
+            ("email", Kind::Text),
+            ("phone", Kind::Text),
+            ("country", Kind::Text),
+            ("orders", Kind::Int),
+            ("created_at", Kind::Time),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select guest_id, name, email, phone, country, orders, created_at, updated_at \
+                 from guests order by guest_id",
+    },
+    Table {
+        name: "guest_orders",
+        model: guests::NAME,
+        columns: &[
+            ("order_id", Kind::Text),
+            ("position", Kind::Int),
+            ("name", Kind::Text),
+            ("email", Kind::Text),
+            ("phone", Kind::Text),
+            ("country", Kind::Text),
+            ("placed_at", Kind::Time),
+        ],
+        select: "select order_id, position, name, email, phone, country, placed_at \
+                 from guest_orders order by position",
+    },
+    // Whoever ordered is told apart by a digest, and not named.
+    Table {
+        name: "customer_orders",
+        model: customers::NAME,
+        columns: &[
+            ("order_id", Kind::Text),
+            ("customer", Kind::Text),
+            ("placed_at", Kind::Time),
+            ("day", Kind::Date),
+            ("currency", Kind::Text),
+            ("gross_minor", Kind::Int),
+            ("refunded_minor", Kind::Int),
+            ("is_booked", Kind::Bool),
+        ],
+        select: "select order_id, encode(customer, 'hex') as customer, placed_at, day, currency, \
+                 gross_minor, refunded_minor, is_booked \
+                 from customer_orders order by placed_at, order_id",
     },
 ];
 

@@ -190,6 +190,10 @@ impl Projection for Sales {
 
     fn audited(&self) -> Vec<Audited> {
         vec![
+            Audited::sums("sales_by_country"),
+            Audited::sums("sales_by_sku"),
+            Audited::sums("sales_by_sku_and_month"),
+            Audited::sums("sales_by_vendor"),
             Audited::new("sales_orders", "order_id", By::Order),
             Audited::new("sales_refunds", "order_id", By::Order),
         ]

@@ -30,6 +30,9 @@ use crate::storable;
 /// The name of this read model.
 pub const NAME: &str = "settlement";
 
+/// The table of the sums.
+pub(crate) const DAYS: &str = "settlement_days";
+
 /// What moved at a provider on one day, in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SettlementRow {
@@ -180,16 +183,14 @@ impl Projection for Settlement {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["settlement_days", "settlement_payments"]
+        &[DAYS, "settlement_payments"]
     }
 
-    /// Days are sums over all payments: `daybook diff` compares them.
     fn audited(&self) -> Vec<Audited> {
-        vec![Audited::new(
-            "settlement_payments",
-            "payment_id",
-            By::Payment,
-        )]
+        vec![
+            Audited::sums(DAYS),
+            Audited::new("settlement_payments", "payment_id", By::Payment),
+        ]
     }
 
     fn ddl(&self) -> &'static str {
@@ -202,6 +203,36 @@ impl Projection for Settlement {
         batch: &'a [Arc<RecordedEvent>],
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(apply(connection, batch))
+    }
+}
+
+/// The days once more, added up from the streams of all payments, one stream after another: sums do not
+/// depend on the order of payments.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The payment whose stream is being read.
+    payment: Option<(Uuid, Payment)>,
+    days: BTreeMap<Key, Added>,
+}
+
+impl Ledger {
+    /// Takes the next events, stream by stream, each from its first event on.
+    pub(crate) fn take<'a>(&mut self, events: impl Iterator<Item = &'a RecordedEvent>) {
+        let mut batch = Batch::of(self.payment.take().into_iter().collect());
+        let mut last = None;
+        for event in events {
+            batch.take(event);
+            last = event.aggregate_id.parse().ok();
+        }
+        for (key, added) in &batch.days {
+            self.days.entry(key.clone()).or_default().add(*added);
+        }
+        self.payment = last.and_then(|last| batch.remembered(last));
+    }
+
+    /// Books them into the tables that the search path begins with.
+    pub(crate) async fn book(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        book(connection, &self.days).await
     }
 }
 

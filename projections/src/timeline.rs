@@ -196,7 +196,8 @@ fn told(recorded: &RecordedEvent) -> String {
         | Event::Listing(_)
         | Event::Categories(_)
         | Event::Vendor(_)
-        | Event::Promotion(_) => recorded.payload.to_string(),
+        | Event::Promotion(_)
+        | Event::Delivery(_) => recorded.payload.to_string(),
     }
 }
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::orders::AddressView;
 use crate::paging::{self, Cursor, Page};
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable;
 
 /// The name of this read model.
@@ -153,6 +153,10 @@ impl Projection for Vendors {
 
     fn tables(&self) -> &'static [&'static str] {
         &["vendors"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![Audited::new("vendors", "vendor_id", By::Vendor)]
     }
 
     fn ddl(&self) -> &'static str {

@@ -8,16 +8,27 @@
 //! | removed, inserted or swapped events | positions have a hole or go back; or, renumbered, as changed | the first position |
 //! | cut the tail | a head covers more than there is | the first position that is gone |
 //! | changed event and tiles | the next head's root | the positions since the head before |
+//! | removed the newest heads, or all of them | more is without a head than ever is for long | the positions without a head |
 //! | rewrote it all and signed with a new key | no head is signed by the auditor's key; roots differ from heads kept elsewhere | the first positions that differ |
 
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::Deserialize;
 use tlog_tiles::tlog::Hash;
 
 use crate::head::{BadHead, Signed, SignedHead};
 use crate::keys::PublicKey;
 use crate::leaf;
+use crate::sealer::{EVENTS_MANY, EVENTS_MAX};
 use crate::tree::Tree;
+
+/// Events that may wait for a head: as many as a sealer lets wait beside a crowd, and a head's more for
+/// the moment that it takes.
+const UNSEALED_MAX: u64 = EVENTS_MANY + EVENTS_MAX;
+/// How long an event may wait for a head: a minute, and then some for a machine under load and a
+/// process that is started again.
+const UNSEALED_FOR_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +200,44 @@ pub struct Proved {
     pub sealed: u64,
     /// Heads that they lead to.
     pub heads: u64,
+    /// When the first that no head covers was recorded, as it says itself.
+    pub unsealed_since: Option<DateTime<Utc>>,
+    /// When the last one was.
+    pub last_at: Option<DateTime<Utc>>,
+}
+
+impl Proved {
+    /// What makes this no proof for whoever came with a key or a head: nothing is sealed, or more is
+    /// without a head at `now` than a sealer that works ever leaves for long. Whoever removes the
+    /// newest heads leaves such a tail.
+    pub fn shortcoming(&self, now: DateTime<Utc>) -> Option<Finding> {
+        let (position, until) = (self.sealed + 1, self.events.max(self.sealed + 1));
+        let unsealed = self.events.saturating_sub(self.sealed);
+        let short = |what: String| Some(Finding { position, until, what });
+        if self.heads == 0 {
+            return short(
+                "there is no head at all: heads were removed, or nothing was ever sealed, and \
+                 nothing is proved"
+                    .to_owned(),
+            );
+        }
+        if UNSEALED_MAX < unsealed {
+            return short(format!(
+                "no head covers these {unsealed} events: heads were removed, or nobody seals the log; \
+                 {UNSEALED_MAX} may wait for one"
+            ));
+        }
+        let since = self.unsealed_since?;
+        (UNSEALED_FOR_MAX < now - since).then(|| Finding {
+            position,
+            until,
+            what: format!(
+                "no head covers what was recorded since {}: heads were removed, or nobody seals the \
+                 log; an event waits for a minute",
+                since.to_rfc3339_opts(SecondsFormat::Secs, true)
+            ),
+        })
+    }
 }
 
 /// A walk through the log, event by event.
@@ -201,6 +250,9 @@ pub struct Walk {
     stored: Tree,
     /// Since the last head: the first event that is not the one that was sealed.
     differs: Option<u64>,
+    /// The first event after the last head, and the last of all.
+    unsealed_since: Option<DateTime<Utc>>,
+    last_at: Option<DateTime<Utc>>,
     proved: u64,
     heads: u64,
     findings: Vec<Finding>,
@@ -226,6 +278,11 @@ impl Walk {
                 format!("an event at {position} stands here: inserted, repeated or out of order")
             };
             return self.end(Finding::at(expected, what));
+        }
+        // Behind the last head; how old what is under one is, needs no saying.
+        if self.marks.is_empty() {
+            self.last_at = recorded_at(line);
+            self.unsealed_since = self.unsealed_since.or(self.last_at);
         }
         let hash = leaf(line);
         self.found.push(hash, &mut Vec::new());
@@ -306,9 +363,48 @@ impl Walk {
                 .push(Finding { position: events + 1, until: mark.size, what });
         }
         if self.findings.is_empty() {
-            return Ok(Proved { events, sealed: self.proved, heads: self.heads });
+            let Self { proved: sealed, heads, unsealed_since, last_at, .. } = self;
+            return Ok(Proved { events, sealed, heads, unsealed_since, last_at });
         }
         self.findings.sort_by_key(|finding| finding.position);
         Err(self.findings)
+    }
+}
+
+/// When an event says that it was recorded.
+fn recorded_at(line: &[u8]) -> Option<DateTime<Utc>> {
+    #[derive(Deserialize)]
+    struct Event {
+        at: DateTime<Utc>,
+    }
+    let event: Option<Event> = serde_json::from_slice(line).ok();
+    event.map(|event| event.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_falls_short_without_heads_or_with_much_or_old_behind_them() {
+        let now: DateTime<Utc> = "2026-11-28T08:00:00Z".parse().unwrap();
+        let proved = |events, sealed, heads, minutes| Proved {
+            events,
+            sealed,
+            heads,
+            unsealed_since: (sealed < events).then(|| now - TimeDelta::minutes(minutes)),
+            last_at: None,
+        };
+        for (proved, named) in [
+            (proved(0, 0, 0, 0), Some((1, 1))),
+            (proved(9, 0, 0, 0), Some((1, 9))),
+            (proved(9, 9, 1, 0), None),
+            (proved(30_009, 9, 1, 4), None),
+            (proved(30_010, 9, 1, 0), Some((10, 30_010))),
+            (proved(12, 9, 1, 6), Some((10, 12))),
+        ] {
+            let finding = proved.shortcoming(now);
+            assert_eq!(finding.map(|it| (it.position, it.until)), named, "{proved:?}");
+        }
     }
 }

@@ -103,7 +103,7 @@ pub struct Receipt<R> {
     /// How it ended.
     pub verdict: Verdict<R>,
     /// `order`, `payment`, `inventory`, `product`, `person`, `listing`, `categories`, `vendor`,
-    /// `promotion`.
+    /// `promotion`, `delivery`.
     pub aggregate_type: String,
     /// Which one.
     pub aggregate_id: String,

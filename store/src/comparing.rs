@@ -2,6 +2,7 @@
 
 use cqrs_es::Aggregate as _;
 use domain::categories::Categories;
+use domain::delivery::Delivery;
 use domain::inventory::Inventory;
 use domain::listing::Listing;
 use domain::order::Order;
@@ -77,6 +78,7 @@ pub async fn compare(pool: &PgPool, differences_max: usize) -> Result<Comparison
             Categories::TYPE => judge::<Categories>(&streams, &row).await?,
             Vendor::TYPE => judge::<Vendor>(&streams, &row).await?,
             Promotion::TYPE => judge::<Promotion>(&streams, &row).await?,
+            Delivery::TYPE => judge::<Delivery>(&streams, &row).await?,
             _ => Verdict::OfAnotherSchema,
         };
         match verdict {

@@ -4,7 +4,8 @@
 //! it from there. Where the relay of the same process carries the log, it brings what is committed;
 //! elsewhere one task reads the stream and parses each event once.
 //! A reader that is new, too slow, or that missed something reads Postgres until it has caught up,
-//! so that a purged stream or an absent NATS costs time and never an event.
+//! so that a purged stream or an absent NATS costs time and never an event. Readers that are behind
+//! share what they read there ([`crate::pages`]).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::arrivals::{Arrivals, Next};
 use crate::cloudevent;
 use crate::log;
 use crate::pace::Pace;
+use crate::pages::{self, Pages};
 use crate::recorded::{RecordedEvent, Unread};
 use crate::stream::{Error, Stream};
 
@@ -29,6 +31,8 @@ const RUN_MAX: usize = 500;
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause before the stream is opened again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Events that a follower is handed at a time.
+const FOLLOWED_MAX: usize = 2_000;
 /// How long the stream may be quiet before we ask whether it has more than it delivers: a consumer
 /// can be lost together with the stream that it reads.
 const QUIET: Duration = Duration::from_secs(5);
@@ -38,6 +42,7 @@ const QUIET: Duration = Duration::from_secs(5);
 pub struct Feeds {
     pool: PgPool,
     arrivals: Arc<Arrivals>,
+    pages: Arc<Pages>,
     pace: Pace,
     idle: Duration,
 }
@@ -61,7 +66,7 @@ impl Feeds {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
-        Self { pool, arrivals, pace, idle: IDLE }
+        Self { pool, arrivals, pages: Arc::default(), pace, idle: IDLE }
     }
 
     /// The same with another interval at which an idle reader makes sure that it has missed
@@ -76,6 +81,30 @@ impl Feeds {
         Feed { pace: self.pace.clone(), ..self.subscribe_promptly() }
     }
 
+    /// Hears all events after `mark` in order, batch by batch, for ever, for a reader that does next to
+    /// nothing with them and wants them at once. While the feed fails, `late` is logged and it is asked
+    /// again.
+    pub async fn follow(
+        self,
+        mut mark: i64,
+        late: &'static str,
+        mut hear: impl FnMut(&[Arc<RecordedEvent>]) + Send,
+    ) {
+        let mut feed = self.subscribe_promptly();
+        loop {
+            match feed.next(mark, FOLLOWED_MAX).await {
+                Ok(batch) => {
+                    mark = batch.last().map_or(mark, |event| event.position);
+                    hear(&batch);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "{late}");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
     /// The same for a reader that does next to nothing with an event and wants it at once.
     pub fn subscribe_promptly(&self) -> Feed {
         Feed {
@@ -84,6 +113,7 @@ impl Feeds {
             give_way_until: None,
             news: self.arrivals.news(),
             arrivals: Arc::clone(&self.arrivals),
+            pages: Arc::clone(&self.pages),
             behind: true,
             idle: self.idle,
             look_at: Instant::now() + self.idle,
@@ -180,6 +210,7 @@ pub struct Feed {
     /// When it has done so for long enough. Kept here for the same reason as `look_at`.
     give_way_until: Option<Instant>,
     arrivals: Arc<Arrivals>,
+    pages: Arc<Pages>,
     /// Wakes when something arrives.
     news: watch::Receiver<i64>,
     /// Whether Postgres has more than this reader has seen.
@@ -215,10 +246,7 @@ impl Feed {
                 Next::Nothing => {}
             }
             if self.behind {
-                let limit = i64::try_from(max)
-                    .unwrap_or(log::PAGE_MAX)
-                    .min(log::PAGE_MAX);
-                let page = log::page_after(&self.pool, mark, limit).await?;
+                let page = self.stored(mark, max).await?;
                 self.look_at = Instant::now() + self.idle;
                 self.behind = page.more;
                 if !page.events.is_empty() {
@@ -230,5 +258,23 @@ impl Feed {
             // The sender lives in what this feed holds, so only the time can end this.
             self.behind = news.await.is_err();
         }
+    }
+
+    /// The same from Postgres: of what others may want as well, the page where it is.
+    async fn stored(&self, mark: i64, max: usize) -> Result<log::Page, log::Error> {
+        let number = pages::number_after(mark);
+        // What has arrived is committed, and so is all before it.
+        if pages::end_of(number) <= self.arrivals.last() {
+            let begins_after = pages::end_of(number) - pages::EVENTS;
+            let read = log::after(&self.pool, begins_after, pages::EVENTS);
+            // An event that cannot be read must not hold up who is past it.
+            if let Ok(Some(events)) = self.pages.after(mark, max, read).await {
+                return Ok(log::Page { events, more: true });
+            }
+        }
+        let limit = i64::try_from(max)
+            .unwrap_or(log::PAGE_MAX)
+            .min(log::PAGE_MAX);
+        log::page_after(&self.pool, mark, limit).await
     }
 }

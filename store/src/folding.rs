@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::aggregate::Decider as _;
 use domain::categories::Categories;
+use domain::delivery::Delivery;
 use domain::event::Event;
 use domain::inventory::Inventory;
 use domain::listing::Listing;
@@ -32,6 +33,7 @@ pub struct States {
     categories: Of<Categories>,
     vendors: Of<Vendor>,
     promotions: Of<Promotion>,
+    deliveries: Of<Delivery>,
 }
 
 /// One state, as it is written down.
@@ -71,6 +73,7 @@ impl States {
             Event::Categories(event) => evolve!(categories, event),
             Event::Vendor(event) => evolve!(vendors, event),
             Event::Promotion(event) => evolve!(promotions, event),
+            Event::Delivery(event) => evolve!(deliveries, event),
             // Nothing is decided on what is known of a person.
             Event::Person(_) => {}
         }
@@ -102,6 +105,7 @@ impl States {
         written("product", &self.products, &mut all)?;
         written("vendor", &self.vendors, &mut all)?;
         written("promotion", &self.promotions, &mut all)?;
+        written("delivery", &self.deliveries, &mut all)?;
         Ok(all)
     }
 }

@@ -2,6 +2,7 @@
 
 use cqrs_es::Aggregate;
 use domain::categories::{self, Categories};
+use domain::delivery::{self, Delivery};
 use domain::event::Event;
 use domain::inventory::{self, Inventory};
 use domain::listing::{self, Listing};
@@ -141,7 +142,7 @@ impl Kept for Inventory {
 }
 
 impl Kept for Product {
-    const STATE_SCHEMA: &'static str = "3-0a5d2bbe";
+    const STATE_SCHEMA: &'static str = "4-60c9ae4d";
     /// Its name.
     const USUAL_HEAP_BYTES: usize = 30;
 
@@ -245,6 +246,29 @@ impl Kept for Vendor {
 
     /// A vendor's id is that of an account, which may have registered before.
     fn begins(_of_an_account: &vendor::Command) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl Kept for Delivery {
+    const STATE_SCHEMA: &'static str = "1-99649534";
+    /// A few methods and points.
+    const USUAL_HEAP_BYTES: usize = 5_000;
+
+    fn slots(states: &States) -> &Slots<Self> {
+        &states.deliveries
+    }
+
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+
+    /// There is one stream, and it has begun but once.
+    fn begins(_: &delivery::Command) -> bool {
         false
     }
 

@@ -264,6 +264,44 @@ pub async fn of_aggregate_after(
     Ok(reading.page)
 }
 
+/// A place in the streams of one type, in the order in which their primary key has them.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Of which stream.
+    pub aggregate_id: String,
+    /// Which of its events; 0 for before the first.
+    pub sequence: i64,
+}
+
+/// The events of all streams of one type after a place, stream by stream, a page of them: for whoever
+/// goes through all of them and need not know in which order the streams were written.
+pub async fn of_type_after(
+    pool: &PgPool,
+    aggregate_type: &str,
+    place: &Place,
+    limit: i64,
+) -> Result<Page, Error> {
+    let mut reading = Reading::of(limit.clamp(0, PAGE_MAX));
+    while let Some(rows_max) = reading.rows_max() {
+        let last = reading.page.events.last();
+        let (id, sequence) = last.map_or((place.aggregate_id.as_str(), place.sequence), |last| {
+            (last.aggregate_id.as_str(), last.sequence)
+        });
+        let rows = sqlx::query_as(select!(
+            "where aggregate_type = $1 and ($2, $3) < (aggregate_id, sequence) \
+             order by aggregate_id, sequence limit $4"
+        ))
+        .bind(aggregate_type)
+        .bind(id)
+        .bind(sequence)
+        .bind(rows_max)
+        .fetch_all(pool)
+        .await?;
+        reading.take(pool, rows, rows_max).await?;
+    }
+    Ok(reading.page)
+}
+
 /// All events of some streams of one type, in order of position: of aggregates that end some day.
 pub async fn of_aggregates(
     pool: &PgPool,

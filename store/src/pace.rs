@@ -26,7 +26,7 @@ const COMMANDS_MANY: usize = 32;
 /// moment later.
 const MANY_FOR: Duration = Duration::from_millis(30);
 /// Longest pause between two batches of one reader.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often a pausing reader looks whether there are still as many.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Events behind which a reader no longer gives way: a rush of some ten seconds is taken at full
@@ -59,7 +59,7 @@ impl Default for Shared {
 
 /// One command under way.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Shared>);
+pub struct UnderWay(Arc<Shared>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -84,7 +84,7 @@ impl Pace {
     }
 
     /// Counts a command as long as what comes back lives.
-    pub(crate) fn enter(&self) -> UnderWay {
+    pub fn enter(&self) -> UnderWay {
         let shared = &self.0;
         if COMMANDS_MANY <= shared.commands.fetch_add(1, Ordering::Relaxed) + 1 {
             let until = millis(shared.begun.elapsed() + MANY_FOR);

@@ -200,7 +200,8 @@ pub(crate) fn forgets(event: &Event) -> &[OrderId] {
         | Event::Listing(_)
         | Event::Categories(_)
         | Event::Vendor(_)
-        | Event::Promotion(_) => &[],
+        | Event::Promotion(_)
+        | Event::Delivery(_) => &[],
     }
 }
 

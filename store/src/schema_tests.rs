@@ -239,7 +239,7 @@ const PRODUCTS: [&[(&str, &str, &str)]; 1] = [&[
         "product.described",
         "1",
         r#""name": "Cup", "price": {"minor": 450, "currency": "GBP"}, "active": true,
-           "vendor": "00000000-0000-0000-0000-000000000005""#,
+           "vendor": "00000000-0000-0000-0000-000000000005", "weight_grams": 350"#,
     ),
 ]];
 
@@ -313,6 +313,31 @@ const PROMOTIONS: [&[(&str, &str, &str)]; 1] = [&[
     ),
 ]];
 
+const DELIVERY: [&[(&str, &str, &str)]; 1] = [&[
+    (
+        "delivery.point_described",
+        "1",
+        r#""point_id": "station", "point": {"name": "Kiosk", "active": true,
+           "opening_hours": "Mo-Su", "address": {"line1": "Platform 1", "country": "GB"}}"#,
+    ),
+    (
+        "delivery.method_described",
+        "1",
+        r#""method_id": "collect", "method": {"name": "Collect", "active": true,
+           "to": {"kind": "pickup_point", "points": ["station"]},
+           "rates": [{"currency": "GBP", "bands": [{"price_minor": 0}]}]}"#,
+    ),
+    (
+        "delivery.method_described",
+        "1",
+        r#""method_id": "post", "method": {"name": "Post", "description": "By the postman.",
+           "active": true, "to": {"kind": "address"}, "countries": ["GB"],
+           "days": {"min": 1, "max": 3}, "rates": [{"currency": "GBP", "free_from_minor": 5000,
+           "bands": [{"over_grams": 5, "up_to_grams": 9, "from_minor": 1, "below_minor": 2,
+                      "price_minor": 350}]}]}"#,
+    ),
+]];
+
 const USE_OF_A_CUSTOMER: &str = r#""order_id": "00000000-0000-0000-0000-000000000001",
     "customer_id": "00000000-0000-0000-0000-000000000007""#;
 
@@ -328,6 +353,7 @@ fn whoever_changes_a_state_or_its_rules_renames_its_schema() {
         changed::<Categories>(&CATEGORIES, categories::Event::NAMES),
         changed::<Vendor>(&VENDORS, vendor::Event::NAMES),
         changed::<Promotion>(&PROMOTIONS, promotion::Event::NAMES),
+        changed::<Delivery>(&DELIVERY, delivery::Event::NAMES),
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::categories::Categories;
+use domain::delivery::Delivery;
 use domain::inventory::Inventory;
 use domain::listing::Listing;
 use domain::order::Order;
@@ -46,6 +47,9 @@ const PERSONS_BYTES_MAX: usize = 64 * 1024;
 const LISTINGS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// All categories there can be, twice.
 const CATEGORIES_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// All shipping methods and pick-up points there can be, twice: 10 MB if every method names every
+/// point. A shop has some kilobytes of them.
+const DELIVERY_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Vendors are written now and then; whether they may sell is known elsewhere.
 const VENDORS_BYTES_MAX: usize = 64 * 1024;
 /// What a place takes beside its state: its id, its locks, its share of the tables; as measured.
@@ -205,6 +209,7 @@ pub struct States {
     pub(crate) categories: Slots<Categories>,
     pub(crate) vendors: Slots<Vendor>,
     pub(crate) promotions: Slots<Promotion>,
+    pub(crate) deliveries: Slots<Delivery>,
 }
 
 impl States {
@@ -222,6 +227,7 @@ impl States {
             categories: Slots::new(CATEGORIES_BYTES_MAX, undivided),
             vendors: Slots::new(VENDORS_BYTES_MAX, undivided),
             promotions: Slots::new(PROMOTIONS_BYTES_MAX, undivided),
+            deliveries: Slots::new(DELIVERY_BYTES_MAX, undivided),
         }
     }
 

@@ -113,14 +113,15 @@ pub async fn list(
     .await?)
 }
 
-/// Adds an entry.
-pub async fn add(pool: &PgPool, new: &NewEntry, by: &str) -> Result<Entry, Error> {
+/// Adds an entry under this name. One that is there already stays as it is.
+pub async fn add(pool: &PgPool, entry_id: Uuid, new: &NewEntry, by: &str) -> Result<Entry, Error> {
     let added: Option<Entry> = sqlx::query_as(
         "insert into faq_entries (entry_id, topic, question, answer, place, published, updated_by, \
          created_at, updated_at) select $1, $2, $3, $4, $5, $6, $7, $8, $8 \
-         where (select count(*) from faq_entries) < $9 returning *",
+         where (select count(*) from faq_entries) < $9 \
+         on conflict (entry_id) do nothing returning *",
     )
-    .bind(Uuid::now_v7())
+    .bind(entry_id)
     .bind(&new.topic)
     .bind(&new.question)
     .bind(&new.answer)
@@ -132,7 +133,14 @@ pub async fn add(pool: &PgPool, new: &NewEntry, by: &str) -> Result<Entry, Error
     .fetch_optional(pool)
     .await
     .map_err(asked)?;
-    added.ok_or(Error::TooMany)
+    if let Some(added) = added {
+        return Ok(added);
+    }
+    let there: Option<Entry> = sqlx::query_as("select * from faq_entries where entry_id = $1")
+        .bind(entry_id)
+        .fetch_optional(pool)
+        .await?;
+    there.ok_or(Error::TooMany)
 }
 
 /// Writes an entry anew; `None` if there is none.

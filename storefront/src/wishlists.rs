@@ -105,9 +105,11 @@ pub async fn items(pool: &PgPool, wishlist_id: Uuid) -> Result<Vec<Item>, Error>
     .await?)
 }
 
-/// Makes a list for an account, which is among its owner's.
+/// Makes a list under this name for an account, which is among its owner's. One that is there already
+/// stays as it is.
 pub async fn create(
     pool: &PgPool,
+    wishlist_id: Uuid,
     account_id: Uuid,
     owner: &[Uuid],
     name: &str,
@@ -117,10 +119,10 @@ pub async fn create(
         "insert into wishlists (wishlist_id, account_id, name, created_at, updated_at) \
          select $1, $2, $3, $4, $4 \
          where (select count(*) from wishlists where account_id = any($5)) < {LISTS_MAX} \
-         returning {COLUMNS}"
+         on conflict (wishlist_id) do nothing returning {COLUMNS}"
     );
     let made: Option<Wishlist> = sqlx::query_as(&insert)
-        .bind(Uuid::now_v7())
+        .bind(wishlist_id)
         .bind(account_id)
         .bind(name)
         .bind(Utc::now())
@@ -128,7 +130,10 @@ pub async fn create(
         .fetch_optional(pool)
         .await
         .map_err(taken)?;
-    made.ok_or(Error::TooManyLists)
+    match made {
+        Some(made) => Ok(made),
+        None => by_id(pool, wishlist_id).await?.ok_or(Error::TooManyLists),
+    }
 }
 
 /// Calls a list otherwise.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sealing::head::SignedHead;
 use sealing::keys::SealKey;
-use sealing::sealer::{self, Settings};
+use sealing::sealer::{self, Remembered, Settings};
 use sealing::tables;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -52,9 +52,10 @@ pub fn sealing_with(keys: &[&SealKey]) -> Settings {
 
 /// Seals until a head covers the whole log.
 pub async fn seal_all(pool: &PgPool, settings: &Settings) -> SignedHead {
-    let pace = Pace::default();
+    let (pace, mut remembered) = (Pace::default(), Remembered::default());
+    let sealing = sealer::seal_until_it_fails(pool, settings, &pace, &mut remembered);
     tokio::select! {
-        Err(error) = sealer::seal_until_it_fails(pool, settings, &pace) => panic!("{error}"),
+        Err(error) = sealing => panic!("{error}"),
         head = all_sealed(pool) => head,
     }
 }

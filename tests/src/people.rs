@@ -3,6 +3,7 @@
 use accounts::{Password, Role};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::World;
 use crate::telling::keyed;
@@ -22,23 +23,24 @@ pub async fn signed_in(world: &World, email: &str, role: Role) -> String {
     registered.expect("an account").access
 }
 
-/// Proves an address by the newest mail that was sent there.
+/// Proves an address by the newest mail that was sent there, for the account that it was sent for.
 ///
 /// # Panics
 /// If there is none.
 pub async fn prove(world: &World, email: &str) {
-    let token: String = sqlx::query_scalar(
-        "select payload->>'token' from notifications where recipient = $1 \
-         and kind = 'verify_email' order by created_at desc limit 1",
+    let (account_id, token): (Uuid, String) = sqlx::query_as(
+        "select account_id, payload->>'token' from notifications join mailed_tokens \
+             on token_hash = sha256(convert_to(payload->>'token', 'UTF8')) \
+         where recipient = $1 and kind = 'verify_email' order by created_at desc limit 1",
     )
     .bind(email)
     .fetch_one(&world.pool)
     .await
     .expect("a mail");
-    world
+    let _merged = world
         .app()
         .accounts
-        .verify_email(&token)
+        .verify_email(account_id, &token)
         .await
         .expect("a good token");
 }

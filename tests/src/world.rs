@@ -22,7 +22,7 @@ use workers::providers::Pauses;
 use crate::{documented, servers};
 
 /// Whoever shows this is staff.
-pub const STAFF: &str = "a-staff-token-for-tests-only-0123456789";
+pub const STAFF: &str = "staff-token-of-tests-9c41e7d05b3fa826d17c";
 /// What every world seals personal data with, unless a test says otherwise.
 pub static MASTER_KEY: LazyLock<String> = LazyLock::new(MasterKeys::random_text);
 /// How long a condition may take before a test fails. Generous: machines are shared.
@@ -140,6 +140,7 @@ impl World {
             staff_token: STAFF.to_owned(),
             accounts: accounts::Settings::default(),
             payment_window: Duration::from_hours(1),
+            shipping_required: false,
             review_window: Duration::from_hours(24),
             poll_pauses: Pauses::new(vec![Duration::from_millis(300)]),
             breakers: Thresholds::default(),

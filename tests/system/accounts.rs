@@ -49,15 +49,20 @@ async fn mail(world: &World, recipient: &str) -> Vec<(String, String)> {
     .unwrap()
 }
 
-async fn verify(world: &World, email: &str) {
+/// Proves that somebody who has signed in reads what is sent to this address.
+async fn shows(world: &World, tokens: &Value, token: &str) -> Answer {
+    let proof = world.guest(Method::POST, "/api/v1/auth/verify-email");
+    let proof = proof.bearer_auth(tokens["access"].as_str().unwrap());
+    send(proof.json(&json!({"token": token}))).await
+}
+
+async fn verify(world: &World, tokens: &Value, email: &str) {
     let mails = mail(world, email).await;
     let (_, token) = mails
         .iter()
         .find(|(kind, _)| kind == "verify_email")
         .unwrap();
-    let _done = say(world, "verify-email", json!({"token": token}))
-        .await
-        .expect(204);
+    let _done = shows(world, tokens, token).await.expect(204);
 }
 
 #[tokio::test]
@@ -124,8 +129,8 @@ async fn an_expired_refresh_token_and_a_closed_door_stay_closed() {
 #[tokio::test]
 async fn nobody_learns_whether_an_address_has_an_account_and_attempts_are_slowed() {
     let world = World::new().await;
-    let _ada = register(&world, ADA).await;
-    verify(&world, ADA).await;
+    let ada = register(&world, ADA).await;
+    verify(&world, &ada, ADA).await;
 
     let told = |answer: &Answer| {
         let mut body = answer.json();
@@ -186,13 +191,17 @@ async fn whoever_proves_an_address_takes_over_what_others_claimed() {
     assert!(is_let_in(&world, &claimed).await && is_let_in(&world, &owned).await);
 
     let mails = mail(&world, "ADA@Example.org").await;
-    let proof = json!({"token": mails.iter().find(|(kind, _)| kind == "verify_email").unwrap().1});
-    let _proved = say(&world, "verify-email", proof.clone()).await.expect(204);
+    let (_, proof) = mails
+        .iter()
+        .find(|(kind, _)| kind == "verify_email")
+        .unwrap();
+    assert_eq!(shows(&world, &claimed, proof).await.problem(401), "invalid_token");
+    let _proved = shows(&world, &owned, proof).await.expect(204);
 
     assert!(!is_let_in(&world, &claimed).await && is_let_in(&world, &owned).await);
     assert_eq!(login(&world, ADA, PHRASE).await.problem(401), "wrong_credentials");
     let _in = login(&world, ADA, "another phrase").await.expect(200);
-    assert_eq!(say(&world, "verify-email", proof).await.problem(401), "invalid_token");
+    assert_eq!(shows(&world, &owned, proof).await.problem(401), "invalid_token");
 
     // From now on the owner is told of claims, and whoever claims is told nothing.
     let _again = register(&world, ADA).await;

@@ -382,6 +382,7 @@ async fn projections_say_how_far_they_are_and_are_rebuilt_once_per_key() {
         [
             "categories",
             "customers",
+            "delivery",
             "guests",
             "listings",
             "milestones",

@@ -40,13 +40,15 @@ async fn a_shop() -> World {
     world
 }
 
-const PUBLIC: [(&str, &str); 6] = [
+const PUBLIC: [(&str, &str); 8] = [
     ("/products", "public, max-age=600"),
     ("/products/cup", "public, max-age=600"),
     ("/listings", "public, max-age=600"),
     ("/listings/cup", "public, max-age=600"),
     ("/categories", "public, max-age=900"),
     ("/categories/cups", "public, max-age=900"),
+    ("/shipping/methods", "public, max-age=300"),
+    ("/shipping/pickup-points", "public, max-age=300"),
 ];
 
 #[tokio::test]
@@ -91,6 +93,7 @@ async fn each_route_says_how_it_may_be_kept_and_an_unclassified_one_not_at_all()
         let known = path.starts_with("/api/v1/products")
             || path.starts_with("/api/v1/listings")
             || path.starts_with("/api/v1/categories")
+            || path.starts_with("/api/v1/shipping")
             || path.starts_with("/api/v1/reports");
         if known && !path.ends_with("availability") || item.get("get").is_none() {
             continue;

@@ -6,6 +6,7 @@ use accounts::{Password, Role};
 use futures::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tests::telling::keyed;
 use tests::world::send;
 use tests::{Answer, World};
 use uuid::Uuid;
@@ -51,7 +52,7 @@ impl<'w> Shopper<'w> {
     }
 
     async fn says(&self, method: Method, path: &str, body: Value) -> Answer {
-        send(self.asks(method, path).json(&body)).await
+        send(keyed(self.asks(method, path)).json(&body)).await
     }
 
     async fn adds(&self, items: &[(&str, u32)]) -> Answer {
@@ -302,6 +303,7 @@ async fn a_cart_takes_two_thousand_lines_and_garbage_takes_none() {
     let described = join_all((0..=2_000).map(|n| {
         let offer = domain::product::Description {
             vendor: None,
+            weight_grams: None,
             name: name.to_owned(),
             price,
             active: true,

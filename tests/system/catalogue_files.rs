@@ -139,7 +139,6 @@ async fn an_export_that_is_imported_again_changes_nothing() {
             "images": ["https://images.example/1", "https://images.example/2"],
             "category": "cups", "tags": ["tea", "gift"], "active": false,
             "variants": [variant("S"), variant("L")],
-            "vendor": "00000000-0000-0000-0000-000000000007",
         }),
     )
     .await;

@@ -1,8 +1,11 @@
 //! The examples of the OpenAPI document are real: each is sent, and what comes back has the status
 //! and the shape that the document says.
 
+mod shop;
+
 use std::collections::BTreeMap;
 
+use gateways::settings::Environment;
 use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +19,7 @@ const PHRASE: &str = "a phrase of some words";
 /// What has to be there for examples to meet something.
 struct Scene {
     world: World,
-    /// What stands in paths, by operation.
+    /// What stands in paths, by operation; one after the other where there are several.
     places: BTreeMap<&'static str, String>,
     /// Tokens that are shown instead of staff's.
     tokens: BTreeMap<&'static str, String>,
@@ -63,13 +66,30 @@ fn of_projections() -> impl Iterator<Item = (&'static str, String)> {
     names.map(|name| (name, "orders".to_owned()))
 }
 
+/// A rule by which payments are routed, as the example has it; its id.
+async fn routing_rule(world: &World) -> String {
+    let rule = &DOCUMENT["components"]["schemas"]["WriteRoutingRule"]["example"];
+    let mut rule = rule.clone();
+    rule["priority"] = json!(4_711);
+    let rule = made(world, "/api/v1/routing-rules", rule).await;
+    // Where there are rules, nobody is asked whom none of them names.
+    let last = json!({"priority": 9_000, "gateways": ["sandbox"], "note": "the rest"});
+    let _rule = made(world, "/api/v1/routing-rules", last).await;
+    text(&rule["id"])
+}
+
 impl Scene {
     async fn set() -> Self {
-        let world = World::new().await;
+        let world = World::with(|settings| {
+            settings.environment = Environment::of([("MANUAL_PAYMENTS", "on")]);
+        })
+        .await;
         world.article("CUP-RED", "4.50", 1_000).await;
         world.article("cup", "4.50", 1_000).await;
-        let (mut places, mut tokens, mut values) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (places, tokens, values) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut opened = Self { world, places, tokens, values };
+        opened.open_the_shop().await;
+        let Self { world, mut places, mut tokens, mut values } = opened;
         let order = async |token: &str, status: &str| {
             let body = an_order_paid_with(token, &[("CUP-RED", 3)]);
             let order = made(&world, "/api/v1/orders", body).await;
@@ -83,12 +103,8 @@ impl Scene {
         let unpaid = order("declined", "processing").await;
         let path = format!("/api/v1/orders/{unpaid}/payment");
         tests::world::until("its attempt is declined", async || {
-            world
-                .get(&path)
-                .await
-                .text
-                .contains("\"declined\"")
-                .then_some(())
+            let shown = world.get(&path).await;
+            shown.text.contains("\"declined\"").then_some(())
         })
         .await;
         places.insert("post /orders/{id}/payments", unpaid);
@@ -119,7 +135,9 @@ impl Scene {
             .expect(201)
             .json();
         values.insert("post /auth/verify-email", json!({"token": mailed(&world, &email).await}));
-        values.insert("post /auth/logout", json!({"refresh": ada["refresh"]}));
+        tokens.insert("post /auth/verify-email", text(&ada["access"]));
+        let hal = register("hal@example.org").await;
+        values.insert("post /auth/logout", json!({"refresh": hal["refresh"]}));
         let ben = register("ben@example.org").await;
         values.insert("post /auth/refresh", json!({"refresh": ben["refresh"]}));
         let eve = register("eve@example.org").await;
@@ -146,6 +164,8 @@ impl Scene {
         shelve(&world).await;
         places.insert("put /categories/{handle}", "cups".to_owned());
         places.insert("put /listings/{handle}", "red-cup".to_owned());
+        places.insert("put /shipping/methods/{handle}", "post".to_owned());
+        places.insert("put /shipping/pickup-points/{handle}", "station".to_owned());
         places.insert("put /customers/{id}", text(&opened["id"]));
         places.insert("delete /customers/{id}/personal-data", "ada@example.com".to_owned());
         places.insert("put /exchange-rates/{date}", chrono::Utc::now().date_naive().to_string());
@@ -156,14 +176,7 @@ impl Scene {
         places.insert("post /projections/{name}/rebuild", "sales".to_owned());
         values.insert("post /projections/{name}/rebuild", json!({"until": "1"}));
         places.extend(of_projections());
-        let rule = &DOCUMENT["components"]["schemas"]["WriteRoutingRule"]["example"];
-        let mut rule = rule.clone();
-        rule["priority"] = json!(4_711);
-        let rule = made(&world, "/api/v1/routing-rules", rule).await;
-        places.insert("put /routing-rules/{id}", text(&rule["id"]));
-        // Where there are rules, nobody is asked whom none of them names.
-        let last = json!({"priority": 9_000, "gateways": ["sandbox"], "note": "the rest"});
-        let _rule = made(&world, "/api/v1/routing-rules", last).await;
+        places.insert("put /routing-rules/{id}", routing_rule(&world).await);
         world.settle().await;
         Self { world, places, tokens, values }
     }
@@ -171,9 +184,16 @@ impl Scene {
     /// Sends the example of an operation, where the scene has a place for it.
     async fn send(&self, name: &str, path: &str, example: &Value) -> Answer {
         let place = self.places.get(name).map_or("CUP-RED", String::as_str);
+        let mut places = place.split(' ');
         let path: String = path
             .split('/')
-            .map(|part| if part.starts_with('{') { place } else { part })
+            .map(|part| {
+                if part.starts_with('{') {
+                    places.next().expect("a place for each parameter")
+                } else {
+                    part
+                }
+            })
             .collect::<Vec<_>>()
             .join("/");
         let (method, _) = name.split_once(' ').unwrap();
@@ -242,43 +262,19 @@ fn example_of(operation: &'static Value) -> Option<&'static Value> {
     })
 }
 
-/// Where an example alone leads to no success, with what is asked for first.
-const ELSEWHERE: [(&str, u16); 26] = [
-    // It is not being rebuilt.
+/// Where an example leads to no success here, with what is told instead.
+const ELSEWHERE: [(&str, u16); 4] = [
+    // A rebuild of so small a log is over before it could be stopped.
     ("post /projections/{name}/rebuild/cancel", 409),
     ("post /projections/{name}/rebuild/pause", 409),
     ("post /projections/{name}/rebuild/resume", 409),
-    // No webhook has told of money.
+    // Money that nobody asked for needs a provider that signs what it says: see `unmatched`.
     ("post /webhooks/{id}/refund", 404),
-    // The scene has no cart, vendor, review, ticket or wishlist of the caller yet: of these the refusal
-    // is held against the document, and the tests of each send bodies of their own.
-    ("patch /cart", 403),
-    ("post /cart/checkout", 403),
-    ("post /cart/items", 403),
-    ("put /cart/items/{sku}", 403),
-    ("post /cart/merge", 403),
-    ("post /carts", 403),
-    ("put /faq/{id}", 404),
-    ("post /orders/{id}/shipments", 404),
-    ("post /payments/{id}/payout", 404),
-    ("post /payments/{id}/receipt", 404),
-    ("put /profile/reviews/{sku}", 403),
-    ("post /reviews/{id}/moderation", 404),
-    ("post /tickets/{id}/close", 404),
-    ("post /tickets/{id}/messages", 404),
-    ("post /vendors", 422),
-    ("put /vendors/me", 403),
-    ("post /vendors/{id}/activate", 404),
-    ("post /vendors/{id}/deactivate", 404),
-    ("post /wishlists", 403),
-    ("put /wishlists/{id}", 403),
-    ("put /wishlists/{id}/items/{sku}", 403),
-    ("post /wishlists/{id}/share", 403),
 ];
 
 #[tokio::test]
 async fn every_example_is_accepted_and_answered_as_the_document_says() {
-    let scene = Scene::set().await;
+    let scene = Box::pin(Scene::set()).await;
     let (mut sent, mut wrong) = (0, Vec::new());
     for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -315,7 +311,7 @@ async fn every_example_is_accepted_and_answered_as_the_document_says() {
 
 #[tokio::test]
 async fn every_query_is_answered_as_the_document_says() {
-    let scene = Scene::set().await;
+    let scene = Box::pin(Scene::set()).await;
     let world = &scene.world;
     let order = &scene.places["post /orders/{id}/complete"];
     let view = world
@@ -334,9 +330,7 @@ async fn every_query_is_answered_as_the_document_says() {
             path if path.contains("/payments/") => text(&view["payment_id"]),
             path if path.contains("/projections/") => "sales".to_owned(),
             path if path.contains("/log/") => "1".to_owned(),
-            path if path.contains("/categories/") || path.contains("/listings/") => {
-                "cup".to_owned()
-            }
+            path if path.contains("{handle}") => "cup".to_owned(),
             path if path.contains("/promotions/") => "SPRING".to_owned(),
             path if path.contains("/customers/") => scene.places["put /customers/{id}"].clone(),
             path if path.contains("/products/") || path.contains("/inventory/") => "cup".to_owned(),
@@ -354,6 +348,7 @@ async fn every_query_is_answered_as_the_document_says() {
             .collect();
         let query = match path.as_str() {
             path if path.ends_with("/reports/sales") => "?group_by=day",
+            path if path.ends_with("/cart/shipping") => "?country=GB",
             path if path.ends_with("/reports/customers") => "?group_by=month",
             path if path.ends_with("/choice") => {
                 "?currency=GBP&country=GB&method=credit_card&amount=4.50"

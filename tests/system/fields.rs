@@ -77,7 +77,7 @@ async fn the_bounds_themselves_are_taken() {
         "customer": {
             "name": long(200),
             "email": format!("{}@{}.example", "a".repeat(64), "b.".repeat(90) + "c"),
-            "phone": long(40),
+            "phone": format!("+44 20 7946 0123{}", " ".repeat(24)),
         },
         "shipping_address": {
             "line1": long(200), "line2": long(200), "city": long(100), "postcode": long(20),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::World;
 use tests::log::receive;
 use tests::sse::{Reader, Told, told};
-use tests::telling::a_world_with_cups;
+use tests::telling::{a_world_with_cups, id_in, keyed};
 use tests::world::{STAFF, an_order, send, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
@@ -109,6 +109,31 @@ async fn without_a_position_only_what_is_added_is_told() {
     let told = reader.next().await.unwrap();
     assert_eq!((told.id, told.event.as_str()), (position, "inventory.received"));
     assert_eq!(told.data["actor"], "staff");
+}
+
+#[tokio::test]
+async fn whoever_follows_an_order_is_told_that_its_person_is_forgotten() {
+    let world = a_world_with_cups().await;
+    let id = id_in(
+        &world
+            .post("/api/v1/orders", an_order(&[("cup", 1)]))
+            .await
+            .expect(201),
+    );
+    world.order_when(&id, "confirmed").await;
+    world.settle().await;
+    let mut reader = follow(&world, &format!("?order_id={id}")).await;
+    // Of no order, and so not told.
+    let _received = receive_cup(&world).await;
+    let path = "/api/v1/customers/ada@example.com/personal-data";
+    let forget = keyed(world.staff(Method::DELETE, path)).json(&json!({"reason": "asked for it"}));
+    let position = send(forget).await.expect(200).position();
+
+    let told = reader.next().await.unwrap();
+    assert_eq!((told.id, told.event.as_str()), (position, "person.forgotten"));
+    world.settle().await;
+    let listed = lines(&world, &format!("?order_id={id}")).await;
+    assert_eq!(listed.last(), Some(&told.data), "as GET /events says it");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn a_guest_has_one_record_per_address_as_the_newest_order_says() {
 
     let ada = json!({
         "id": first, "kind": "guest", "role": null, "email": "ada@example.org",
-        "email_verified": false, "name": "Ada King", "phone": "+44 20 7946 0123",
+        "email_verified": false, "name": "Ada King", "phone": "+442079460123",
         "country": "GB", "orders": 2,
     });
     let shown = world.get(&format!("{PATH}/{first}")).await.expect(200);
@@ -72,6 +72,38 @@ async fn a_guest_has_one_record_per_address_as_the_newest_order_says() {
         let refused = world.get(&format!("{PATH}?{wrong}")).await;
         assert_eq!(refused.problem(400), "invalid_parameters", "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn customers_are_told_as_of_a_position_that_may_be_waited_for() {
+    let world = a_world_with_cups().await;
+    let mut order = an_order(&[("cup", 1)]);
+    order["customer"] = json!({"name": "Ada Byron", "email": "ada@example.org"});
+    let placed = said(&world, None, Method::POST, "/api/v1/orders", order)
+        .await
+        .expect(201);
+    let position = placed.header("daybook-position").unwrap();
+    let ada = format!("{PATH}/{}", id_in(&placed));
+    let reached = |answer: &tests::Answer| -> i64 {
+        answer.header("daybook-position").unwrap().parse().unwrap()
+    };
+    // Without waiting for anything else.
+    for path in [PATH, &ada] {
+        let asked = world.staff(Method::GET, path);
+        let told = send(asked.header("daybook-min-position", &position))
+            .await
+            .expect(200);
+        assert!(told.text.contains("Ada Byron"), "{}", told.text);
+        assert!(position.parse::<i64>().unwrap() <= reached(&told));
+        let never = world.staff(Method::GET, path);
+        let never = send(never.header("daybook-min-position", "1000000")).await;
+        assert_eq!(never.problem(503), "read_model_behind");
+    }
+    let table = world.staff(Method::GET, PATH).header("accept", "text/csv");
+    let table = send(table.header("daybook-min-position", &position))
+        .await
+        .expect(200);
+    assert!(table.text.contains("Ada Byron") && 0 < reached(&table), "{}", table.text);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use api::diffing::fold;
 use sqlx::Executor as _;
 use tests::World;
 use tests::command::{Ran, daybook, ran};
-use tests::world::an_order;
+use tests::world::{MASTER_KEY, an_order};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_daybook-under-test");
 const EXAMPLES: usize = 10;
@@ -102,4 +102,54 @@ async fn the_command_fails_where_something_differs_and_writes_nothing_live() {
     refused(&["--history", kept], "line 1 of the export").await;
     refused(&["--history", "live", "--write", kept], "give --history a file").await;
     refused(&["--history", "/nowhere/at/all"], "/nowhere/at/all").await;
+}
+
+#[tokio::test]
+async fn an_export_is_held_against_snapshots_as_well_and_orders_are_named() {
+    let world = World::new().await;
+    world.article("cup", "4.50", 100).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let placed = world.post("/api/v1/orders", an_order(&[("cup", 1)])).await;
+        ids.push(tests::telling::id_in(&placed.expect(201)));
+    }
+    for id in &ids {
+        world.order_when(id, "confirmed").await;
+    }
+    world.settle().await;
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).display().to_string();
+    let (export, orders) = (path("log.ndjson"), path("orders"));
+    let url = &world.settings.database_url;
+    let key: &str = &MASTER_KEY;
+    let source = ["--database-url", url, "--master-key", key];
+    let words = ["export", "--format", "ndjson", "--out", &export];
+    let exported = ran(daybook(PROGRAM, &[&words[..], &source].concat())).await;
+    assert!(exported.is_well, "{exported:?}");
+    let diff = async || {
+        let words = ["diff", "--history", &export, "--orders", &orders];
+        ran(daybook(PROGRAM, &[&words[..], &source].concat())).await
+    };
+    let same = diff().await;
+    assert!(same.is_well, "{same:?}");
+    assert_eq!(std::fs::read_to_string(&orders).unwrap(), "");
+
+    // A snapshot of an order that is not what its events add up to.
+    let snapshot = "insert into snapshots (aggregate_type, aggregate_id, version, state, \
+                    state_schema, event_id) \
+                    select 'order', aggregate_id, sequence, '{}', $2, event_id from events \
+                    where aggregate_type = 'order' and aggregate_id = $1 and sequence = 1";
+    sqlx::query(snapshot)
+        .bind(&ids[1])
+        .bind(<domain::order::Order as store::states::Kept>::STATE_SCHEMA)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let differs = diff().await;
+    assert!(
+        !differs.is_well && differs.told.contains("snapshot.order: 1 rows differ"),
+        "{differs:?}"
+    );
+    assert!(differs.told.contains(&format!("  order {}\n", ids[1])), "{differs:?}");
+    assert_eq!(std::fs::read_to_string(&orders).unwrap(), format!("{}\n", ids[1]));
 }

@@ -142,6 +142,7 @@ async fn a_shop_without_a_key_goes_on_in_clear_and_may_begin_to_seal() {
     for id in [&clear, &sealed] {
         assert_eq!(customer(&world, id).await, "Ada Byron");
     }
+    let then = store::log::head(&world.pool).await.unwrap();
     let told = forget(&world).await.expect(200).json();
 
     assert_eq!((&told["orders"], &told["in_clear"]), (&2.into(), &1.into()));
@@ -149,6 +150,13 @@ async fn a_shop_without_a_key_goes_on_in_clear_and_may_begin_to_seal() {
     for id in [&clear, &sealed] {
         let shown = world.get(&format!("/api/v1/orders/{id}")).await.json();
         assert_eq!(shown["customer"]["name"], "[forgotten]");
+        // Nor is the past asked for what the present does not tell.
+        let path = format!("/api/v1/orders/{id}?as_of={then}");
+        let was = world.get(&path).await.expect(200);
+        assert_eq!(was.json()["customer"]["name"], "[forgotten]", "{}", was.text);
+        let path = format!("/api/v1/orders/{id}?diff_from=1&as_of={then}");
+        let changes = world.get(&path).await.expect(200).text;
+        assert!(changes.contains("[forgotten]") && !changes.contains("Ada"), "{changes}");
     }
     // What cannot be changed is not: the log of those days is as it was.
     assert_eq!(in_database(&world.pool, &["Ada Byron"]).await, ["public.events.payload"]);

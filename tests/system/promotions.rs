@@ -458,7 +458,7 @@ async fn a_cart_shows_what_would_be_taken_off_and_is_ordered_with_it() {
             .guest(method, &format!("/api/v1{path}"))
             .header("daybook-cart-token", &token)
     };
-    let add = asks(Method::POST, "/cart/items");
+    let add = asks(Method::POST, "/cart/items").header("idempotency-key", "add");
     let add = add.json(&json!({"items": [{"sku": "pot", "quantity": 2}]}));
     let plain = send(add).await.expect(200).json();
     assert_eq!((plain.get("discount"), &plain["total"]), (None, &pounds("12.00")));

@@ -160,6 +160,73 @@ async fn who_has_signed_in_is_counted_wherever_they_are_but_buys_no_attempts() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_a_code_a_link_or_a_mailed_token_is_soon_told_to_wait() {
+    let world = world("guest.query=2/h,guest.command=2/h,guest.sign_in=2/h").await;
+    let id = uuid::Uuid::now_v7();
+    let guess = "dbc_47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+    let mut order = an_order(&[("x", 1)]);
+    order["promotion_code"] = "SPRING".into();
+    let cases = [
+        ("query", Method::GET, format!("/orders/{id}"), "daybook-order-token", None),
+        ("query", Method::GET, format!("/tickets/{id}"), "daybook-ticket-token", None),
+        ("query", Method::GET, format!("/wishlists/{id}?token=x"), "x-none", None),
+        ("query", Method::GET, "/cart".to_owned(), "daybook-cart-token", None),
+        (
+            "query",
+            Method::GET,
+            "/cart?promotion_code=A".to_owned(),
+            "daybook-cart-token",
+            None,
+        ),
+        ("command", Method::POST, "/orders".to_owned(), "x-none", Some(order)),
+        ("command", Method::DELETE, "/cart".to_owned(), "daybook-cart-token", None),
+        (
+            "sign_in",
+            Method::POST,
+            "/auth/password/reset".to_owned(),
+            "x-none",
+            Some(json!({"token": guess, "password": PHRASE})),
+        ),
+        (
+            "sign_in",
+            Method::POST,
+            "/auth/verify-email".to_owned(),
+            "x-none",
+            Some(json!({"token": guess})),
+        ),
+        (
+            "sign_in",
+            Method::POST,
+            "/auth/refresh".to_owned(),
+            "x-none",
+            Some(json!({"refresh": guess})),
+        ),
+    ];
+    for (number, (class, method, path, header, body)) in cases.into_iter().enumerate() {
+        let ask = async |address: String| {
+            let request = world.guest(method.clone(), &format!("/api/v1{path}"));
+            let mut request = keyed(from(&address, request)).header(header, guess);
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            send(request).await
+        };
+        let what = format!("{method} {path}");
+        for _ in 0..2 {
+            let refused = ask(format!("192.0.2.{number}")).await;
+            assert!(refused.status.is_client_error() && refused.status != 429, "{what}");
+            assert!(refused.header("ratelimit").is_some(), "{what}");
+        }
+        let denied = ask(format!("192.0.2.{number}")).await;
+        assert_eq!(denied.problem(429), "too_many_requests", "{what}");
+        assert_eq!(denied.json()["violated-policies"], json!([format!("guest.{class}")]), "{what}");
+        assert!(denied.header("ratelimit").unwrap().contains(";r=0;"), "{what}");
+        assert!(denied.header("retry-after").is_some(), "{what}");
+        assert_ne!(ask(format!("198.51.100.{number}")).await.status, 429, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn every_route_but_health_and_metrics_has_a_limit() {
     let world = world(
         "guest.query=1/h,guest.command=1/h,guest.sign_in=1/h,guest.mail=1/h,guest.webhook=1/h",

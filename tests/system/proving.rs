@@ -4,11 +4,12 @@ use reqwest::Method;
 use sealing::Hash;
 use sealing::head::{Signed, SignedHead};
 use sealing::keys::SealKey;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::World;
 use tests::log::{all_sealed, lines, sealing_with};
-use tests::telling::{id_in, keyed};
-use tests::world::{an_order, send, until};
+use tests::people::{asked, signed_in};
+use tests::telling::{fraud_rule, id_in, keyed};
+use tests::world::{Answer, an_order, send, until};
 
 use crate::rfc9162::{self, Node};
 
@@ -81,6 +82,52 @@ async fn a_customer_proves_that_their_own_order_is_in_the_log() {
         .json();
     assert_eq!(stranger["line"], Value::Null, "hashes are for everybody, an order is not");
     assert!(world.get(&path).await.json()["line"].is_string(), "staff may see it");
+}
+
+#[tokio::test]
+async fn whoever_reads_the_log_is_shown_the_line_and_other_machines_are_not() {
+    let key = SealKey::random("daybook").unwrap();
+    let world = a_sealed_world(&key).await;
+    let _sealed = all_sealed(&world.pool).await;
+    for (role, is_shown) in [("auditor", true), ("analyst", true), ("importer", false)] {
+        let made = json!({"name": role, "role": role});
+        let made = send(world.staff(Method::POST, "/api/v1/api-keys").json(&made)).await;
+        let token = made.expect(201).json()["key"].as_str().unwrap().to_owned();
+        let proof = asked(&world, Some(&token), "/api/v1/log/proof/1").await;
+        assert_eq!(proof.expect(200).json()["line"].is_string(), is_shown, "{role}");
+    }
+    let customer = signed_in(&world, "mina@example.org", accounts::Role::Customer).await;
+    let proof = asked(&world, Some(&customer), "/api/v1/log/proof/1").await;
+    assert_eq!(proof.expect(200).json()["line"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_answer_names_the_first_event_of_a_command_whatever_is_written_with_it() {
+    let key = SealKey::random("daybook").unwrap();
+    let world = a_sealed_world(&key).await;
+    let above = json!({"kind": "amount", "above": {"amount": "0.01", "currency": "GBP"}});
+    let _rule = fraud_rule(&world, "everything", "review", above).await;
+    let order = keyed(world.guest(Method::POST, "/api/v1/orders")).json(&an_order(&[("cup", 2)]));
+    let placed = send(order.try_clone().unwrap()).await.expect(201);
+    let first = |answer: &Answer| {
+        let first = answer.header("daybook-first-position").unwrap();
+        first.parse::<i64>().unwrap()
+    };
+    assert!(first(&placed) < placed.position(), "the decision is written with the order");
+    assert_eq!(first(&send(order).await.expect(201)), first(&placed), "and told again");
+    let refused = keyed(world.guest(Method::POST, "/api/v1/orders")).json(&an_order(&[("pot", 1)]));
+    let refused = send(refused).await;
+    assert!(refused.status.is_client_error(), "{}", refused.text);
+    assert_eq!(refused.header("daybook-first-position"), None, "nothing happened");
+
+    let _sealed = all_sealed(&world.pool).await;
+    let path = format!("/api/v1/log/proof/{}?order_id={}", first(&placed), id_in(&placed));
+    let proof = send(world.guest(Method::GET, &path))
+        .await
+        .expect(200)
+        .json();
+    let line: Value = serde_json::from_str(proof["line"].as_str().unwrap()).unwrap();
+    assert_eq!(line["event"], "order.placed");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn every_kind_of_rule_holds_refuses_or_lets_pass() {
     for (kind, value) in [
         ("email", "B.lock+ed@Example.com"),
         ("email_domain", "throwaway.example"),
-        ("phone", "+44 7700 900999"),
+        ("phone", "+44 7400 900999"),
         ("country", "kp"),
         ("postcode", "ZZ1 1ZZ"),
         ("ip", "203.0.113.0/24"),
@@ -105,7 +105,7 @@ async fn every_kind_of_rule_holds_refuses_or_lets_pass() {
     let payer = with(|order| order["payer_country"] = "FR".into());
     let email = with(|order| order["customer"]["email"] = "b.LOCK@example.com".into());
     let host = with(|order| order["customer"]["email"] = "x@mail.Throwaway.Example".into());
-    let phone = with(|order| order["customer"]["phone"] = "07700-900 999".into());
+    let phone = with(|order| order["customer"]["phone"] = "07400-900 999".into());
     let country = with(|order| order["shipping_address"]["country"] = "KP".into());
     let postcode = with(|order| order["shipping_address"]["postcode"] = "zz11zz".into());
     let ip = with(|order| order["client_ip"] = "::ffff:203.0.113.77".into());
@@ -151,7 +151,7 @@ async fn orders_of_one_party_are_counted_whoever_it_is() {
         number += 1;
         let mut order = by(&format!("eve{number}@example.com"));
         order["shipping_address"]["line1"] = format!("{number} High Street").into();
-        order["customer"]["phone"] = format!("+44 7700 9000{number:02}").into();
+        order["customer"]["phone"] = format!("+44 7400 9000{number:02}").into();
         change(&mut order);
         order
     };
@@ -163,7 +163,7 @@ async fn orders_of_one_party_are_counted_whoever_it_is() {
         for _ in 0..3 {
             let order = other(&|order| match party {
                 "email" => order["customer"]["email"] = "Eve+x@example.com".into(),
-                "phone" => order["customer"]["phone"] = "07700 900999".into(),
+                "phone" => order["customer"]["phone"] = "07400 900999".into(),
                 "address" => order["shipping_address"]["line1"] = "1, Low Street".into(),
                 _ => {}
             });
@@ -399,7 +399,7 @@ async fn administrators_keep_rules() {
             &["/condition/orders"],
         ),
         (
-            json!({"kind": "is", "what": "phone", "value": "07700 900123"}),
+            json!({"kind": "is", "what": "phone", "value": "07400 900123"}),
             &["/condition/value"],
         ),
         (json!({"kind": "amount"}), &["/condition/above"]),

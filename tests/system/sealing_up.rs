@@ -1,11 +1,13 @@
 //! The sealer under crashes, in company, with other keys, and after somebody was at its tables.
 
+use std::time::{Duration, Instant};
+
 use sealing::head::SignedHead;
 use sealing::keys::{PublicKey, SealKey};
-use sealing::sealer::{self, Error, Settings};
+use sealing::sealer::{self, Error, Remembered, Settings};
 use sealing::{heads_file, online, tables};
 use sqlx::PgPool;
-use store::pace::Pace;
+use store::pace::{PAUSE_MAX, Pace};
 use tests::log::{all_sealed, an_empty_log, receive, seal_all, sealing_with};
 use tokio::sync::watch;
 
@@ -22,7 +24,8 @@ async fn checked(pool: &PgPool, keys: &[&SealKey], kept: &[SignedHead]) -> (u64,
 
 /// Why it does not seal.
 async fn refused(pool: &PgPool, settings: &Settings) -> Error {
-    let Err(error) = sealer::seal_until_it_fails(pool, settings, &Pace::default()).await;
+    let (pace, mut remembered) = (Pace::default(), Remembered::default());
+    let Err(error) = sealer::seal_until_it_fails(pool, settings, &pace, &mut remembered).await;
     error
 }
 
@@ -43,6 +46,29 @@ async fn a_head_covers_ten_thousand_events_at_most() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_never_goes_away_does_not_keep_the_log_from_being_sealed() {
+    let (pool, key) = (an_empty_log().await, a_key());
+    receive(&pool, 10_000).await;
+    let pace = Pace::default();
+    let _crowd: Vec<_> = (0..100).map(|_| pace.enter()).collect();
+    let settings = Settings { every: Duration::from_mins(1), ..sealing_with(&[&key]) };
+    let mut remembered = Remembered::default();
+    let sealing = sealer::seal_until_it_fails(&pool, &settings, &pace, &mut remembered);
+    let sealed = async {
+        let begun = Instant::now();
+        let head = all_sealed(&pool).await;
+        (head.head.size, begun.elapsed())
+    };
+    let (size, elapsed) = tokio::select! {
+        Err(error) = sealing => panic!("{error}"),
+        sealed = sealed => sealed,
+    };
+    assert_eq!(size, 10_000);
+    // It gives way once for a head of forty pages, and not before each of them.
+    assert!(elapsed < 4 * PAUSE_MAX, "{elapsed:?}");
+}
+
+#[tokio::test]
 async fn a_sealer_that_is_killed_anywhere_goes_on_where_it_was() {
     let (pool, key) = (an_empty_log().await, a_key());
     let settings = sealing_with(&[&key]);
@@ -50,7 +76,8 @@ async fn a_sealer_that_is_killed_anywhere_goes_on_where_it_was() {
     let mut killed = 0;
     for round in 0..30_u32 {
         receive(&pool, 100).await;
-        let sealing = sealer::seal_until_it_fails(&pool, &settings, &pace);
+        let mut remembered = Remembered::default();
+        let sealing = sealer::seal_until_it_fails(&pool, &settings, &pace, &mut remembered);
         // Breaks it off at another await each time.
         let mut sealing = std::pin::pin!(sealing);
         for _ in 0..round * 2 {

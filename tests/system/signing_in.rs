@@ -96,7 +96,7 @@ async fn a_new_key_signs_once_everybody_knows_it_and_the_old_one_is_still_believ
 #[tokio::test]
 async fn refresh_tokens_live_a_week_and_mailed_ones_a_day_or_an_hour() {
     let world = World::new().await;
-    let _ada = signed_in(&world, "ada@example.org", Role::Customer).await;
+    let ada = signed_in(&world, "ada@example.org", Role::Customer).await;
     let _sent = say(&world, "password/forgot", json!({"email": "ada@example.org"})).await;
     let lives: Vec<(String, f64)> = sqlx::query_as(
         "select 'refresh', extract(epoch from expires_at - now())::float8 from refresh_tokens \
@@ -127,15 +127,16 @@ async fn refresh_tokens_live_a_week_and_mailed_ones_a_day_or_an_hour() {
     .await
     .unwrap();
     execute(&world, "update mailed_tokens set expires_at = now()").await;
-    let late = say(&world, "verify-email", json!({"token": token})).await;
-    assert_eq!(late.problem(401), "invalid_token");
+    let shown = async || {
+        let body = json!({"token": token});
+        said(&world, Some(&ada), Method::POST, "/api/v1/auth/verify-email", body).await
+    };
+    assert_eq!(shown().await.problem(401), "invalid_token", "late");
     // A token is good for what it was mailed for, and for nothing else.
     execute(&world, "update mailed_tokens set expires_at = now() + interval '1 hour'").await;
     let reset = json!({"token": token, "password": "another phrase"});
     assert_eq!(say(&world, "password/reset", reset).await.problem(401), "invalid_token");
-    let _proved = say(&world, "verify-email", json!({"token": token}))
-        .await
-        .expect(204);
+    let _proved = shown().await.expect(204);
 }
 
 /// Milliseconds that a refusal took.
@@ -277,10 +278,23 @@ async fn failed_attempts_are_logged_and_counted_without_address_or_password() {
     let text = logged.text();
     assert_eq!(text.matches("email or password are wrong").count(), 5, "{text}");
     assert!(text.contains("the next has to wait"), "{text}");
+    // Whoever does not wait is counted as well.
+    let counted = async || {
+        let metrics = send(world.guest(Method::GET, "/metrics")).await.expect(200);
+        let lines = metrics.text.lines();
+        let mut counts = lines.filter_map(|line| line.strip_prefix("daybook_auth_failed_total "));
+        counts
+            .next()
+            .map_or(0.0, |count| count.parse::<f64>().unwrap())
+    };
+    let before = counted().await;
+    execute(&world, "update attempts set blocked_until = now() + interval '1 hour'").await;
+    for _ in 0..3 {
+        let refused = login(&world, "nobody@example.org", "not the phrase").await;
+        assert_eq!(refused.problem(429), "too_many_attempts");
+    }
+    let text = logged.text();
+    assert_eq!(text.matches("an attempt was refused").count(), 3, "{text}");
+    assert!(before + 3.0 <= counted().await, "{before}");
     assert!(!text.contains("nobody@") && !text.contains("not the phrase"), "{text}");
-    let counted = send(world.guest(Method::GET, "/metrics"))
-        .await
-        .expect(200)
-        .text;
-    assert!(counted.contains("daybook_auth_failed_total"), "{counted}");
 }

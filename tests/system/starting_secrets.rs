@@ -31,6 +31,7 @@ async fn refused(variables: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn production_refuses_secrets_that_can_be_guessed_and_says_what_to_do() {
     let zeros = "0".repeat(64);
+    let ascending = "0123456789abcdef".repeat(4);
     for (variable, value, advice) in [
         ("DAYBOOK_STAFF_TOKEN", "secret", "openssl rand -hex 32"),
         ("DAYBOOK_STAFF_TOKEN", "changeme-changeme", "openssl rand -hex 32"),
@@ -39,11 +40,35 @@ async fn production_refuses_secrets_that_can_be_guessed_and_says_what_to_do() {
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "openssl rand -hex 32",
         ),
+        (
+            "DAYBOOK_STAFF_TOKEN",
+            "changeme-changeme-changeme-changeme",
+            "openssl rand -hex 32",
+        ),
+        (
+            "DAYBOOK_STAFF_TOKEN",
+            "0123456789abcdef0123456789abcdef",
+            "openssl rand -hex 32",
+        ),
         ("DAYBOOK_STAFF_TOKEN", "", "--staff-token"),
         ("DAYBOOK_MASTER_KEY", "hunter2", "openssl rand -hex 32"),
         ("DAYBOOK_MASTER_KEY", &zeros, "openssl rand -hex 32"),
+        ("DAYBOOK_MASTER_KEY", &ascending, "openssl rand -hex 32"),
         ("DATABASE_URL", "postgres://daybook:postgres@db.example/daybook", "openssl rand"),
+        (
+            "DATABASE_URL",
+            "postgres://shop@db.example/daybook?password=letmein",
+            "openssl rand",
+        ),
         ("NATS_URL", "nats://daybook:daybook@nats.example:4222", "openssl rand"),
+        ("NATS_URL", "nats://changeme@nats.example:4222", "openssl rand"),
+        ("FLUTTERWAVE_SECRET_HASH", "my-secret-hash", "openssl rand -hex 24"),
+        (
+            "FLUTTERWAVE_V4_SECRET_HASH",
+            "abcdefghijklmnopqrstuvwxyz",
+            "openssl rand -hex 24",
+        ),
+        ("SANDBOX_WEBHOOK_SECRET", "changeme-changeme-changeme", "openssl rand -hex 24"),
         ("DAYBOOK_SEAL_KEY_FILE", "/nowhere/key", "/nowhere/key"),
     ] {
         let told = refused(&[(variable, value)]).await;

@@ -2,15 +2,18 @@
 //! online, and from an export with nothing but the public key and an old head.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use sealing::checking::Finding;
 use sealing::head::{Head, SignedHead};
 use sealing::keys::{PublicKey, SealKey};
+use sealing::sealer::{self, Error, Remembered, Settings};
 use sealing::tree::Tree;
-use sealing::{export, leaf, online, tables};
+use sealing::{export, heads_file, leaf, online, tables};
 use sqlx::{Executor as _, PgPool};
-use tests::log::{a_pool, lines, receive, seal_all, sealing_with};
-use tests::world::new_database;
+use store::pace::Pace;
+use tests::log::{a_pool, all_sealed, lines, receive, seal_all, sealing_with};
+use tests::world::{new_database, until};
 
 /// Events between two heads.
 const STEP: u64 = 20;
@@ -306,6 +309,90 @@ async fn a_history_rewritten_from_some_day_on_needs_the_old_key() {
     assert_eq!(named(&found(&pool, shop.trusted(), &[]).await), []);
     let kept = &shop.heads[..2];
     assert_eq!(named(&found(&pool, shop.trusted(), kept).await), [(21, 40)]);
+}
+
+/// What somebody does who has the database and no key: removes heads, changes what they covered, and
+/// cuts the sealer's connection, so that it begins anew from what is left.
+const BEHIND_ITS_BACK: &str = "alter table events disable trigger user; \
+    alter table log_heads disable trigger user; \
+    delete from log_heads where 20 < size; \
+    update log_tiles set hashes = substring(hashes from 1 for 640) where level = 0; \
+    update events set payload = replace(payload::text, '5', '6')::json where position = 25; \
+    select pg_terminate_backend(pid) from pg_locks \
+    where locktype = 'advisory' and pid <> pg_backend_pid() \
+    and database = (select oid from pg_database where datname = current_database())";
+
+#[tokio::test]
+async fn a_running_sealer_signs_nothing_that_was_rewritten_behind_its_back() {
+    let shop = Shop::new().await;
+    let pool = shop.after("select 1").await;
+    let home = tempfile::tempdir().unwrap();
+    let alone = sealing_with(&[&shop.key]);
+    let file = home.path().join("heads");
+    let with_file = Settings { heads_file: Some(file.clone()), ..alone.clone() };
+    let seal = async |settings: &Settings, remembered: &mut Remembered| {
+        let pace = Pace::default();
+        let sealing = sealer::seal_until_it_fails(&pool, settings, &pace, remembered);
+        let Err(error) = sealing.await;
+        error
+    };
+    let mut remembered = Remembered::default();
+    let attack = async {
+        receive(&pool, 20).await;
+        let _sealed = all_sealed(&pool).await;
+        until("the file has the head as well", async || {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let last = heads_file::read(&text).pop()?;
+            (last.head.size == 80).then_some(())
+        })
+        .await;
+        sqlx::raw_sql(BEHIND_ITS_BACK).execute(&pool).await.unwrap();
+        receive(&pool, 1).await;
+    };
+    let (error, ()) = tokio::join!(seal(&with_file, &mut remembered), attack);
+    assert!(matches!(error, Error::Database(_)), "its connection is gone: {error}");
+
+    // The same process remembers, with a file and without.
+    for settings in [&with_file, &alone] {
+        let error = seal(settings, &mut remembered).await;
+        assert!(matches!(error, Error::Forgotten(80)), "{error}");
+    }
+    // A new one does not, but the file does.
+    let error = seal(&with_file, &mut Remembered::default()).await;
+    assert!(matches!(error, Error::Fork(80)), "{error}");
+    // Without either, the rewritten history is signed: so serve asks for the file.
+    let signed = seal_all(&pool, &alone).await;
+    assert_eq!(signed.head.size, 81);
+    assert_eq!(named(&found(&pool, shop.trusted(), &[]).await), []);
+    let kept = &shop.heads[..2];
+    assert_eq!(named(&found(&pool, shop.trusted(), kept).await), [(21, 40)]);
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_its_turn_remembers_what_another_has_signed() {
+    let shop = Shop::new().await;
+    let pool = shop.after("select 1").await;
+    let settings = sealing_with(&[&shop.key]);
+    let (pace, mut first, mut second) =
+        (Pace::default(), Remembered::default(), Remembered::default());
+    {
+        let sealing = sealer::seal_until_it_fails(&pool, &settings, &pace, &mut first);
+        let standing_by = async {
+            receive(&pool, 20).await;
+            let _sealed = all_sealed(&pool).await;
+            let waiting = sealer::seal_until_it_fails(&pool, &settings, &pace, &mut second);
+            // Long enough for a look; the office is taken all the while.
+            let waited = tokio::time::timeout(Duration::from_secs(2), waiting).await;
+            assert!(waited.is_err(), "it waits");
+        };
+        tokio::select! {
+            Err(error) = sealing => panic!("{error}"),
+            () = standing_by => {}
+        }
+    }
+    sqlx::raw_sql(BEHIND_ITS_BACK).execute(&pool).await.unwrap();
+    let Err(error) = sealer::seal_until_it_fails(&pool, &settings, &pace, &mut second).await;
+    assert!(matches!(error, Error::Forgotten(80)), "{error}");
 }
 
 /// What somebody does to the lines of an export.

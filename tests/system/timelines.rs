@@ -141,3 +141,24 @@ async fn where_nothing_is_sealed_no_proof_is_made_up() {
     let refused = world.get(&format!("{path}?proof=true")).await;
     assert_eq!(refused.problem(503), "not_sealed_yet");
 }
+
+#[tokio::test]
+async fn a_tree_that_a_format_cannot_show_is_refused_rather_than_flattened() {
+    let world = a_world_with_cups().await;
+    let path = an_order(&world).await;
+    for format in ["csv", "html"] {
+        let refused = world
+            .get(&format!("{path}?view=tree&format={format}"))
+            .await;
+        assert_eq!(refused.problem(400), "invalid_parameters");
+        assert!(refused.text.contains("?view"), "{}", refused.text);
+        let _list = world
+            .get(&format!("{path}?view=list&format={format}"))
+            .await
+            .expect(200);
+    }
+    let _tree = world
+        .get(&format!("{path}?view=tree&format=json"))
+        .await
+        .expect(200);
+}

@@ -273,7 +273,8 @@ fn of_payment(event: &RecordedEvent) -> Option<(PaymentId, &payment::Event)> {
         | Event::Listing(_)
         | Event::Categories(_)
         | Event::Vendor(_)
-        | Event::Promotion(_) => None,
+        | Event::Promotion(_)
+        | Event::Delivery(_) => None,
     }
 }
 

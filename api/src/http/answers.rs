@@ -26,6 +26,7 @@ use domain::ids::{Handle, Sku};
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
+use projections::listings::Onlooker;
 use projections::stock::Levels;
 use projections::{ReadModels, WaitError};
 use serde::Serialize;
@@ -33,6 +34,7 @@ use store::feed::Feeds;
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 
+use super::caching::for_staff;
 use super::problem::Problem;
 use super::queries::{self, Asking, CATCH_UP_MAX};
 
@@ -46,8 +48,6 @@ const OVERHEAD_BYTES: usize = 512;
 const KEPT: Duration = Duration::from_mins(10);
 /// Articles and listings whose last change is remembered; beyond it every answer is computed again.
 const CHANGES_MAX: usize = 100_000;
-/// Events that are taken on board at a time.
-const BATCH_MAX: usize = 2_000;
 /// Pause before the feed is asked again after it failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,6 +64,8 @@ pub(crate) enum Of {
     Listing(Handle),
     /// One product, and its stock.
     Product(Sku),
+    /// Shipping methods and pick-up points.
+    Delivery,
 }
 
 /// An answer.
@@ -130,6 +132,7 @@ struct Changes {
     products: i64,
     listings: i64,
     categories: i64,
+    delivery: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -153,6 +156,7 @@ impl Answers {
             products: head,
             listings: head,
             categories: head,
+            delivery: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
@@ -161,6 +165,23 @@ impl Answers {
             kept,
             changes: Arc::new(Mutex::new(changes)),
             heard: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// Tells customers what is kept for all of them, and whoever may see more what there is.
+    pub(crate) async fn tell_to<F>(
+        &self,
+        onlooker: Onlooker,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
+        match onlooker {
+            Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
+            Onlooker::Customer => self.tell(asking, key, compute).await,
         }
     }
 
@@ -235,20 +256,9 @@ impl Answers {
 
     /// Hears what changes, for ever.
     pub async fn keep_up(self, feeds: Feeds, read_models: ReadModels) {
-        let mut mark = self.begin(&read_models).await;
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    self.hear(&batch);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of the catalogue are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+        let mark = self.begin(&read_models).await;
+        let late = "changes of the catalogue are heard late";
+        feeds.follow(mark, late, |batch| self.hear(batch)).await;
     }
 
     /// What is in stock, so that only what runs out or comes in again changes lists; the position as
@@ -305,6 +315,7 @@ impl Changes {
             Of::Categories => Some(&self.categories),
             Of::Listing(handle) => self.by_listing.get(handle.as_str()),
             Of::Product(sku) => self.by_product.get(sku.as_str()),
+            Of::Delivery => Some(&self.delivery),
         };
         known.copied().unwrap_or(self.floor)
     }
@@ -334,6 +345,7 @@ impl Changes {
             }
             // Whether vendors may sell decides on all that they offer; it is rare that one changes.
             Event::Vendor(_) => self.forget(position),
+            Event::Delivery(_) => self.delivery = position,
             Event::Order(_) | Event::Payment(_) | Event::Person(_) | Event::Promotion(_) => {}
         }
     }

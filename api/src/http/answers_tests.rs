@@ -40,7 +40,14 @@ fn recorded(position: i64, id: &str, event: Event) -> Arc<RecordedEvent> {
 
 fn described() -> Event {
     let price = Money { minor: 450, currency: "GBP".parse().unwrap() };
-    let cup = Description { name: "Cup".into(), price, active: true, prices: vec![], vendor: None };
+    let cup = Description {
+        name: "Cup".into(),
+        price,
+        active: true,
+        prices: vec![],
+        vendor: None,
+        weight_grams: None,
+    };
     Event::Product(product::Event::Described(cup))
 }
 

@@ -129,7 +129,9 @@ pub(crate) async fn revoke(
     _: Staff,
     caller: Caller,
     OfId(key_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     if app.accounts.revoke_key(key_id, &caller.to_string()).await? {
         Ok(done(StatusCode::NO_CONTENT))
     } else {

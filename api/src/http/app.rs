@@ -19,6 +19,7 @@ use workers::inbox::Inbox;
 use workers::routing::Routing;
 
 use super::answers::Answers;
+use super::delivering::Deliveries;
 use super::health::Readiness;
 use super::offers::Offers;
 use super::outcomes::Outcomes;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub sellers: Sellers,
     /// The promotions that apply by themselves.
     pub promises: Promises,
+    /// How goods come to customers, and what that costs.
+    pub deliveries: Deliveries,
     /// What currencies cost.
     pub quotes: Quotes,
     /// The payment providers.
@@ -107,6 +110,8 @@ pub struct HttpSettings {
     pub staff_token: String,
     /// How long stock is held and money awaited.
     pub payment_window: Duration,
+    /// Whether orders have to name a shipping method, those of staff apart.
+    pub shipping_required: bool,
     /// Names of the payment providers that may be chosen.
     pub gateways: Vec<String>,
     /// How often who may ask, and from where.

@@ -6,13 +6,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::bodies::{
     ChangePassword, ForgotPassword, Login, Proof, Refresh, Register, ResetPassword,
 };
 use super::fields::{Body, Fields};
-use super::identity::SignedIn;
+use super::identity::{Caller, SignedIn};
+use super::leaving::{self, Because};
 use super::moves::Empty;
+use super::occurrence::Occurrence;
 use super::order_body::NAME_CHARS_MAX;
 use super::problem::Problem;
 use super::said::{Said, done, tell};
@@ -249,26 +252,50 @@ pub(crate) async fn forgot_password(
 )]
 pub(crate) async fn reset_password(
     State(app): State<App>,
+    caller: Caller,
+    occurrence: Occurrence,
     Said(Reset { token, password }): Said<Reset>,
 ) -> Result<Response, Problem> {
-    app.accounts.reset_password(&token, &password).await?;
+    let merged = app.accounts.reset_password(&token, &password).await?;
+    sell_no_more(&app, &merged, caller, &occurrence).await?;
     Ok(done(StatusCode::NO_CONTENT))
 }
 
 /// Verify the email address
 ///
-/// With a mailed token, which works once, within a day. Orders that were placed under this address
-/// without an account belong to this account from then on.
+/// With a mailed token, which works once, within a day, by the account that it was mailed for: the
+/// mail shows who reads it, the access token who chose the password. Orders that were placed under
+/// this address without an account belong to this account from then on. Whoever cannot sign in resets
+/// the password, which proves the address as well.
 #[utoipa::path(
     post, path = "/auth/verify-email", tag = "accounts", request_body = Proof,
+    security(("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
     responses((status = 204, description = "The address is proved"))
 )]
 pub(crate) async fn verify_email(
     State(app): State<App>,
+    SignedIn { id, .. }: SignedIn,
+    caller: Caller,
+    occurrence: Occurrence,
     Said(MailedToken(token)): Said<MailedToken>,
 ) -> Result<Response, Problem> {
-    app.accounts.verify_email(&token).await?;
+    let merged = app.accounts.verify_email(id, &token).await?;
+    sell_no_more(&app, &merged, caller, &occurrence).await?;
     Ok(done(StatusCode::NO_CONTENT))
+}
+
+/// Nobody signs in to accounts that were merged into another.
+async fn sell_no_more(
+    app: &App,
+    merged: &[Uuid],
+    caller: Caller,
+    occurrence: &Occurrence,
+) -> Result<(), Problem> {
+    for account_id in merged {
+        let envelope = leaving::envelope(caller, occurrence);
+        leaving::sells_no_more(app, *account_id, Because::Merged, envelope).await?;
+    }
+    Ok(())
 }
 
 /// Ask for another verification mail

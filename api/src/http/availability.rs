@@ -5,9 +5,12 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::ids::Sku;
 use projections::availability::{self, AvailabilityView};
+use projections::listings::Onlooker;
 use projections::{products, stock};
 
 use super::App;
+use super::listings::Looking;
+use super::offering::{can_be_bought, vendor_of};
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -15,7 +18,7 @@ use super::queries::{self, Asking};
 /// Show a product's availability
 ///
 /// Only that, and at once: from memory. An order is still the only way to know whether it can be
-/// had.
+/// had. Of what customers cannot buy only staff and its vendor are told.
 #[utoipa::path(
     get, path = "/products/{sku}/availability", tag = "products",
     params(("sku" = String, Path, description = "The article")),
@@ -23,11 +26,18 @@ use super::queries::{self, Asking};
 )]
 pub(crate) async fn show(
     State(app): State<App>,
+    looking: Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
+    let sees_all = looking.widest() == Onlooker::Staff
+        && looking.at(vendor_of(&app, &sku).await?) == Onlooker::Staff;
+    if !sees_all && !can_be_bought(&app, &sku).await? {
+        let position = asking.log_position(&app).await?;
+        return Err(Problem::not_found("product").at(position));
+    }
     let view = match asking.remembered(&app, &sku).await? {
         Some(view) => view,
         None => look_up(&app, &sku, &asking).await?,

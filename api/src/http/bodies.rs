@@ -89,7 +89,15 @@ pub struct PlaceOrder {
     /// ISO 4217 code; every amount of the order is in this currency
     #[schema(min_length = 3, max_length = 3)]
     pub currency: String,
+    /// What shipping costs where no `shipping_method` is named; beside one, for staff only, instead of
+    /// its price
     pub shipping_cost: Option<Money>,
+    /// How the goods are sent: its price by the rates of the moment is part of the total
+    #[schema(min_length = 1, max_length = 100)]
+    pub shipping_method: Option<String>,
+    /// Where they are picked up, of a method to pick-up points
+    #[schema(min_length = 1, max_length = 100)]
+    pub pickup_point: Option<String>,
     pub payment_method: PaymentMethod,
     /// Payment provider; chosen by the rules of routing if not given, and while there are none
     /// `sandbox` where it is on, or else any that can take it
@@ -315,6 +323,9 @@ pub struct RefundOrder {
     pub reason: String,
     #[schema(min_items = 1, max_items = 2000)]
     pub items: Option<Vec<RefundItem>>,
+    /// Whether all that is left of the shipping goes back beside the items, or, without any, alone;
+    /// not beside an amount
+    pub shipping: Option<bool>,
 }
 
 /// Why unmatched money goes back.
@@ -358,7 +369,7 @@ pub struct PayOutRefund {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "name": "Red cup", "price": {"amount": "4.50", "currency": "GBP"}, "active": true,
-    "prices": [{"amount": "5.40", "currency": "EUR"}]
+    "prices": [{"amount": "5.40", "currency": "EUR"}], "weight_grams": 350
 }))]
 pub struct DescribeProduct {
     #[schema(min_length = 1, max_length = 200)]
@@ -371,6 +382,9 @@ pub struct DescribeProduct {
     pub prices: Option<Vec<Money>>,
     /// Staff only: who sells it; where it is not given, whoever does already
     pub vendor: Option<uuid::Uuid>,
+    /// What one piece weighs in grams, packed; unknown if not given
+    #[schema(minimum = 1, maximum = 10_000_000)]
+    pub weight_grams: Option<u32>,
 }
 
 /// A business that asks to sell.

@@ -96,7 +96,15 @@ pub struct CheckOut {
     /// ISO 4217 code; the cart's
     #[schema(min_length = 3, max_length = 3)]
     pub currency: String,
+    /// What shipping costs where no `shipping_method` is named; beside one, for staff only, instead of
+    /// its price
     pub shipping_cost: Option<Money>,
+    /// How the goods are sent: its price by the rates of the moment is part of the total
+    #[schema(min_length = 1, max_length = 100)]
+    pub shipping_method: Option<String>,
+    /// Where they are picked up, of a method to pick-up points
+    #[schema(min_length = 1, max_length = 100)]
+    pub pickup_point: Option<String>,
     pub payment_method: PaymentMethod,
     /// Payment provider; chosen by the rules of routing if not given
     pub gateway: Option<String>,

@@ -27,6 +27,8 @@ pub(crate) enum Class {
     Catalogue,
     /// Menus change seldom.
     Categories,
+    /// Shipping methods and their rates.
+    Delivery,
     /// Reports: each client for itself.
     Analytics,
     /// What stays the same until the next release; asked again each time.
@@ -41,6 +43,10 @@ const CLASSES: &[(&str, Class)] = &[
     ("/api/v1/listings/{handle}", Class::Catalogue),
     ("/api/v1/categories", Class::Categories),
     ("/api/v1/categories/{handle}", Class::Categories),
+    ("/api/v1/shipping/methods", Class::Delivery),
+    ("/api/v1/shipping/methods/{handle}", Class::Delivery),
+    ("/api/v1/shipping/pickup-points", Class::Delivery),
+    ("/api/v1/shipping/pickup-points/{handle}", Class::Delivery),
     ("/api/v1/reports/sales", Class::Analytics),
     ("/api/v1/reports/customers", Class::Analytics),
     ("/api/v1/reports/settlement", Class::Analytics),
@@ -64,6 +70,8 @@ impl Class {
         match self {
             Self::Catalogue => Duration::from_mins(10),
             Self::Categories => Duration::from_mins(15),
+            // A rate that has gone up meanwhile is caught by `expected_total`.
+            Self::Delivery => Duration::from_mins(5),
             // Ten at most; who looks at figures would rather see today's.
             Self::Analytics => Duration::from_mins(1),
             Self::Documentation => Duration::ZERO,
@@ -73,7 +81,7 @@ impl Class {
     /// Whether one client's answer may be another's, where no token was shown.
     fn is_public(self) -> bool {
         match self {
-            Self::Catalogue | Self::Categories | Self::Documentation => true,
+            Self::Catalogue | Self::Categories | Self::Delivery | Self::Documentation => true,
             Self::Analytics => false,
         }
     }

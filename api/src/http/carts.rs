@@ -18,13 +18,13 @@ use domain::money::Currency;
 use domain::order;
 use domain::placing::{LINES_MAX, QUANTITY_MAX};
 use domain::promotion::Code;
-use storefront::carts::{Change, Error, Whose};
+use storefront::carts::{Cart, Change, Error, Whose};
 use uuid::Uuid;
 
 use super::App;
 use super::buying_bodies::{AddToCart, ChangeCart, MergeCart, OpenCart, SetCartItem};
 use super::catalogue;
-use super::command::DAYBOOK_CART_TOKEN;
+use super::command::{Asked, DAYBOOK_CART_TOKEN, answer};
 use super::fields::{Body, Fields};
 use super::identity::Caller;
 use super::order_body::Item;
@@ -100,12 +100,24 @@ impl Shopping {
     }
 
     /// Whose the order of it would be.
-    fn customer_id(&self) -> Option<CustomerId> {
+    pub(crate) fn customer_id(&self) -> Option<CustomerId> {
         match self {
             Self::Account { customer_id, .. } => *customer_id,
             Self::Guest(_) => None,
         }
     }
+}
+
+/// What is in somebody's cart by now.
+pub(crate) async fn current(app: &App, shopping: &Shopping) -> Result<Cart, Problem> {
+    let whose = shopping.whose()?;
+    settle(app, whose).await?;
+    Ok(app.carts.find(whose).await?)
+}
+
+pub(crate) fn nothing_in_it() -> Problem {
+    let detail = "there is nothing in the cart";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "cart_empty", detail)
 }
 
 fn no_cart() -> Problem {
@@ -237,9 +249,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let code: Option<Code> = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
-    let whose = shopping.whose()?;
-    settle(&app, whose).await?;
-    let cart = app.carts.find(whose).await?;
+    let cart = current(&app, &shopping).await?;
     let customer_id = shopping.customer_id();
     Ok(tell(
         StatusCode::OK,
@@ -299,8 +309,8 @@ pub(crate) async fn throw_away(
 
 /// Put articles into the cart
 ///
-/// So many more pieces of each, all of them or none. A repetition puts them in again: where an answer
-/// may be lost, say how many there are to be (`PATCH /cart`, `PUT /cart/items/{sku}`).
+/// So many more pieces of each, all of them or none. A repetition under the same key puts nothing more
+/// in, and is told the same.
 #[utoipa::path(
     post, path = "/cart/items", tag = "carts", request_body = AddToCart,
     security((), ("bearer" = ["customer", "vendor", "admin"])),
@@ -312,18 +322,18 @@ pub(crate) async fn throw_away(
 pub(crate) async fn add(
     State(app): State<App>,
     shopping: Shopping,
-    Said(Adding(items)): Said<Adding>,
+    asked: Asked<Adding>,
 ) -> Result<Response, Problem> {
-    let whose = shopping.whose()?;
+    if let Some(told) = asked.told_before(&app).await? {
+        return Ok(told);
+    }
+    let (whose, Adding(items)) = (shopping.whose()?, &asked.body);
     settle(&app, whose).await?;
     let cart = app.carts.find(whose).await?;
-    must_be_sold(&app, &items, cart.currency).await?;
-    let changes: Vec<_> = items
-        .into_iter()
-        .map(|(sku, quantity)| (sku, Change::Add(quantity)))
-        .collect();
-    let cart = app.carts.change(whose, &changes).await?;
-    Ok(tell(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?))
+    must_be_sold(&app, items, cart.currency).await?;
+    let cart = app.carts.add(whose, asked.command_id, items).await?;
+    let told = answer(StatusCode::OK, &view::of(&app, cart, shopping.customer_id()).await?);
+    asked.remember(&app, asked.alone(), told).await
 }
 
 /// Set an article's pieces in the cart

@@ -158,7 +158,14 @@ mod tests {
     fn offered(price: &str, currency: &str, active: bool) -> Description {
         let currency = currency.parse().unwrap();
         let price = domain::money::Money::parse(price, currency).unwrap();
-        Description { name: "Cup".into(), price, active, prices: vec![], vendor: None }
+        Description {
+            name: "Cup".into(),
+            price,
+            active,
+            prices: vec![],
+            vendor: None,
+            weight_grams: None,
+        }
     }
 
     fn priced(items: &Value) -> Result<Vec<Line>, Problem> {

@@ -110,7 +110,17 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map_or_else(String::new, |vendor| vendor.to_string());
         }
     }
-    let [sku, name, options, price, currency, prices, active] = product;
+    let [
+        sku,
+        name,
+        options,
+        price,
+        currency,
+        prices,
+        active,
+        weight,
+        sold_by,
+    ] = product;
     if let Some(ProductPart {
         sku: code,
         options: choices,
@@ -118,6 +128,8 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
         price: costs,
         prices: further,
         active: sold,
+        weight_grams,
+        vendor: seller,
     }) = &line.product
     {
         sku.clone_from(code);
@@ -135,6 +147,8 @@ fn cells(line: &WholeLine, is_first: bool) -> [String; COLUMNS.len()] {
                 .map(|money| format!("{} {}", money.currency.code(), money.decimal())),
         );
         *active = sold.map_or_else(String::new, |sold| sold.to_string());
+        *weight = weight_grams.map_or_else(String::new, |grams| grams.to_string());
+        *sold_by = seller.map_or_else(String::new, |seller| seller.to_string());
     }
     cells.map(guarded)
 }

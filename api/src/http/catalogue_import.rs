@@ -12,7 +12,7 @@
 //!    key changes nothing, because what is as it should be needs no fact.
 //! 3. A product is described before it is listed; a line whose listing refuses it says so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -21,7 +21,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use csv::ReaderBuilder;
 use domain::categories::{Categories, SHOP};
-use domain::ids::Handle;
+use domain::ids::{Handle, VendorId};
 use domain::listing::{self, Listing};
 use domain::product::{self, Description, Product};
 use futures::future::join_all;
@@ -34,6 +34,7 @@ use super::catalogue_lines::{Head, Line};
 use super::command::{Asked, answer, asked_with_file};
 use super::identity::Importers;
 use super::listings::pages_of;
+use super::offering;
 use super::problem::{Flaw, Problem};
 
 /// Longest file, in bytes: ten thousand lines with a paragraph each.
@@ -85,7 +86,8 @@ pub(crate) struct RejectView {
 ///
 /// A CSV file in UTF-8, a line a product, with the listing that it stands on. Columns: `handle`,
 /// `title`, `description`, `category`, `tags`, `images`, `shown`, `vendor` (of the listing), `sku`,
-/// `name`, `price`, `currency`, `prices`, `active` (of the product), `options` (`size=large`).
+/// `name`, `price`, `currency`, `prices`, `active`, `weight_grams`, `sold_by` (of the product),
+/// `options` (`size=large`).
 /// Several values in one cell have bars between them: `EUR 5.20|JPY 900`. What is left out stays as
 /// it is, and nothing is taken away. Good lines are applied whatever becomes of others. At most
 /// 10,000 lines and 8 MiB.
@@ -113,6 +115,7 @@ pub(crate) async fn import(
     };
     import.place(&app).await?;
     import.describe_products(&app, &asked).await?;
+    import.keep_vendors_apart(&app).await?;
     import.amend_listings(&app, &asked).await?;
     let told = answer(StatusCode::OK, &import.told());
     asked.remember(&app, asked.alone(), told).await
@@ -223,8 +226,19 @@ impl Import {
         self.reject(|line| contradicting.get(&line.number).cloned());
     }
 
-    /// Lines that name a category that is not there, or a product that stands elsewhere.
+    /// Lines that name a category or vendor that is not there, or a product that stands elsewhere.
     async fn place(&mut self, app: &App) -> Result<(), Problem> {
+        self.reject(|line| {
+            let named = [
+                ("vendor", line.listing.vendor.map(VendorId)),
+                ("sold_by", line.product.vendor),
+            ];
+            let mut unknown = named.into_iter().filter_map(|(column, vendor)| {
+                let vendor = vendor.filter(|vendor| !app.sellers.knows(*vendor))?;
+                Some(format!("{column}: there is no vendor {vendor}"))
+            });
+            unknown.next()
+        });
         let (categories, _) = app.journal.decided::<Categories>(SHOP).await?;
         self.reject(|line| {
             let category = line.listing.category.as_ref()?;
@@ -257,6 +271,49 @@ impl Import {
             }
         }
         self.reject(|line| refused.get(&line.number).cloned());
+        Ok(())
+    }
+
+    /// Lines that would put onto a vendor's page what that vendor does not sell, or make a page on which
+    /// such a thing stands that vendor's.
+    async fn keep_vendors_apart(&mut self, app: &App) -> Result<(), Problem> {
+        // Most shops have no vendors, and their files no pages of any.
+        if !app.sellers.are_there() {
+            return Ok(());
+        }
+        let handles = self.good.iter().filter_map(|line| line.handle.as_ref());
+        let handles: BTreeSet<String> = handles.map(Handle::to_string).collect();
+        let handles: Vec<String> = handles.into_iter().collect();
+        let mut pages: HashMap<String, PageOfVendor> = HashMap::new();
+        for (handle, (listing, _)) in app.journal.fold_many::<Listing>(&handles).await? {
+            let known = listing.description();
+            let skus = known.iter().flat_map(|known| &known.variants);
+            let vendor = known.and_then(|known| known.vendor).map(VendorId);
+            let before = skus.map(|variant| variant.sku.to_string()).collect();
+            pages.insert(handle, PageOfVendor { was: vendor, vendor, before, added: vec![] });
+        }
+        for line in &self.good {
+            let Some(handle) = &line.handle else { continue };
+            let page = pages.entry(handle.to_string()).or_default();
+            page.vendor = line.listing.vendor.map(VendorId).or(page.vendor);
+            let sku = line.variant.iter().map(|variant| variant.sku.to_string());
+            page.added.extend(sku);
+        }
+        for page in pages.values_mut() {
+            if let Some(vendor) = page.vendor {
+                page.before = offering::of_others(app, vendor, &page.before).await?;
+                page.added = offering::of_others(app, vendor, &page.added).await?;
+            }
+        }
+        self.reject(|line| {
+            let page = pages.get(line.handle.as_ref()?.as_str())?;
+            let vendor = page.vendor?;
+            let own = line.variant.as_ref().map(|variant| variant.sku.as_str());
+            let added = page.added.iter().find(|sku| own == Some(sku.as_str()));
+            let is_moved = line.listing.vendor.is_some() && page.was != Some(vendor);
+            let told = added.or_else(|| page.before.first().filter(|_| is_moved))?;
+            Some(format!("vendor: {told} is not sold by {vendor}; say so in sold_by"))
+        });
         Ok(())
     }
 
@@ -298,6 +355,15 @@ impl Import {
                 .collect(),
         }
     }
+}
+
+/// Whose a page is, and what stands on it: first all of it, then what the vendor does not sell.
+#[derive(Default)]
+struct PageOfVendor {
+    was: Option<VendorId>,
+    vendor: Option<VendorId>,
+    before: Vec<String>,
+    added: Vec<String>,
 }
 
 /// What two lines say of one listing; the column in which they contradict each other.
@@ -431,7 +497,7 @@ fn sku_of(refusal: &listing::Refusal) -> Option<&domain::ids::Sku> {
         | R::OptionTwice { sku, .. }
         | R::OptionsDiffer { sku, .. }
         | R::NotToldApart { sku, .. } => Some(sku),
-        R::NotListed | R::TitleMissing | R::TooMany { .. } => None,
+        R::NotListed | R::NotTheirs | R::TitleMissing | R::TooMany { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! | columns | are |
 //! | --- | --- |
 //! | `handle`, `title`, `description`, `category`, `tags`, `images`, `shown`, `vendor` | the listing's; once for all of its lines, or the same on each |
-//! | `sku`, `name`, `price`, `currency`, `prices`, `active` | the product's |
+//! | `sku`, `name`, `price`, `currency`, `prices`, `active`, `weight_grams`, `sold_by` | the product's |
 //! | `options` | what sets the product apart on the listing |
 //!
 //! Several tags, images, prices or options stand in one cell, with bars between them.
@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use csv::StringRecord;
-use domain::ids::{Handle, Sku};
+use domain::ids::{Handle, Sku, VendorId};
 use domain::listing::{self, Choice, DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX, Variant};
 use domain::money::{Currency, Money};
 use domain::product;
@@ -24,7 +24,7 @@ use super::listings::{image, option, tag};
 use super::order_body::NAME_CHARS_MAX;
 
 /// Every column, as exports write them.
-pub(crate) const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 17] = [
     "handle",
     "title",
     "description",
@@ -40,6 +40,8 @@ pub(crate) const COLUMNS: [&str; 15] = [
     "currency",
     "prices",
     "active",
+    "weight_grams",
+    "sold_by",
 ];
 /// What stands between several values in one cell.
 pub(crate) const BAR: char = '|';
@@ -170,10 +172,7 @@ impl Cells<'_> {
             category: self.read("category", |text| text.parse().map_err(told)),
             tags: self.read("tags", |text| several(text, tag)),
             active: self.read("shown", flag),
-            vendor: self.read("vendor", |text| {
-                text.parse::<Uuid>()
-                    .map_err(|_| "must be a UUID".to_owned())
-            }),
+            vendor: self.read("vendor", uuid),
             variants: vec![],
         }
     }
@@ -194,6 +193,8 @@ impl Cells<'_> {
             price,
             active: self.read("active", flag),
             prices: self.read("prices", |text| several(text, money)),
+            weight_grams: self.read("weight_grams", grams),
+            vendor: self.read("sold_by", uuid).map(VendorId),
         }
     }
 }
@@ -217,6 +218,17 @@ fn money(text: &str) -> Result<Money, String> {
         .split_once(' ')
         .ok_or_else(|| format!("{text:?} must be a currency and an amount, such as EUR 5.20"))?;
     Money::parse(amount.trim(), currency.parse().map_err(told)?).map_err(told)
+}
+
+fn grams(text: &str) -> Result<u32, String> {
+    let grams = text.parse().ok();
+    grams
+        .filter(|grams| (1..=product::WEIGHT_GRAMS_MAX).contains(grams))
+        .ok_or_else(|| format!("must be a whole number, 1 to {}", product::WEIGHT_GRAMS_MAX))
+}
+
+fn uuid(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "must be a UUID".to_owned())
 }
 
 fn flag(text: &str) -> Result<bool, String> {
@@ -266,6 +278,8 @@ mod tests {
                 "GBP",
                 "EUR 5.20|JPY 900",
                 "true",
+                "350",
+                "01890c3e-8d3a-7c55-b0e5-5d1a7a3f9b10",
             ],
         );
         let line = line.unwrap();
@@ -276,7 +290,9 @@ mod tests {
         assert_eq!(line.listing.active, Some(true));
         assert_eq!(line.variant.unwrap().options.len(), 2);
         assert_eq!(line.product.price, Some(money("GBP 4.50")));
+        assert_eq!(line.product.weight_grams, Some(350));
         assert_eq!(line.product.prices, Some(vec![money("EUR 5.20"), money("JPY 900")]));
+        assert!(line.product.vendor.is_some());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use domain::ids::OrderId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt};
+use store::command::{Answer, Decided, Envelope, ExecuteError, Fingerprint, Receipt, Verdict};
 use store::states::Kept;
 use uuid::Uuid;
 
@@ -26,9 +26,14 @@ use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
 
 pub(crate) const DAYBOOK_POSITION: HeaderName = HeaderName::from_static("daybook-position");
+/// Where the first event of a command is in the log; its others follow up to the position above.
+pub(crate) const DAYBOOK_FIRST_POSITION: HeaderName =
+    HeaderName::from_static("daybook-first-position");
 /// Opens a guest's cart.
 pub(crate) const DAYBOOK_CART_TOKEN: HeaderName = HeaderName::from_static("daybook-cart-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Headers of a command's answer, with those that are told of every request.
+const HEADERS_USUAL: usize = 16;
 
 /// A command with the body `B`.
 pub(crate) struct Asked<B> {
@@ -186,6 +191,13 @@ impl<B> Asked<B> {
             .await
     }
 
+    /// Keeps that something was made, and its name alone: what is personal about it must be deletable,
+    /// and a receipt is not. To be told with [`telling`].
+    pub(crate) async fn remember_name(&self, app: &App, id: Uuid) -> Result<Response, Problem> {
+        let name = answer(StatusCode::CREATED, &serde_json::json!({"id": id}));
+        self.remember(app, self.alone(), name).await
+    }
+
     /// Keeps an answer that no aggregate gave, and gives it.
     pub(crate) async fn remember(
         &self,
@@ -210,6 +222,13 @@ pub(crate) fn answer(status: StatusCode, view: &impl Serialize) -> Answer {
     Answer { status: status.as_u16(), body }
 }
 
+/// Tells of what was made under a name that a receipt keeps, as it is by now.
+pub(crate) fn telling(kept: Response, view: &impl Serialize) -> Response {
+    let (parts, _name) = kept.into_parts();
+    let body = serde_json::to_vec(view).expect("our views have string keys only");
+    Response::from_parts(parts, HttpBody::from(body))
+}
+
 /// Tells the journal's word on a command, the first time or again.
 pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
     let corrupt = || {
@@ -228,9 +247,16 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
     } else {
         MEDIA_TYPE
     };
-    let mut headers = HeaderMap::new();
+    // Written where it stays: headers that are told from a tuple are first collected elsewhere.
+    let mut response = Response::new(HttpBody::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS_USUAL);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(DAYBOOK_POSITION, receipt.last_position.into());
+    if matches!(receipt.verdict, Verdict::Accepted) && 0 < receipt.first_position {
+        headers.insert(DAYBOOK_FIRST_POSITION, receipt.first_position.into());
+    }
     if receipt.replayed {
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
@@ -250,7 +276,8 @@ pub(crate) fn respond<R>(receipt: Receipt<R>) -> Response {
                 .map(|place| (header::LOCATION, place)),
         );
     }
-    (status, headers, answer.body).into_response()
+    *response.body_mut() = answer.body.into();
+    response
 }
 
 /// A version as an entity tag.
@@ -414,6 +441,7 @@ mod tests {
         let header = |name: &str| response.headers()[name].to_str().unwrap();
         assert_eq!(header("location"), "/api/v1/orders/0192");
         assert_eq!((header("etag"), header("daybook-position")), ("\"1\"", "8"));
+        assert_eq!(header("daybook-first-position"), "7");
         assert!(!response.headers().contains_key(IDEMPOTENT_REPLAYED));
     }
 

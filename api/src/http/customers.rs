@@ -14,14 +14,18 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::bodies::{DescribeCustomer, OpenAccount};
+use super::command::{Asked, telling};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, Staff};
+use super::leaving::{self, Because};
+use super::occurrence::Occurrence;
 use super::parameters::{OfId, Parameters};
 use super::parked::Cursor;
 use super::problem::Problem;
 use super::profile::{Describing, PersonView};
+use super::queries::{self, Asking};
 use super::said::{Said, done, paged, tell};
-use super::{App, BASE, email, tables};
+use super::{App, BASE, email, keys, tables};
 
 /// The body of [`open`].
 #[derive(Debug)]
@@ -210,6 +214,7 @@ impl Filter {
 pub(crate) async fn list(
     State(app): State<App>,
     _: Staff,
+    asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -220,18 +225,21 @@ pub(crate) async fn list(
     let filter = Filter::read(&mut parameters);
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<Cursor>());
     parameters.finish()?;
+    // That of the guests; accounts are not in the log, and are read as they are.
+    let position = asking.position(&app, &[guests::NAME]).await?;
     if as_table {
-        return tables::of_customers(&app, filter);
+        return tables::of_customers(&app, position, filter);
     }
     // One more than asked for tells whether there is a next page.
     let items = filter.find(&app, limit.saturating_add(1), cursor).await?;
-    Ok(tell(StatusCode::OK, &paged(items, limit, CustomerRecord::cursor)))
+    Ok(queries::show(position, &paged(items, limit, CustomerRecord::cursor)))
 }
 
 /// Open an account for somebody
 ///
 /// Who is mailed the means to choose a password, which proves the address. 409 if somebody has proved
-/// it already.
+/// it already. A repetition opens no second account and sends no second mail; it is told the account as
+/// it is by then, because nothing personal is kept with a receipt, and 404 once it is closed.
 #[utoipa::path(
     post, path = "/customers", tag = "accounts", security(("staff" = [])),
     request_body = OpenAccount,
@@ -240,15 +248,23 @@ pub(crate) async fn list(
 pub(crate) async fn open(
     State(app): State<App>,
     _: Staff,
-    Said(Opening { email, described, role }): Said<Opening>,
+    asked: Asked<Opening>,
 ) -> Result<Response, Problem> {
-    let Describing { name, phone } = described;
-    let invited = app
-        .accounts
-        .invite(&email, name.as_deref(), phone.as_deref(), role);
-    let person = invited.await?;
+    let account_id = keys::named(asked.command_id, "account");
+    let told = if let Some(told) = asked.told_before(&app).await? {
+        told
+    } else {
+        let Opening { email, described: Describing { name, phone }, role } = &asked.body;
+        let invited =
+            app.accounts
+                .invite(account_id, email, name.as_deref(), phone.as_deref(), *role);
+        let _invited = invited.await?;
+        asked.remember_name(&app, account_id).await?
+    };
+    let person = app.accounts.person(account_id).await?;
+    let person = person.ok_or_else(|| Problem::not_found("account"))?;
     let location = HeaderValue::from_str(&format!("{BASE}/customers/{}", person.account_id)).ok();
-    let mut response = tell(StatusCode::CREATED, &PersonView::from(person));
+    let mut response = telling(told, &PersonView::from(person));
     let headers = response.headers_mut();
     headers.extend(location.map(|location| (header::LOCATION, location)));
     Ok(response)
@@ -266,15 +282,17 @@ pub(crate) async fn show(
     State(app): State<App>,
     _: Staff,
     OfId(id): OfId,
+    asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
+    let position = asking.position(&app, &[guests::NAME]).await?;
     if let Some(person) = app.accounts.person(id).await? {
-        return Ok(tell(StatusCode::OK, &CustomerRecord::from(person)));
+        return Ok(queries::show(position, &CustomerRecord::from(person)));
     }
     let guest = guest(&app, id).await?;
-    let guest = guest.ok_or_else(|| Problem::not_found("customer"))?;
-    Ok(tell(StatusCode::OK, &CustomerRecord::from(guest)))
+    let guest = guest.ok_or_else(|| Problem::not_found("customer").at(position))?;
+    Ok(queries::show(position, &CustomerRecord::from(guest)))
 }
 
 /// A guest whose record has not become an account's.
@@ -303,7 +321,8 @@ async fn no_account(app: &App, id: Uuid) -> Problem {
 /// Describe an account
 ///
 /// Name and telephone that are not given are deleted. Another role ends the account's sessions:
-/// tokens name the role. A guest has no account to describe: 409 `customer_is_a_guest`.
+/// tokens name the role. A vendor who becomes something else is deactivated: their products cannot be
+/// bought any more. A guest has no account to describe: 409 `customer_is_a_guest`.
 #[utoipa::path(
     put, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     request_body = DescribeCustomer,
@@ -314,6 +333,7 @@ pub(crate) async fn describe(
     State(app): State<App>,
     _: Staff,
     caller: Caller,
+    occurrence: Occurrence,
     OfId(account_id): OfId,
     Said(Redescribing { described, role }): Said<Redescribing>,
 ) -> Result<Response, Problem> {
@@ -326,6 +346,10 @@ pub(crate) async fn describe(
         described => described?,
     };
     if let Some(role) = role.filter(|role| role.name() != person.role) {
+        if role != Role::Vendor {
+            let envelope = leaving::envelope(caller, &occurrence);
+            leaving::sells_no_more(&app, account_id, Because::AnotherRole, envelope).await?;
+        }
         let by = caller.to_string();
         person = app.accounts.change_role(account_id, role, &by).await?;
     }
@@ -335,7 +359,8 @@ pub(crate) async fn describe(
 /// Close an account
 ///
 /// Its sessions end, and name, address and password are deleted. What was ordered stays in the log. A
-/// repetition is 404, a guest 409 `customer_is_a_guest`.
+/// vendor is deactivated by it: their products cannot be bought any more. A repetition is 404, a guest
+/// 409 `customer_is_a_guest`.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The account")),
@@ -345,8 +370,13 @@ pub(crate) async fn close(
     State(app): State<App>,
     _: Staff,
     caller: Caller,
+    occurrence: Occurrence,
     OfId(account_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
+    let envelope = leaving::envelope(caller, &occurrence);
+    leaving::sells_no_more(&app, account_id, Because::Closed, envelope).await?;
     if app.accounts.close(account_id, &caller.to_string()).await? {
         Ok(done(StatusCode::NO_CONTENT))
     } else {

@@ -17,13 +17,14 @@ use storefront::faq::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::App;
 use super::bodies::WriteFaqEntry;
+use super::command::{Asked, answer};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, Staff};
 use super::parameters::{OfId, Parameters};
 use super::problem::Problem;
 use super::said::{Said, done, paged, tell};
+use super::{App, keys};
 
 /// Where an entry stands that does not say so: others can be put before it.
 const PLACE_DEFAULT: i32 = 100;
@@ -138,7 +139,7 @@ pub(crate) async fn list(
 
 /// Add a frequent question
 ///
-/// A repetition is refused, because everything is asked once.
+/// Everything is asked once: 409 `question_stands`.
 #[utoipa::path(
     post, path = "/faq", tag = "community", security(("staff" = [])),
     request_body = WriteFaqEntry,
@@ -147,11 +148,16 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(app): State<App>,
     _: Staff,
-    caller: Caller,
-    Said(Writing(new)): Said<Writing>,
+    asked: Asked<Writing>,
 ) -> Result<Response, Problem> {
-    let entry = faq::add(&app.pool, &new, &caller.to_string()).await?;
-    Ok(tell(StatusCode::CREATED, &FaqEntryView::from(entry)))
+    if let Some(told) = asked.told_before(&app).await? {
+        return Ok(told);
+    }
+    let entry_id = keys::named(asked.command_id, "question");
+    let by = asked.caller.to_string();
+    let entry = faq::add(&app.pool, entry_id, &asked.body.0, &by).await?;
+    let told = answer(StatusCode::CREATED, &FaqEntryView::from(entry));
+    asked.remember(&app, asked.alone(), told).await
 }
 
 /// Replace a frequent question
@@ -185,7 +191,9 @@ pub(crate) async fn delete(
     State(app): State<App>,
     _: Staff,
     OfId(entry_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     if faq::delete(&app.pool, entry_id).await? {
         Ok(done(StatusCode::NO_CONTENT))
     } else {

@@ -3,7 +3,8 @@
 //! 1. What is kept beside the log is removed first; that can be repeated. The keys are destroyed in
 //!    the transaction that says so in the log. So whoever was answered has been forgotten, and
 //!    whoever was not sends the request again.
-//! 2. Their accounts are closed last, so that a customer can send it again.
+//! 2. Their accounts are closed last, so that a customer can send it again. A vendor sells no more
+//!    before that.
 //! 3. No answer that is kept names them.
 
 use accounts::{Role, Somebody, Whom};
@@ -26,6 +27,7 @@ use super::bodies::ForgetPerson;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::Caller;
+use super::leaving::{self, Because};
 use super::moves::REASON_CHARS_MAX;
 use super::problem::{Flaw, Problem};
 use super::queries::CATCH_UP_MAX;
@@ -109,12 +111,18 @@ pub(crate) async fn forget(
         None => forget_now(&app, &asked, &somebody).await?,
     };
     if response.status().is_success() {
+        for account_id in &somebody.open {
+            let step = asked.step(&format!("deactivate {account_id}"));
+            leaving::sells_no_more(&app, *account_id, Because::Forgotten, step).await?;
+        }
         app.accounts
             .forget(&somebody, &asked.caller.to_string())
             .await?;
         // Once more: what they have written until the moment in which their accounts were closed.
         forget_words(&app, &somebody).await?;
         app.carts.forget(&all_accounts(&somebody)).await?;
+        // After the fact: what is filled from now on finds no keys.
+        app.read_models.drop_personal_replays().await?;
     }
     Ok(response)
 }

@@ -4,6 +4,7 @@
 use axum::http::{HeaderMap, HeaderName};
 use uuid::{Uuid, uuid};
 
+use super::command::DAYBOOK_CART_TOKEN;
 use super::identity::Caller;
 use super::problem::Problem;
 
@@ -23,7 +24,17 @@ pub(crate) fn command_id(headers: &HeaderMap, caller: Caller) -> Result<Uuid, Pr
     }
     let key = value.to_str().ok().and_then(bare);
     let key = key.ok_or_else(|| bad("must have 1 to 255 visible ASCII characters"))?;
-    Ok(Uuid::new_v5(&NAMESPACE, format!("{}\n{key}", caller.scope()).as_bytes()))
+    let scope = match headers.get(DAYBOOK_CART_TOKEN) {
+        // Guests are all the same to us; those who show a cart are told apart by it.
+        Some(token) if caller == Caller::Guest => [b"cart ", token.as_bytes()].concat(),
+        _ => caller.scope().into_bytes(),
+    };
+    Ok(Uuid::new_v5(&NAMESPACE, &[&scope, b"\n".as_slice(), key.as_bytes()].concat()))
+}
+
+/// What a command makes beside the log is named by it, so that a repetition makes the same.
+pub(crate) fn named(command_id: Uuid, what: &str) -> Uuid {
+    Uuid::new_v5(&command_id, what.as_bytes())
 }
 
 /// The name of a refund that a command may cause.
@@ -81,6 +92,20 @@ mod tests {
             id(r#"a\b"c"#, Caller::Guest).unwrap()
         );
         assert_ne!(id("order-18", Caller::Guest).unwrap(), bare);
+    }
+
+    #[test]
+    fn guests_with_carts_do_not_share_keys() {
+        let id = |caller, cart: &str| {
+            let headers = HeaderMap::from_iter([
+                (IDEMPOTENCY_KEY, HeaderValue::from_static("k")),
+                (DAYBOOK_CART_TOKEN, HeaderValue::from_str(cart).unwrap()),
+            ]);
+            command_id(&headers, caller).unwrap()
+        };
+        assert_ne!(id(Caller::Guest, "one"), id(Caller::Guest, "other"));
+        assert_eq!(id(Caller::Guest, "one"), id(Caller::Guest, "one"));
+        assert_eq!(id(Caller::Staff, "one"), id(Caller::Staff, "other"), "whatever they show");
     }
 
     #[test]

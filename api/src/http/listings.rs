@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use domain::categories::{Categories, SHOP};
-use domain::ids::Handle;
+use domain::ids::{Handle, VendorId};
 use domain::listing::{
     self, Choice, DESCRIPTION_CHARS_MAX, Description, IMAGE_CHARS_MAX, IMAGES_MAX, Listing,
     OPTION_CHARS_MAX, OPTIONS_MAX, TAG_CHARS_MAX, TAGS_MAX, TITLE_CHARS_MAX, VARIANTS_MAX, Variant,
@@ -27,12 +27,12 @@ use uuid::Uuid;
 
 use super::App;
 use super::answers::{Computed, Of};
-use super::caching::for_staff;
 use super::catalogue_bodies::DescribeListing;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields, plain};
-use super::identity::{Caller, Importers};
+use super::identity::Caller;
 use super::moves::Empty;
+use super::offering::{Offering, of_others, unknown_vendor};
 use super::parameters::{OfHandle, Parameters};
 use super::problem::{Flaw, Problem};
 use super::queries::{Asking, CATCH_UP_MAX};
@@ -151,7 +151,28 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
 /// What the caller sees of the catalogue. It is open to everybody, so a token that has expired keeps
 /// nobody out: whoever shows one sees what customers see.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Looking(pub(crate) Onlooker);
+pub(crate) struct Looking {
+    pub(crate) onlooker: Onlooker,
+    /// A vendor, who sees all there is of what is theirs.
+    vendor: Option<VendorId>,
+}
+
+impl Looking {
+    /// How somebody looks at what this vendor sells, or at what anybody does.
+    pub(crate) fn at(self, vendor: Option<VendorId>) -> Onlooker {
+        if vendor.is_some() && vendor == self.vendor {
+            Onlooker::Staff
+        } else {
+            self.onlooker
+        }
+    }
+
+    /// How they may look at something of which it is not known yet whose it is: what is kept for all
+    /// customers may not be all there is for a vendor.
+    pub(crate) fn widest(self) -> Onlooker {
+        self.at(self.vendor)
+    }
+}
 
 impl FromRequestParts<App> for Looking {
     type Rejection = Infallible;
@@ -159,12 +180,17 @@ impl FromRequestParts<App> for Looking {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let staff = [Role::Admin, Role::Analyst, Role::Auditor, Role::Importer];
         let caller = Caller::from_request_parts(parts, app).await;
+        let vendor = match &caller {
+            Ok(Caller::Account { id, role: Role::Vendor }) => Some(VendorId(*id)),
+            Ok(_) | Err(_) => None,
+        };
         let is_staff = caller.is_ok_and(|caller| caller.is_any_of(&staff));
-        Ok(Self(if is_staff {
+        let onlooker = if is_staff {
             Onlooker::Staff
         } else {
             Onlooker::Customer
-        }))
+        };
+        Ok(Self { onlooker, vendor })
     }
 }
 
@@ -224,8 +250,8 @@ impl Wanted {
 
 /// List listings
 ///
-/// Customers see what can be bought: active listings with an active product. Newest first, or sorted
-/// by `title`, `price` or `-price`. Prices are compared in `currency`: in it, a listing without a price
+/// Customers see what can be bought: active listings with an active product; vendors who ask for
+/// their own with `vendor`, all of these. Newest first, or sorted by `title`, `price` or `-price`. Prices are compared in `currency`: in it, a listing without a price
 /// of its own has none, and comes last.
 #[utoipa::path(
     get, path = "/listings", tag = "products",
@@ -248,27 +274,26 @@ impl Wanted {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("listings");
     let Wanted { filter, sort, limit, after } = Wanted::read(parameters)?;
+    let onlooker = looking.at(filter.vendor.map(VendorId));
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let reads = app.read_models.reads();
         let page = listings::list(reads, onlooker, &filter, sort, limit, after.clone()).await?;
         Ok(Computed::new(position, vec![Of::Listings], &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a listing
 ///
 /// With everything on its page: description, pictures, and the variants with prices and availability.
+/// Customers see what can be bought, staff and its vendor all of it.
 #[utoipa::path(
     get, path = "/listings/{handle}", tag = "products",
     security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
@@ -277,7 +302,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     OfHandle(handle): OfHandle,
     asking: Asking,
     parameters: Parameters,
@@ -287,6 +312,8 @@ pub(crate) async fn show(
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let listing = listings::by_handle(app.read_models.reads(), &handle).await?;
+        let vendor = listing.as_ref().and_then(|listing| listing.vendor);
+        let onlooker = looking.at(vendor.map(VendorId));
         // Of those that cannot be bought as well: they might become so.
         let variants = listing.iter().flat_map(|listing| &listing.variants);
         let of: Vec<Of> = variants
@@ -297,10 +324,9 @@ pub(crate) async fn show(
         let listing = listing.ok_or_else(|| Problem::not_found("listing").at(position))?;
         Ok(Computed::versioned(position, of, listing.version, &listing))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers
+        .tell_to(looking.widest(), &asking, key, compute)
+        .await
 }
 
 /// Describe a listing
@@ -308,23 +334,54 @@ pub(crate) async fn show(
 /// Shown like this from now on. Names, prices and stock of its variants are the products' own: `PUT
 /// /products/{sku}`. A product stands on one page only: 409 `sku_listed_elsewhere`. 422
 /// `unknown_category`, `options_differ` (all variants name the same options), `variants_alike`.
+///
+/// A vendor's page shows that vendor's products and no others: 422 `product_of_another`. Vendors
+/// describe their own pages, and begin new ones, once they are active; for them, others' do not exist.
+/// Staff say whose a page is with `vendor`.
 #[utoipa::path(
     put, path = "/listings/{handle}", tag = "products",
-    security(("bearer" = ["admin", "importer"])), request_body = DescribeListing,
+    security(("bearer" = ["vendor", "admin", "importer"])),
+    extensions(("x-own" = json!(["vendor"]))), request_body = DescribeListing,
     params(("handle" = String, Path, description = "Its name in addresses: a to z, digits, hyphens")),
     responses((status = 200, description = "The listing", body = ListedView))
 )]
 pub(crate) async fn describe(
     State(app): State<App>,
-    _: Importers,
+    offering: Offering,
     OfHandle(handle): OfHandle,
     asked: Asked<Describing>,
 ) -> Result<Response, Problem> {
-    let description = &asked.body.0;
-    if let Some(problem) = misplaced(&app, &handle, description).await? {
+    let mut description = asked.body.0.clone();
+    match offering {
+        Offering::Any => {}
+        Offering::Own(own) if description.vendor.is_some_and(|vendor| vendor != own.0) => {
+            return Err(Problem::staff_only_fields(vec!["/vendor".to_owned()]));
+        }
+        Offering::Own(own) => {
+            // Whether they are active by now, a repetition is told what it was told.
+            if let Some(told) = asked.told_before(&app).await? {
+                return Ok(told);
+            }
+            offering.must_be_open(&app)?;
+            // Before anything is said of its products: others' pages do not exist.
+            let (known, _) = app.journal.decided::<Listing>(handle.as_str()).await?;
+            if known
+                .description()
+                .is_some_and(|known| known.vendor != Some(own.0))
+            {
+                return Err(Problem::not_found("listing"));
+            }
+            description.vendor = Some(own.0);
+        }
+    }
+    if let Some(problem) = misplaced(&app, &handle, &description).await? {
         return asked.turn_away(&app, asked.alone(), &problem).await;
     }
-    let command = listing::Command::Describe(Box::new(description.clone()));
+    let description = Box::new(description);
+    let command = match offering {
+        Offering::Any => listing::Command::Describe(description),
+        Offering::Own(own) => listing::Command::DescribeOwn(own, description),
+    };
     let wording = asked.wording(StatusCode::OK, |accepted| {
         let listing: &Listing = accepted.state;
         let listed = listing
@@ -350,19 +407,25 @@ pub(crate) async fn describe(
 
 /// Withdraw a listing
 ///
-/// Shown no more; its products stay, and may stand elsewhere. The handle may be used again.
+/// Shown no more; its products stay, and may stand elsewhere. The handle may be used again. Vendors
+/// withdraw their own, active or not.
 #[utoipa::path(
     delete, path = "/listings/{handle}", tag = "products",
-    security(("bearer" = ["admin", "importer"])),
+    security(("bearer" = ["vendor", "admin", "importer"])),
+    extensions(("x-own" = json!(["vendor"]))),
     params(("handle" = String, Path, description = "Which")),
     responses((status = 200, description = "It is withdrawn", body = WithdrawnView))
 )]
 pub(crate) async fn withdraw(
     State(app): State<App>,
-    _: Importers,
+    offering: Offering,
     OfHandle(handle): OfHandle,
     asked: Asked<Empty>,
 ) -> Result<Response, Problem> {
+    let command = match offering {
+        Offering::Any => listing::Command::Withdraw,
+        Offering::Own(own) => listing::Command::WithdrawOwn(own),
+    };
     let wording = asked.wording(StatusCode::OK, |accepted| WithdrawnView {
         handle: handle.to_string(),
         version: accepted.version,
@@ -370,7 +433,7 @@ pub(crate) async fn withdraw(
     let envelope = asked.alone();
     let receipt = app
         .journal
-        .execute::<Listing>(handle.as_str(), listing::Command::Withdraw, envelope, wording)
+        .execute::<Listing>(handle.as_str(), command, envelope, wording)
         .await?;
     Ok(respond(receipt))
 }
@@ -394,6 +457,27 @@ async fn misplaced(
     }
     let skus = description.variants.iter();
     let skus: Vec<String> = skus.map(|variant| variant.sku.to_string()).collect();
+    let at = |index: usize| format!("/variants/{index}/sku");
+    if let Some(vendor) = description.vendor.map(VendorId) {
+        if !app.sellers.knows(vendor) {
+            return Ok(Some(unknown_vendor()));
+        }
+        let foreign = of_others(app, vendor, &skus).await?;
+        let indices = skus.iter().enumerate();
+        let foreign = indices.filter(|(_, sku)| foreign.contains(sku));
+        let flaws: Vec<Flaw> = foreign
+            .map(|(index, _)| Flaw {
+                pointer: at(index),
+                detail: "is no product of this vendor".to_owned(),
+            })
+            .collect();
+        if !flaws.is_empty() {
+            let detail = "a vendor's page shows what that vendor sells, and nothing else";
+            let refused = StatusCode::UNPROCESSABLE_ENTITY;
+            let problem = Problem::new(refused, "product_of_another", detail);
+            return Ok(Some(problem.with_flaws(flaws)));
+        }
+    }
     let pages = pages_of(app, &skus).await?;
     let flaws: Vec<Flaw> = skus
         .iter()
@@ -402,8 +486,7 @@ async fn misplaced(
             let page = pages
                 .get(sku)
                 .filter(|page| page.as_str() != handle.as_str())?;
-            let pointer = format!("/variants/{index}/sku");
-            Some(Flaw { pointer, detail: format!("stands on the page of {page}") })
+            Some(Flaw { pointer: at(index), detail: format!("stands on the page of {page}") })
         })
         .collect();
     let detail = "a product stands on one page only; take it from the other one first";

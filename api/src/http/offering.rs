@@ -12,7 +12,7 @@ use domain::inventory::Inventory;
 
 use super::App;
 use super::identity::Caller;
-use super::problem::Problem;
+use super::problem::{Flaw, Problem};
 
 /// Whoever offers articles, takes their stock in, or sends what was ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,44 @@ impl Offering {
             Err(Problem::not_found("article"))
         }
     }
+}
+
+/// Which of these articles a vendor does not sell; what nobody has described is nobody's.
+pub(crate) async fn of_others(
+    app: &App,
+    vendor: VendorId,
+    skus: &[String],
+) -> Result<Vec<String>, Problem> {
+    let asked: Vec<&str> = skus.iter().map(String::as_str).collect();
+    let offers = app.offers.of(&app.journal, &asked).await?;
+    let is_theirs = |sku: &&String| {
+        let offer = offers.get(sku.as_str());
+        offer.is_some_and(|offer| offer.vendor == Some(vendor))
+    };
+    Ok(skus.iter().filter(|sku| !is_theirs(sku)).cloned().collect())
+}
+
+/// Who sells it, where that is not the house.
+pub(crate) async fn vendor_of(app: &App, sku: &Sku) -> Result<Option<VendorId>, Problem> {
+    let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
+    Ok(offers.get(sku.as_str()).and_then(|offer| offer.vendor))
+}
+
+/// Whether customers can buy it: described, on sale, and by somebody who may sell.
+pub(crate) async fn can_be_bought(app: &App, sku: &Sku) -> Result<bool, Problem> {
+    let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
+    let offer = offers.get(sku.as_str());
+    Ok(offer.is_some_and(|offer| {
+        let is_sold = |vendor| app.sellers.is_active(vendor);
+        offer.active && offer.vendor.is_none_or(is_sold)
+    }))
+}
+
+/// What whoever names a vendor that is not there is told.
+pub(crate) fn unknown_vendor() -> Problem {
+    let flaw = Flaw { pointer: "/vendor".to_owned(), detail: "is no vendor".to_owned() };
+    let detail = "there is no such vendor; GET /vendors lists them";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_vendor", detail).with_flaws(vec![flaw])
 }
 
 fn not_active() -> Problem {

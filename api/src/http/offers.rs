@@ -6,46 +6,45 @@
 //! 3. A newer description is never replaced by an older one: versions decide.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::event::Event;
 use domain::product::{self, Description, Product};
-use moka::ops::compute::Op;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use store::command::ExecuteError;
 use store::feed::Feeds;
 use store::journal::Journal;
 use store::recorded::RecordedEvent;
 
 /// Articles in memory, the most wanted ones: some 30 MB, and 16 bytes for each further price.
-const OFFERS_MAX: u64 = 100_000;
+const OFFERS_MAX: usize = 100_000;
 /// How long a description is believed before it is read from the log again.
 const KEPT: Duration = Duration::from_mins(1);
-/// Events that are looked through at a time for new descriptions.
-const BATCH_MAX: usize = 2_000;
-/// Pause before the feed is asked again after it failed.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The descriptions of articles; clones share them.
 #[derive(Debug, Clone)]
-pub struct Offers {
-    by_sku: Cache<String, Offer>,
+pub struct Offers(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    by_sku: Cache<String, Arc<Offer>>,
+    /// One change at a time: which description is newer is looked at before it is replaced.
+    changing: Mutex<()>,
 }
 
 /// How an article is offered since a version of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Offer {
     version: i64,
     description: Description,
+    learnt_at: Instant,
 }
 
 impl Default for Offers {
     fn default() -> Self {
-        let by_sku = Cache::builder()
-            .max_capacity(OFFERS_MAX)
-            .time_to_live(KEPT)
-            .build();
-        Self { by_sku }
+        let by_sku = Cache::new(OFFERS_MAX);
+        Self(Arc::new(Shared { by_sku, changing: Mutex::default() }))
     }
 }
 
@@ -59,8 +58,8 @@ impl Offers {
         let mut found = HashMap::with_capacity(skus.len());
         let mut unknown = Vec::new();
         for sku in skus {
-            match self.by_sku.get(*sku) {
-                Some(offer) => _ = found.insert((*sku).to_owned(), offer.description),
+            match self.known(sku) {
+                Some(offer) => _ = found.insert((*sku).to_owned(), offer.description.clone()),
                 None => unknown.push((*sku).to_owned()),
             }
         }
@@ -78,12 +77,21 @@ impl Offers {
 
     /// An article is offered like this since a version of it.
     pub(crate) fn described(&self, sku: &str, version: i64, description: &Description) {
-        self.by_sku
-            .entry(sku.to_owned())
-            .and_compute_with(|known| match known {
-                Some(known) if version < known.value().version => Op::Nop,
-                _ => Op::Put(Offer { version, description: description.clone() }),
-            });
+        let Shared { by_sku, changing } = &*self.0;
+        let _alone = changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_sku
+            .peek(sku)
+            .is_some_and(|known| version < known.version)
+        {
+            return;
+        }
+        let (description, learnt_at) = (description.clone(), Instant::now());
+        by_sku.insert(sku.to_owned(), Arc::new(Offer { version, description, learnt_at }));
+    }
+
+    fn known(&self, sku: &str) -> Option<Arc<Offer>> {
+        let offer = self.0.by_sku.get(sku)?;
+        (offer.learnt_at.elapsed() < KEPT).then_some(offer)
     }
 
     fn hear(&self, event: &RecordedEvent) {
@@ -93,22 +101,11 @@ impl Offers {
     }
 
     /// Hears what other processes describe, from the end of the log at `mark` on, for ever.
-    pub async fn keep_up(self, feeds: Feeds, mut mark: i64) {
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    for event in &batch {
-                        self.hear(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of the catalogue are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+    pub async fn keep_up(self, feeds: Feeds, mark: i64) {
+        let late = "changes of the catalogue are heard late";
+        feeds
+            .follow(mark, late, |batch| batch.iter().for_each(|event| self.hear(event)))
+            .await;
     }
 }
 
@@ -120,7 +117,14 @@ mod tests {
 
     fn described(minor: i64) -> Description {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
-        Description { name: "Cup".into(), price, active: true, prices: vec![], vendor: None }
+        Description {
+            name: "Cup".into(),
+            price,
+            active: true,
+            prices: vec![],
+            vendor: None,
+            weight_grams: None,
+        }
     }
 
     #[test]
@@ -128,9 +132,22 @@ mod tests {
         let offers = Offers::default();
         offers.described("cup", 2, &described(500));
         offers.described("cup", 1, &described(450));
-        assert_eq!(offers.by_sku.get("cup").unwrap().description, described(500));
+        assert_eq!(offers.known("cup").unwrap().description, described(500));
 
         offers.described("cup", 3, &described(550));
-        assert_eq!(offers.by_sku.get("cup").unwrap().description, described(550));
+        assert_eq!(offers.known("cup").unwrap().description, described(550));
+    }
+
+    #[test]
+    fn what_was_learnt_too_long_ago_is_not_believed() {
+        let offers = Offers::default();
+        let learnt_at = Instant::now().checked_sub(KEPT);
+        let learnt_at = learnt_at.expect("the machine has been up for a minute");
+        let offer = Offer { version: 3, description: described(450), learnt_at };
+        offers.0.by_sku.insert("cup".to_owned(), Arc::new(offer));
+        assert!(offers.known("cup").is_none());
+
+        offers.described("cup", 3, &described(450));
+        assert!(offers.known("cup").is_some(), "the log says the same again");
     }
 }

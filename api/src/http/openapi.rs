@@ -23,7 +23,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Where requests change ordinary rows and no aggregate, or can be repeated as they are, and so
 /// need no `Idempotency-Key`.
-const OUTSIDE_THE_LOG: [&str; 15] = [
+const OUTSIDE_THE_LOG: [&str; 16] = [
     "/auth/",
     "/api-keys",
     "/webhooks",
@@ -39,13 +39,18 @@ const OUTSIDE_THE_LOG: [&str; 15] = [
     "/faq",
     TICKETS,
     "/cart",
+    "/shipping/quotes",
 ];
 /// Of those, what would be there twice if it were sent twice: it is named by its key.
 const TICKETS: &str = "/tickets";
+/// Likewise, of these addresses alone, where they are posted to.
+const NAMED: [&str; 4] = ["/cart/items", CUSTOMERS, "/faq", "/wishlists"];
 /// An order, of what is in a cart.
 const CHECKOUT: &str = "/cart/checkout";
 /// The same of these addresses alone, and nothing below them.
-const ACCOUNTS: [&str; 2] = ["/customers", "/customers/{id}"];
+const ACCOUNTS: [&str; 2] = [CUSTOMERS, "/customers/{id}"];
+/// Queries of accounts are queries of guests as well, who are a read model.
+const CUSTOMERS: &str = "/customers";
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
@@ -92,8 +97,8 @@ pub(super) fn complete(document: &OpenApi) -> Value {
 
 const DESCRIPTION: &str = "Orders, payments and stock, event-sourced: every change is a fact in \
     one log.\n\n\
-    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`; what concerns accounts or \
-    exchange rates is no command of the log and needs none. The same key with the same request \
+    - A **command** (`POST`, `PUT`) needs an `Idempotency-Key`; what says how ordinary rows are to \
+    be, and so can be repeated as it is, or is answered with a secret, needs none. The same key with the same request \
     is told the same answer again, refusals included; with another request it is a 422 \
     `idempotency_key_reused`.\n\
     - Every answer to a command carries `Daybook-Position`. A **query** that sends it as \
@@ -110,6 +115,7 @@ fn tags() -> Value {
         {"name": "orders", "description": "Placing orders, and what becomes of them"},
         {"name": "carts", "description": "What leads to an order"},
         {"name": "promotions", "description": "What takes something off orders"},
+        {"name": "shipping", "description": "How goods come to customers, and what that costs"},
         {"name": "payments", "description": "The money side of orders"},
         {"name": "fraud", "description": "What orders are screened by, and who has to look"},
         {"name": "products", "description": "What is offered, at what price"},
@@ -139,13 +145,13 @@ fn complete_operation(
         return;
     };
     let is_change = method != "get";
-    let is_command = is_change && needs_key(path);
+    let is_command = is_change && needs_key(method, path);
     // Closed to guests, or to some role.
     let is_closed = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody") || below == "/webhooks/{name}";
     let kind = Kind { method, path: below, is_command, is_closed, has_body };
     operation.insert("security".into(), security(operation.get("security"), is_command));
-    add_parameters(path, is_change, operation);
+    add_parameters(path, method, operation);
     let Some(responses) = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut)
@@ -153,7 +159,7 @@ fn complete_operation(
         return;
     };
     for response in responses.values_mut() {
-        response["headers"] = headers_of(path, is_change);
+        response["headers"] = headers_of(path, method);
     }
     problems::complete(kind, shared, responses);
     if !is_change && is_in_the_log(path) && has_tag(path) {
@@ -175,8 +181,15 @@ fn is_in_the_log(path: &str) -> bool {
 }
 
 /// Whether a change there needs an `Idempotency-Key`.
-fn needs_key(path: &str) -> bool {
-    is_in_the_log(path) || path.trim_start_matches(BASE).starts_with(TICKETS)
+fn needs_key(method: &str, path: &str) -> bool {
+    let below = path.trim_start_matches(BASE);
+    let is_named = below.starts_with(TICKETS) || method == "post" && NAMED.contains(&below);
+    is_in_the_log(path) || is_named
+}
+
+/// Whether it is answered as of a position although it is not in the log.
+fn is_of_guests(path: &str) -> bool {
+    ACCOUNTS.contains(&path.trim_start_matches(BASE))
 }
 
 /// Whether an answer to a query may be known to the client already.
@@ -202,11 +215,15 @@ fn security(told: Option<&Value>, is_command: bool) -> Value {
     }
 }
 
-fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Value>) {
+fn add_parameters(path: &str, method: &str, operation: &mut Map<String, Value>) {
+    let is_command = method != "get";
+    let is_keyed = is_command && needs_key(method, path);
     let names: &[&str] = match is_command {
-        true if needs_key(path) && !is_in_the_log(path) => {
-            &["IdempotencyKey", "RequestId", "TraceParent"]
+        true if is_keyed && !is_in_the_log(path) && path.contains("/cart") => {
+            &["IdempotencyKey", "CartToken", "RequestId", "TraceParent"]
         }
+        true if is_keyed && !is_in_the_log(path) => &["IdempotencyKey", "RequestId", "TraceParent"],
+        false if is_of_guests(path) => &["MinPosition", "RequestId", "TraceParent"],
         _ if !is_in_the_log(path) && path.contains("/cart") => {
             &["CartToken", "RequestId", "TraceParent"]
         }
@@ -240,7 +257,8 @@ fn add_parameters(path: &str, is_command: bool, operation: &mut Map<String, Valu
     }
 }
 
-fn headers_of(path: &str, is_command: bool) -> Value {
+fn headers_of(path: &str, method: &str) -> Value {
+    let is_command = method != "get";
     let mut names = vec![
         "X-Request-Id",
         "traceparent",
@@ -248,14 +266,19 @@ fn headers_of(path: &str, is_command: bool) -> Value {
         "RateLimit",
     ];
     if !is_in_the_log(path) {
-        if is_command && needs_key(path) {
-            names.extend(["Daybook-Position", "Idempotent-Replayed", "Location"]);
+        if is_command && needs_key(method, path) {
+            names.extend(["Daybook-Position", "Idempotent-Replayed"]);
+            if path.contains(TICKETS) || is_of_guests(path) {
+                names.push("Location");
+            }
+        } else if !is_command && is_of_guests(path) {
+            names.push("Daybook-Position");
         }
         return headers_named(names);
     }
     names.push("Daybook-Position");
     if is_command {
-        names.push("Idempotent-Replayed");
+        names.extend(["Daybook-First-Position", "Idempotent-Replayed"]);
     }
     if path.contains('{') || caching::is_kept(path) {
         names.push("ETag");
@@ -345,6 +368,10 @@ fn headers() -> Value {
         "traceparent": header("The W3C trace context, taken or made"),
         "Daybook-Position": header(
             "The position that holds the command's effect, or that the answer has reached"
+        ),
+        "Daybook-First-Position": header(
+            "Of a command that was done: the position of its first event; the others follow up to \
+             `Daybook-Position`"
         ),
         "Idempotent-Replayed": header("`true` if this is the first answer again"),
         "Cache-Control": header("How long it may be kept, and by whom; `no-store` if not at all"),

@@ -8,9 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, categories, document, faq, fraud_rules, inventory, listings,
-    manual, moves, payments, products, promotions, rates, read_models, refunds, reviewing, reviews,
-    routing_rules, shipping, tickets, unmatched, vendors, wishlists,
+    api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules, inventory,
+    listings, manual, moves, payments, products, promotions, rates, read_models, refunds,
+    reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched, vendors,
+    wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
@@ -28,7 +29,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-const CONTRACT: [&str; 111] = [
+const CONTRACT: [&str; 119] = [
     "post /api/v1/orders",
     "get /api/v1/orders",
     "get /api/v1/orders/{id}",
@@ -36,6 +37,14 @@ const CONTRACT: [&str; 111] = [
     "get /api/v1/promotions/{code}",
     "get /api/v1/promotions",
     "get /api/v1/promotions/all",
+    "get /api/v1/shipping/methods",
+    "get /api/v1/shipping/methods/{handle}",
+    "put /api/v1/shipping/methods/{handle}",
+    "get /api/v1/shipping/pickup-points",
+    "get /api/v1/shipping/pickup-points/{handle}",
+    "put /api/v1/shipping/pickup-points/{handle}",
+    "post /api/v1/shipping/quotes",
+    "get /api/v1/cart/shipping",
     "post /api/v1/carts",
     "get /api/v1/cart",
     "patch /api/v1/cart",
@@ -231,7 +240,7 @@ fn commands_need_a_key_and_staff_routes_a_token() {
         let (method, path) = operation.split_once(' ').unwrap();
         let is_change = method != "get";
         let parameters = it["parameters"].to_string();
-        let is_command = is_change && needs_key(path);
+        let is_command = is_change && needs_key(method, path);
         assert_eq!(parameters.contains("IdempotencyKey"), is_command, "{operation}");
         // Vendors have addresses that are not even staff's.
         let security = it["security"].to_string();
@@ -272,6 +281,9 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<OrderBody>(&document, "PlaceOrder");
     agrees::<CheckoutBody>(&document, "CheckOut");
     agrees::<promotions::Describing>(&document, "DescribePromotion");
+    agrees::<delivery::DescribingMethod>(&document, "DescribeShippingMethod");
+    agrees::<delivery::DescribingPoint>(&document, "DescribePickupPoint");
+    agrees::<shipping_quotes::AskingShipping>(&document, "AskShipping");
     agrees::<carts::Opening>(&document, "OpenCart");
     agrees::<carts::Adding>(&document, "AddToCart");
     agrees::<carts::Amending>(&document, "ChangeCart");

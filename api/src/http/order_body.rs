@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use accounts::Role;
 use chrono::{DateTime, Utc};
-use domain::ids::Sku;
+use domain::ids::{Handle, Sku};
 use domain::money::{Currency, Money};
 use domain::placing::{Address, Customer, LINES_MAX, QUANTITY_MAX};
 use domain::promotion::Code;
@@ -13,10 +13,9 @@ use super::fields::{Body, Fields};
 use super::identity::Caller;
 use super::paying::{self, Wanted};
 use super::problem::Problem;
-use super::{countries, email};
+use super::{countries, email, phone};
 
 pub(crate) const NAME_CHARS_MAX: usize = 200;
-pub(crate) const PHONE_CHARS_MAX: usize = 40;
 const STREET_CHARS_MAX: usize = 200;
 const CITY_CHARS_MAX: usize = 100;
 const POSTCODE_CHARS_MAX: usize = 20;
@@ -28,6 +27,10 @@ pub(crate) struct OrderBody {
     pub(crate) shipping_address: Address,
     pub(crate) currency: Currency,
     pub(crate) shipping_cost: Option<Money>,
+    /// How the goods are sent.
+    pub(crate) shipping_method: Option<Handle>,
+    /// Where they are picked up.
+    pub(crate) pickup_point: Option<Handle>,
     pub(crate) payment: Wanted,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     /// Where the customer says to pay from; for screening only.
@@ -50,6 +53,11 @@ impl CheckoutBody {
     /// What the cart has to be in.
     pub(crate) fn currency(&self) -> Currency {
         self.0.currency
+    }
+
+    /// What is for staff to say is said by staff only.
+    pub(crate) fn permit(&self, caller: Caller) -> Result<(), Problem> {
+        self.0.permit(caller)
     }
 
     /// An order of these.
@@ -105,11 +113,13 @@ impl Body for OrderBody {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let placed_at = fields.optional_instant("placed_at");
-        let staff_only = given(fields, &["placed_at"]);
+        let dated = given(fields, &["placed_at"]);
         let order = read(fields, |fields, currency| {
             fields.list("items", LINES_MAX, |item| item_in(item, currency))
         });
-        Some(Self { placed_at, staff_only, ..order? })
+        let mut order = order?;
+        order.staff_only.extend(dated);
+        Some(Self { placed_at, ..order })
     }
 }
 
@@ -123,10 +133,23 @@ fn read(
     fields: &mut Fields<'_>,
     items: impl FnOnce(&mut Fields<'_>, Option<Currency>) -> Option<Vec<Item>>,
 ) -> Option<OrderBody> {
-    let customer = fields.object("customer", customer);
     let shipping_address = fields.object("shipping_address", address);
+    // Numbers in national form are of where the goods go.
+    let home = shipping_address.as_ref().map(|to| to.country.as_str());
+    let customer = fields.object("customer", |fields| customer(fields, home));
     let currency = fields.currency("currency");
     let shipping_cost = fields.optional_money("shipping_cost", currency);
+    let shipping_method = fields.optional_of("shipping_method", str::parse);
+    let pickup_point = fields.optional_of("pickup_point", str::parse);
+    if fields.has("pickup_point") && !fields.has("shipping_method") {
+        fields.flaw("pickup_point", "is for a shipping_method, which is missing");
+    }
+    // What a method costs is worked out by its rates.
+    let staff_only = if fields.has("shipping_method") {
+        given(fields, &["shipping_cost"])
+    } else {
+        Vec::new()
+    };
     let payment = paying::read(fields, currency);
     let payer_country = fields.optional_of("payer_country", countries::parse);
     let client_ip = fields.optional_of("client_ip", |text| {
@@ -141,6 +164,8 @@ fn read(
         shipping_address: shipping_address?,
         currency: currency?,
         shipping_cost,
+        shipping_method,
+        pickup_point,
         payment: payment?,
         placed_at: None,
         payer_country,
@@ -148,14 +173,14 @@ fn read(
         expected_total,
         promotion_code,
         items: items?,
-        staff_only: Vec::new(),
+        staff_only,
     })
 }
 
-fn customer(fields: &mut Fields<'_>) -> Option<Customer> {
+fn customer(fields: &mut Fields<'_>, home: Option<&str>) -> Option<Customer> {
     let name = fields.text("name", NAME_CHARS_MAX);
     let email = fields.of("email", email::parse);
-    let phone = fields.optional_text("phone", PHONE_CHARS_MAX);
+    let phone = fields.optional_of("phone", |text| phone::parse(text, home));
     Some(Customer { name: name?, email: email?, phone })
 }
 
@@ -237,6 +262,23 @@ mod tests {
         let problem = format!("{:?}", refused.unwrap_err());
         assert!(problem.contains("/shipping_cost/currency"), "{problem}");
         assert!(problem.contains("/items/0/unit_price/currency"), "{problem}");
+    }
+
+    #[test]
+    fn a_methods_price_is_its_own_but_for_staff() {
+        let given = |body: &mut Value| {
+            body["shipping_method"] = "post".into();
+            body["shipping_cost"] = json!({"amount": "1.00", "currency": "GBP"});
+        };
+        let order = with(given).unwrap();
+        assert!(order.permit(Caller::Staff).is_ok());
+        let refused = format!("{:?}", order.permit(Caller::Guest).unwrap_err());
+        assert!(refused.contains("/shipping_cost"), "{refused}");
+        let order = with(|body| body["shipping_method"] = "post".into()).unwrap();
+        assert!(order.permit(Caller::Guest).is_ok());
+        let nowhere = with(|body| body["pickup_point"] = "station".into()).unwrap_err();
+        assert!(format!("{nowhere:?}").contains("/pickup_point"), "{nowhere:?}");
+        assert!(with(|body| body["shipping_method"] = "By Post".into()).is_err());
     }
 
     #[test]

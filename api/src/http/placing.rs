@@ -23,6 +23,7 @@ use super::App;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
+use super::delivering::{self, Sent};
 use super::expecting;
 use super::identity::{Buyer, Caller};
 use super::order_body::OrderBody;
@@ -91,6 +92,11 @@ impl FromRequestParts<App> for Room {
 /// that apply by themselves the one that takes most off does. Its use is held with the stock: if
 /// others are first, the order fails (`promotion_used_up`).
 ///
+/// `shipping_method` names how the goods are sent, `pickup_point` where they are picked up if that is
+/// what the method is for. What it costs is worked out by the method's rates of the moment, is part of
+/// the total, and is frozen into the order. Where the method does not carry the order, 422
+/// `shipping_unavailable` says why (`reason`). `POST /shipping/quotes` tells beforehand.
+///
 /// Where no `gateway` is named, one is chosen by the rules of routing; 422 `no_gateway` if nobody
 /// takes it, 503 `gateways_away` if whoever does is not reached at the moment.
 #[utoipa::path(
@@ -132,6 +138,15 @@ pub(crate) async fn place_as<B: Sync>(
     let mut placing = Placing { customer_id, ..placing(order, lines, now, pay_by) };
     match discount(app, order, &placing, now).await? {
         Ok(discount) => placing.discount = discount.map(Box::new),
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
+    }
+    // After the discount, which decides on what is free from a total on.
+    match delivering::choose(app, asked.caller, order, &placing).await? {
+        Ok(Some(Sent { shipping, price_minor })) => {
+            placing.shipping_minor = price_minor;
+            placing.shipping = Some(Box::new(shipping));
+        }
+        Ok(None) => {}
         Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     }
     if let Some(problem) = expecting::risen(order, &placing) {
@@ -251,6 +266,7 @@ fn placing(
         lines,
         shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),
         // Nothing, until the lines are known to a promotion.
+        shipping: None,
         discount: None,
         payment_id: PaymentId(Uuid::now_v7()),
         // Nobody, until somebody is chosen for the amount.

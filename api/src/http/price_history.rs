@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
+use domain::ids::VendorId;
 use domain::product::{self, Description};
 use projections::MoneyView;
 use serde::Serialize;
@@ -34,7 +35,8 @@ pub(crate) struct OfferedView {
     request_id: Option<String>,
     /// Of the product
     version: i64,
-    /// What of it changed: `name`, `price`, `prices`, `active`; all of them the first time
+    /// What of it changed: `name`, `price`, `prices`, `active`, `vendor`, `weight_grams`; the first time all
+    /// that was said
     changed: Vec<&'static str>,
     /// What it was called
     name: String,
@@ -44,6 +46,13 @@ pub(crate) struct OfferedView {
     prices: Vec<MoneyView>,
     /// Whether it could be ordered
     active: bool,
+    /// Who sold it, where that was not the house
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    vendor: Option<VendorId>,
+    /// What one piece weighed in grams, where somebody had said so
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_grams: Option<u32>,
 }
 
 /// A part of a product's history.
@@ -120,6 +129,8 @@ fn told(events: &[std::sync::Arc<RecordedEvent>]) -> Vec<OfferedView> {
             price: offer.price.into(),
             prices: offer.prices.iter().copied().map(Into::into).collect(),
             active: offer.active,
+            vendor: offer.vendor,
+            weight_grams: offer.weight_grams,
         });
         before = Some(offer);
     }
@@ -133,6 +144,11 @@ fn changed(before: Option<&Description>, offer: &Description) -> Vec<&'static st
         ("price", differs(&|before| before.price != offer.price)),
         ("prices", differs(&|before| before.prices != offer.prices)),
         ("active", differs(&|before| before.active != offer.active)),
+        ("vendor", before.and_then(|before| before.vendor) != offer.vendor),
+        (
+            "weight_grams",
+            before.and_then(|before| before.weight_grams) != offer.weight_grams,
+        ),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)

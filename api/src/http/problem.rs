@@ -215,7 +215,7 @@ impl Problem {
 
     pub(crate) fn staff_only_fields(pointers: Vec<String>) -> Self {
         let flaw = |pointer| Flaw { pointer, detail: "only staff may give this".into() };
-        let detail = "prices, names and dates are given by staff only";
+        let detail = "this is given by staff only";
         Self::new(StatusCode::FORBIDDEN, "staff_only_fields", detail)
             .with_flaws(pointers.into_iter().map(flaw).collect())
     }

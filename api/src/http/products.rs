@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::ids::VendorId;
-use domain::product::{self, Description, PRICES_MAX, Product};
+use domain::product::{self, Description, PRICES_MAX, Product, WEIGHT_GRAMS_MAX};
 use projections::listings::Onlooker;
 use projections::products::{self, Filter, ProductView};
 use projections::stock;
@@ -22,10 +22,10 @@ use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::listings::Looking;
-use super::offering::Offering;
+use super::offering::{Offering, unknown_vendor};
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::{OfSku, Parameters};
-use super::problem::{Flaw, Problem};
+use super::problem::Problem;
 use super::queries::Asking;
 use super::{App, tables};
 
@@ -50,6 +50,9 @@ pub(crate) struct DescribedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     vendor: Option<VendorId>,
+    /// What one piece weighs in grams, where somebody has said
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_grams: Option<u32>,
     /// Its version, for `If-Match`
     version: i64,
 }
@@ -65,12 +68,14 @@ impl Body for Describing {
         let active = fields.flag("active");
         let prices = fields.list_up_to("prices", PRICES_MAX, |price| price.amount(None));
         let vendor = fields.optional_of("vendor", str::parse);
+        let weight = fields.optional_integer("weight_grams", 1..=i64::from(WEIGHT_GRAMS_MAX));
         Some(Self(Description {
             name: name?,
             price: price?,
             active: active?,
             prices: prices?,
             vendor,
+            weight_grams: weight.and_then(|grams| u32::try_from(grams).ok()),
         }))
     }
 }
@@ -79,7 +84,8 @@ impl Body for Describing {
 ///
 /// Like this from now on; orders already placed keep their price. `prices` are the same price in
 /// further currencies, one in each; an order in any other currency is priced by converting `price`,
-/// where exchange rates are loaded.
+/// where exchange rates are loaded. `weight_grams` is what one piece weighs, packed; shipping methods
+/// whose rates depend on the weight carry nothing of which it is not known.
 ///
 /// Vendors describe their own products, and begin new ones, once they are active; for them, what
 /// others sell does not exist. Staff may say whose a product is with `vendor`; where they do not, it
@@ -133,6 +139,7 @@ pub(crate) async fn describe(
             prices: offer.prices.into_iter().map(Into::into).collect(),
             active: offer.active,
             vendor: offer.vendor,
+            weight_grams: offer.weight_grams,
             version: accepted.version,
         }
     });
@@ -150,16 +157,10 @@ pub(crate) async fn describe(
     Ok(respond(receipt))
 }
 
-fn unknown_vendor() -> Problem {
-    let flaw = Flaw { pointer: "/vendor".to_owned(), detail: "is no vendor".to_owned() };
-    let detail = "there is no such vendor; GET /vendors lists them";
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_vendor", detail).with_flaws(vec![flaw])
-}
-
 /// List products
 ///
-/// Ordered by SKU, with availability. Customers see what can be ordered, staff see all. `Accept: text/csv`
-/// gives staff, analysts, auditors and importers every row that the filters leave, as a table of one
+/// Ordered by SKU, with availability. Customers see what can be ordered, staff see all, and so do
+/// vendors who ask for their own with `vendor`. `Accept: text/csv` gives staff, analysts, auditors and importers every row that the filters leave, as a table of one
 /// moment.
 #[utoipa::path(
     get, path = "/products", tag = "products",
@@ -178,21 +179,23 @@ fn unknown_vendor() -> Problem {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let key = parameters.key("products");
+    let vendor = parameters.optional("vendor", str::parse);
+    let onlooker = looking.at(vendor);
     let filter = Filter {
         active: parameters
             .optional("active", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
-        vendor: parameters.optional("vendor", str::parse),
+        vendor,
         search: parameters.text("search"),
         is_sold: onlooker == Onlooker::Customer,
     };
     // Of everybody there are too many for the few places where whole tables are read.
-    let as_table = tables::wanted(&headers) && onlooker == Onlooker::Staff;
+    let as_table = tables::wanted(&headers) && looking.onlooker == Onlooker::Staff;
     if as_table {
         parameters.whole();
     }
@@ -209,15 +212,12 @@ pub(crate) async fn list(
         let of = of.map(|product| Of::Product(product.sku.clone()));
         Ok(Computed::new(position, of.chain([Of::Products]).collect(), &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a product
 ///
-/// With availability. Customers see what can be ordered, staff see all.
+/// With availability. Customers see what can be ordered, staff and its vendor whatever there is.
 #[utoipa::path(
     get, path = "/products/{sku}", tag = "products",
     security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
@@ -226,7 +226,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    Looking(onlooker): Looking,
+    looking: Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
@@ -236,13 +236,12 @@ pub(crate) async fn show(
     let compute = || async {
         let (position, _seat) = asking.seat(&app, &MODELS).await?;
         let product = products::by_sku(app.read_models.reads(), &sku).await?;
-        let product = product.filter(|it| it.active || onlooker == Onlooker::Staff);
+        let product = product.filter(|it| it.active || looking.at(it.vendor) == Onlooker::Staff);
         let product = product.ok_or_else(|| Problem::not_found("product").at(position))?;
         let of = vec![Of::Product(sku.clone())];
         Ok(Computed::versioned(position, of, product.version, &product))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers
+        .tell_to(looking.widest(), &asking, key, compute)
+        .await
 }

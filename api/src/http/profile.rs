@@ -13,8 +13,9 @@ use super::App;
 use super::bodies::{AmendProfile, DescribeProfile};
 use super::fields::{Body, Fields};
 use super::identity::SignedIn;
-use super::order_body::{NAME_CHARS_MAX, PHONE_CHARS_MAX};
+use super::order_body::NAME_CHARS_MAX;
 use super::parameters::Parameters;
+use super::phone;
 use super::problem::Problem;
 use super::said::{Said, tell};
 
@@ -63,7 +64,7 @@ pub(crate) struct Describing {
 impl Body for Describing {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.optional_text("name", NAME_CHARS_MAX);
-        let phone = fields.optional_text("phone", PHONE_CHARS_MAX);
+        let phone = fields.optional_of("phone", |text| phone::parse(text, None));
         Some(Self { name, phone })
     }
 }

@@ -2,6 +2,7 @@
 //! and that it goes on from what it was. Hashes tell nothing; an event's own text is shown to staff
 //! and to whoever knows its order.
 
+use accounts::Role;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -61,7 +62,8 @@ pub(crate) struct InclusionView {
     path: Vec<String>,
     /// The head that the path leads to
     head: HeadView,
-    /// The event's line, byte for byte as an export has it; for staff, or with its `order_id`
+    /// The event's line, byte for byte as an export has it; for administrators, analysts and
+    /// auditors, or with its `order_id`
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
 }
@@ -99,7 +101,8 @@ pub(crate) async fn head(
 
 /// Prove that an event is in the log
 ///
-/// The position is the one that the answer to a command named in `Daybook-Position`. An event that
+/// The positions of a command's events are those from `Daybook-First-Position` to `Daybook-Position`
+/// in its answer; of a placed order, the first is `order.placed`. An event that
 /// no head covers yet is 503 `not_sealed_yet` for a minute at most.
 #[utoipa::path(
     get, path = "/log/proof/{position}", tag = "audit",
@@ -142,7 +145,7 @@ pub(crate) async fn prove_inclusion(
     let proof = proofs::inclusion(&app.pool, index, &head.head).await?;
     let event = event_at(&app, position).await?;
     let line = event
-        .filter(|event| caller == Caller::Staff || belongs(event, order_id))
+        .filter(|event| reads_all(caller) || belongs(event, order_id))
         .map(|event| event.line());
     let view = InclusionView {
         position: index,
@@ -211,6 +214,11 @@ async fn of_size(app: &App, size: i64) -> Result<SignedHead, Problem> {
 async fn event_at(app: &App, position: i64) -> Result<Option<StoredEvent>, Problem> {
     let slice = Slice { from: Some(position), to: Some(position), ..Slice::default() };
     Ok(stored::page(&app.pool, &slice, 1).await?.pop())
+}
+
+/// Whoever reads the whole log, exports it, and has to prove its lines.
+fn reads_all(caller: Caller) -> bool {
+    caller.is_any_of(&[Role::Admin, Role::Analyst, Role::Auditor])
 }
 
 /// An order's id is as good as a ticket to it; so it is to its events, but for what judges whose

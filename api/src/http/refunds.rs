@@ -45,6 +45,7 @@ pub(crate) struct Refunding {
     amount: Option<Money>,
     reason: String,
     pieces: Option<Vec<Pieces>>,
+    shipping: bool,
 }
 
 impl Body for Refunding {
@@ -61,13 +62,19 @@ impl Body for Refunding {
             };
             Some(Pieces { sku: sku?, quantity: quantity?, restock })
         });
-        Some(Self { amount, reason: reason?, pieces })
+        let shipping = fields.optional_flag("shipping").unwrap_or(false);
+        if shipping && fields.has("amount") {
+            fields.flaw("shipping", "is all that is left of it, and not for beside an amount");
+        }
+        Some(Self { amount, reason: reason?, pieces, shipping })
     }
 }
 
 impl Refunding {
     fn ask(&self) -> Ask {
         match (self.amount, self.pieces.clone()) {
+            (_, Some(pieces)) if self.shipping => Ask::PiecesAndShipping(pieces),
+            (_, None) if self.shipping => Ask::Shipping,
             (None, None) => Ask::Rest,
             (Some(amount), None) => Ask::Amount(amount.minor),
             (None, Some(pieces)) => Ask::Pieces(pieces),
@@ -78,7 +85,8 @@ impl Refunding {
 
 /// Refund an order
 ///
-/// An amount, pieces, an amount for pieces, or, with neither, all that is left.
+/// An amount, pieces, an amount for pieces, or, with neither, all that is left, the shipping included.
+/// Pieces go back without the shipping unless `shipping` says so; without any, it goes back alone.
 #[utoipa::path(
     post, path = "/orders/{id}/refunds", tag = "orders", security(("staff" = [])),
     request_body = RefundOrder,
@@ -170,8 +178,16 @@ mod tests {
         assert_eq!(ask(json!({"items": items})), Ask::Pieces(pieces.clone()));
         assert_eq!(
             ask(json!({"amount": amount, "items": items})),
-            Ask::AmountForPieces(150, pieces)
+            Ask::AmountForPieces(150, pieces.clone())
         );
+        assert_eq!(
+            ask(json!({"items": items, "shipping": true})),
+            Ask::PiecesAndShipping(pieces.clone())
+        );
+        assert_eq!(ask(json!({"shipping": true})), Ask::Shipping);
+        assert_eq!(ask(json!({"items": items, "shipping": false})), Ask::Pieces(pieces));
+        let both = json!({"reason": "broken", "amount": amount, "shipping": true});
+        assert!(fields::read_value::<Refunding>(&both, &[]).is_err());
     }
 
     #[test]

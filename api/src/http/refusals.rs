@@ -2,7 +2,9 @@
 //! refusal; the sentence is the refusal's own.
 
 use axum::http::StatusCode;
-use domain::{categories, inventory, listing, order, payment, product, promotion, vendor};
+use domain::{
+    categories, delivery, inventory, listing, order, payment, product, promotion, vendor,
+};
 use workers::routing::RuleError;
 
 use super::problem::Problem;
@@ -42,7 +44,7 @@ impl From<&order::Refusal> for Problem {
             R::CaptureMismatch { .. } => (REFUSED, "capture_mismatch"),
             R::RefundExists => (STATE, "refund_exists"),
             R::NoSuchRefund => (STATE, "refund_not_pending"),
-            R::NothingToRefund => (STATE, "nothing_to_refund"),
+            R::NothingToRefund | R::NoShippingToRefund => (STATE, "nothing_to_refund"),
             R::RefundNotPositive => (REFUSED, "refund_not_positive"),
             R::NotOrdered { .. } => (REFUSED, "sku_not_ordered"),
             R::PiecesTwice { .. } => (REFUSED, "sku_named_twice"),
@@ -104,6 +106,7 @@ impl From<&product::Refusal> for Problem {
             R::PriceNotPositive => (REFUSED, "price_not_positive"),
             R::TwoPrices { .. } => (REFUSED, "two_prices"),
             R::TooManyPrices { .. } => (REFUSED, "too_many_prices"),
+            R::WeightOutOfBounds => (REFUSED, "weight_out_of_bounds"),
         };
         Self::new(status, code, sentence(refusal))
     }
@@ -114,7 +117,7 @@ impl From<&listing::Refusal> for Problem {
         use listing::Refusal as R;
 
         let (status, code) = match refusal {
-            R::NotListed => (GONE, "not_found"),
+            R::NotListed | R::NotTheirs => (GONE, "not_found"),
             R::TitleMissing => (REFUSED, "title_missing"),
             R::TooMany { .. } => (REFUSED, "listing_too_large"),
             R::SkuTwice { .. } => (REFUSED, "sku_named_twice"),
@@ -172,6 +175,29 @@ impl From<&promotion::Refusal> for Problem {
             R::EndsBeforeItStarts => (REFUSED, "promotion_ends_before_it_starts"),
             R::UsesOutOfBounds => (REFUSED, "uses_out_of_bounds"),
             R::TooManyToRemember => (REFUSED, "too_many_to_remember"),
+        };
+        Self::new(status, code, sentence(refusal))
+    }
+}
+
+impl From<&delivery::Refusal> for Problem {
+    fn from(refusal: &delivery::Refusal) -> Self {
+        use delivery::Refusal as R;
+
+        let (status, code) = match refusal {
+            R::TooManyMethods => (STATE, "too_many_shipping_methods"),
+            R::TooManyPoints => (STATE, "too_many_pickup_points"),
+            R::PointCount { .. } => (REFUSED, "pickup_point_count_out_of_bounds"),
+            R::UnknownPoint { .. } => (REFUSED, "pickup_point_unknown"),
+            R::TooManyCountries { .. } => (REFUSED, "too_many_countries"),
+            R::DaysOutOfBounds => (REFUSED, "days_out_of_bounds"),
+            R::TableCount { .. } | R::BandCount => (REFUSED, "rate_count_out_of_bounds"),
+            R::TwoTables { .. } => (REFUSED, "two_rates"),
+            R::PriceOutOfBounds { .. } | R::FreeFromOutOfBounds { .. } => {
+                (REFUSED, "rate_out_of_bounds")
+            }
+            R::EmptyBand { .. } => (REFUSED, "rate_band_empty"),
+            R::BandsOverlap { .. } => (REFUSED, "rate_bands_overlap"),
         };
         Self::new(status, code, sentence(refusal))
     }

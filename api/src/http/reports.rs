@@ -118,14 +118,14 @@ fn group_by(parameters: &mut Parameters) -> GroupBy {
     given.unwrap_or(GroupBy::Day)
 }
 
-/// Customers, row by row.
+/// Customers, row by row. What the rows are for is told, or a report without any could be either.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
+#[serde(tag = "group_by", rename_all = "lowercase")]
 pub(crate) enum CustomersAnswer {
     /// By month
-    Months(CustomersView),
+    Month(CustomersView),
     /// By cohort
-    Cohorts(CohortsView),
+    Cohort(CohortsView),
 }
 
 /// Who bought, month by month.
@@ -178,12 +178,12 @@ pub(crate) async fn report_customers(
     let answer = match group_by {
         Some(CustomersBy::Cohort) => {
             let items = customers::by_cohort(reads, from, to).await?;
-            CustomersAnswer::Cohorts(CohortsView { items })
+            CustomersAnswer::Cohort(CohortsView { items })
         }
         // Where it was none of them, the parameters were refused above.
         Some(CustomersBy::Month) | None => {
             let items = customers::by_month(reads, from, to).await?;
-            CustomersAnswer::Months(CustomersView { items })
+            CustomersAnswer::Month(CustomersView { items })
         }
     };
     Ok(queries::show(position, &answer))

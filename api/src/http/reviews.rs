@@ -19,13 +19,13 @@ use super::bodies::{ModerateReview, WriteReview};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, SignedIn, Staff};
 use super::moves::REASON_CHARS_MAX;
+use super::offering::can_be_bought;
 use super::ownership;
 use super::parameters::{OfId, OfSku, Parameters};
 use super::parked::Cursor;
 use super::problem::Problem;
 use super::queries::{self, Asking};
 use super::said::{Said, done, paged, tell};
-use super::wishlists::is_offered;
 
 /// A review as everybody reads it.
 #[derive(Serialize, ToSchema)]
@@ -230,7 +230,7 @@ pub(crate) async fn list_published(
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
     let position = asking.log_position(&app).await?;
-    if !is_offered(&app, &sku).await? {
+    if !can_be_bought(&app, &sku).await? {
         return Err(Problem::not_found("product").at(position));
     }
     let status = Some(Status::Published);
@@ -336,7 +336,9 @@ pub(crate) async fn delete(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
     OfSku(sku): OfSku,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     let owner = ownership::owner(&app, id).await?;
     reviews::delete(&app.pool, &owner.accounts, &sku).await?;
     Ok(done(StatusCode::NO_CONTENT))

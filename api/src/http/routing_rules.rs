@@ -140,7 +140,7 @@ impl From<Change> for ChangeView {
 
 impl From<LeftOut> for LeftOutView {
     fn from(left_out: LeftOut) -> Self {
-        Self { gateway: left_out.gateway, reason: left_out.why.to_string() }
+        Self { gateway: left_out.gateway.into_owned(), reason: left_out.why.to_string() }
     }
 }
 

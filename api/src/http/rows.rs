@@ -34,8 +34,9 @@ const STALLED_MAX: Duration = Duration::from_mins(1);
 /// All rows of a table as of one moment; `Daybook-Position` is the position of the log that they are
 /// the fold of. As `application/x-ndjson`, one row a line, or as `text/csv`. Tables: `orders`,
 /// `payments`, `stock`, `products`, `listings`, `listing_variants`, `categories`, `sales` (by day,
-/// country and currency), `sales_by_sku` (by day and SKU), `timeline` (which events are an order's).
-/// Amounts are in minor units.
+/// country and currency), `sales_by_sku` (by day and SKU), `timeline` (which events are an order's),
+/// `milestones`, `settlement` (by day, gateway and currency), `vendors`, `vendor_orders`, `promotions`,
+/// `guests`, `guest_orders`, `customer_orders` (whose, by a digest). Amounts are in minor units.
 #[utoipa::path(
     get, path = "/projections/{name}/rows", tag = "reports",
     security(("bearer" = ["admin", "analyst", "auditor"])),

@@ -14,6 +14,7 @@ use super::identity::Readers;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use crate::self_audit::OF_NO_BLOCK;
 
 /// Newest alarms that are shown.
 const ALARMS_MAX: i64 = 20;
@@ -137,7 +138,7 @@ pub(crate) async fn show(
 async fn differs_now(app: &App, alarms: &[AlarmView]) -> Result<Vec<MismatchView>, Problem> {
     let mut blocks: Vec<i64> = Vec::new();
     for AlarmView { block, .. } in alarms {
-        if !blocks.contains(block) && blocks.len() < BLOCKS_MAX {
+        if *block != OF_NO_BLOCK && !blocks.contains(block) && blocks.len() < BLOCKS_MAX {
             blocks.push(*block);
         }
     }

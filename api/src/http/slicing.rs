@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::OrderId;
-use projections::{order_of, timeline};
+use projections::{forgotten_in, order_of, timeline};
 use sqlx::PgPool;
 use store::log::Slice;
 use store::recorded::RecordedEvent;
@@ -16,7 +16,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::Asking;
 
-const AGGREGATES: [&str; 9] = [
+const AGGREGATES: [&str; 10] = [
     "order",
     "payment",
     "inventory",
@@ -26,6 +26,7 @@ const AGGREGATES: [&str; 9] = [
     "categories",
     "vendor",
     "promotion",
+    "delivery",
 ];
 
 /// For the document; [`Wanted::read`] reads them.
@@ -41,7 +42,7 @@ pub(crate) struct SliceParameters {
     since: Option<DateTime<Utc>>,
     /// Recorded before then
     until: Option<DateTime<Utc>>,
-    /// order, payment, inventory, product, person, listing, categories, vendor or promotion
+    /// order, payment, inventory, product, person, listing, categories, vendor, promotion or delivery
     aggregate: Option<String>,
     /// A UUID, the SKU, or the handle
     aggregate_id: Option<String>,
@@ -133,7 +134,9 @@ impl Wanted {
 
     /// Whether an event that has just been added is asked for.
     pub(crate) fn holds(&self, event: &RecordedEvent) -> bool {
-        let of_order = |order_id| order_of(event) == Some(order_id);
+        // As the timeline has it, by which what is stored is looked for.
+        let of_order =
+            |order_id| order_of(event) == Some(order_id) || forgotten_in(event).contains(&order_id);
         self.order_id.is_none_or(of_order) && self.slice.holds(event)
     }
 }

@@ -60,6 +60,8 @@ const ORDERS: &[Column] = &[
     of("refunded", Kind::Word),
     of("updated_at", Kind::Time),
     of("version", Kind::Int),
+    of("shipping_cost", Kind::Word),
+    of("shipping_method", Kind::Word),
 ];
 
 /// Orders, newest first.
@@ -76,6 +78,7 @@ pub(crate) async fn of_orders(
             "country": order.country, "currency": order.total.currency,
             "total": order.total.amount, "refunded": order.refunded.amount,
             "updated_at": order.updated_at, "version": order.version,
+            "shipping_cost": order.shipping_cost.amount, "shipping_method": order.shipping_method,
         })
     };
     answer(app, asking, &[orders::NAME], ORDERS, row, move |connection, after| {
@@ -233,16 +236,15 @@ const CUSTOMERS: &[Column] = &[
 ];
 
 /// Customers, with and without an account, newest first.
-pub(crate) fn of_customers(app: &App, filter: customers::Filter) -> Result<Response, Problem> {
+pub(crate) fn of_customers(
+    app: &App,
+    position: i64,
+    filter: customers::Filter,
+) -> Result<Response, Problem> {
     let people = Customers { app: app.clone(), filter, after: None, is_over: false };
     let place = rows::place()?;
     let read = |line: &[u8]| table::row(CUSTOMERS, line);
-    let mut response = Form::Csv.streamed(rows::pieces(people, place), 0, CUSTOMERS, read);
-    // Accounts are not in the log.
-    response
-        .headers_mut()
-        .remove(super::command::DAYBOOK_POSITION);
-    Ok(response)
+    Ok(Form::Csv.streamed(rows::pieces(people, place), position, CUSTOMERS, read))
 }
 
 /// A list as a table of one moment.

@@ -25,6 +25,7 @@ use super::bodies::{OpenTicket, WriteMessage};
 use super::command::{Asked, answer};
 use super::fields::{Body, Fields};
 use super::identity::Caller;
+use super::keys::named;
 use super::moves::Empty;
 use super::order_body::NAME_CHARS_MAX;
 use super::ownership::ToAct;
@@ -233,11 +234,6 @@ async fn owner(app: &App, account_id: Uuid) -> Result<Owner, Problem> {
 /// What tokens of tickets are computed from: no order's id, or its token would open both.
 fn link_id(ticket_id: Uuid) -> Uuid {
     Uuid::new_v5(&ticket_id, b"ticket")
-}
-
-/// What a command makes is named by it, so that a repetition makes the same.
-fn named(command_id: Uuid, what: &str) -> Uuid {
-    Uuid::new_v5(&command_id, what.as_bytes())
 }
 
 /// Open a ticket

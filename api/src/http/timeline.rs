@@ -144,6 +144,9 @@ pub(crate) async fn show(
         .one_of("proof", &["true", "false"])
         .is_some_and(|it| it == "true");
     let format = Format::wanted(&headers, &mut parameters);
+    if as_tree && format != Format::Json {
+        parameters.refuse("view", "is a tree in JSON only; ask for it with format=json");
+    }
     parameters.finish()?;
     let audience = whose.order(&app, order_id, link).await?;
     let (position, _seat) = asking.seat(&app, &[timeline::NAME]).await?;

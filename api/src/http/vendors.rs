@@ -24,7 +24,7 @@ use super::order_body::{self, NAME_CHARS_MAX};
 use super::parameters::{OfId, Parameters};
 use super::problem::{Flaw, Problem};
 use super::queries::{self, Asking};
-use super::{App, tables};
+use super::{App, leaving, tables};
 
 /// A vendor after a change.
 #[derive(Debug, Serialize, ToSchema)]
@@ -191,7 +191,9 @@ pub(crate) async fn describe_own(
 
 /// Activate a vendor
 ///
-/// They may offer products from now on, and what they have offered before can be bought again.
+/// They may offer products from now on, and what they have offered before can be bought again. 409
+/// `vendor_without_account` where their account is closed or has another role: nobody could sign in to
+/// send what is bought.
 #[utoipa::path(
     post, path = "/vendors/{id}/activate", tag = "vendors", security(("staff" = [])),
     request_body = Option<Nothing>,
@@ -204,6 +206,10 @@ pub(crate) async fn activate(
     OfId(id): OfId,
     asked: Asked<Empty>,
 ) -> Result<Response, Problem> {
+    if let Some(told) = asked.told_before(&app).await? {
+        return Ok(told);
+    }
+    leaving::must_have_an_account(&app, VendorId(id)).await?;
     change(&app, VendorId(id), &asked, StatusCode::OK, vendor::Command::Activate, None).await
 }
 

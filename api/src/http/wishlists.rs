@@ -12,14 +12,15 @@ use storefront::wishlists::{self, Item, NAME_CHARS_MAX, NOTE_CHARS_MAX, Wishlist
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::App;
 use super::bodies::{WishFor, WriteWishlist};
+use super::command::{Asked, telling};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, SignedIn};
 use super::moves::Empty;
 use super::parameters::{OfId, Parameters};
 use super::problem::{Flaw, Problem};
 use super::said::{Said, done, tell};
+use super::{App, keys};
 
 /// A wishlist.
 #[derive(Serialize, ToSchema)]
@@ -147,7 +148,9 @@ pub(crate) async fn list(
 
 /// Make a wishlist
 ///
-/// A repetition is refused, because no two lists of an account have the same name.
+/// No two lists of an account have the same name: 409 `wishlist_name_taken`. A repetition makes no
+/// second list; it is told the list as it is by then, because nothing personal is kept with a receipt,
+/// and 404 once it is deleted.
 #[utoipa::path(
     post, path = "/wishlists", tag = "community", request_body = WriteWishlist,
     security(("bearer" = ["customer", "vendor", "admin", "analyst", "auditor"])),
@@ -156,11 +159,19 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
-    Said(Naming(name)): Said<Naming>,
+    asked: Asked<Naming>,
 ) -> Result<Response, Problem> {
-    let owner = owner(&app, id).await?;
-    let made = wishlists::create(&app.pool, id, &owner, &name).await?;
-    Ok(tell(StatusCode::CREATED, &view(&app, made)))
+    let wishlist_id = keys::named(asked.command_id, "wishlist");
+    let told = if let Some(told) = asked.told_before(&app).await? {
+        told
+    } else {
+        let (owner, name) = (owner(&app, id).await?, &asked.body.0);
+        let _made = wishlists::create(&app.pool, wishlist_id, id, &owner, name).await?;
+        asked.remember_name(&app, wishlist_id).await?
+    };
+    let made = wishlists::by_id(&app.pool, wishlist_id).await?;
+    let made = made.ok_or(wishlists::Error::NoSuchList)?;
+    Ok(telling(told, &view(&app, made)))
 }
 
 /// Show a wishlist
@@ -239,7 +250,9 @@ pub(crate) async fn delete(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
     OfId(wishlist_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     wishlists::delete(&app.pool, &owner(&app, id).await?, wishlist_id).await?;
     Ok(done(StatusCode::NO_CONTENT))
 }
@@ -288,7 +301,9 @@ pub(crate) async fn remove(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
     OfWish(wishlist_id, sku): OfWish,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     wishlists::remove(&app.pool, &owner(&app, id).await?, wishlist_id, &sku).await?;
     Ok(done(StatusCode::NO_CONTENT))
 }
@@ -329,13 +344,15 @@ pub(crate) async fn unshare(
     State(app): State<App>,
     SignedIn { id }: SignedIn,
     OfId(wishlist_id): OfId,
+    parameters: Parameters,
 ) -> Result<Response, Problem> {
+    parameters.finish()?;
     wishlists::unshare(&app.pool, &owner(&app, id).await?, wishlist_id).await?;
     Ok(done(StatusCode::NO_CONTENT))
 }
 
 /// Whether there is such an article, on sale or not.
-pub(crate) async fn is_offered(app: &App, sku: &Sku) -> Result<bool, Problem> {
+async fn is_offered(app: &App, sku: &Sku) -> Result<bool, Problem> {
     let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
     Ok(offers.contains_key(sku.as_str()))
 }

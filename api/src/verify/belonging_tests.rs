@@ -48,6 +48,7 @@ fn placed() -> order::Event {
             unit_price_minor: 900,
         }],
         shipping_minor: 0,
+        shipping: None,
         discount: None,
         payment_id: PaymentId(PAYMENT),
         payment: PaymentChoice {

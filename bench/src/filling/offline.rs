@@ -3,6 +3,7 @@
 use stack::{Options, Servers, Stack};
 
 use super::{Filler, Pattern};
+use crate::daybook::keep_in_clear;
 use crate::error::Error;
 use crate::runner::{Runner, say};
 use crate::shop;
@@ -12,6 +13,8 @@ impl Runner {
     /// `events_max` says over how many events the past is spread.
     pub(crate) async fn pattern(&mut self, name: &str, events_max: u64) -> Result<Pattern, Error> {
         self.close().await?;
+        // A seal holds for one event alone, so that no copy of a sealed one could be read.
+        keep_in_clear(&self.data_dir(name))?;
         self.open(name).await?;
         let stage = self.stage.as_mut().expect("it was just opened");
         shop::open(&stage.daybook).await?;

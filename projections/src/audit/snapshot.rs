@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::placing::Placing;
 use serde::Deserialize;
 use sqlx::PgConnection;
 use store::recorded::RecordedEvent;
 use uuid::Uuid;
 
-use crate::belonging::order_of;
+use super::begun::Begun;
+use super::kin::Kin;
+use super::strays;
+use crate::belonging::{forgotten_in, order_of};
 use crate::error::Error;
 use crate::marks::LIVE;
 use crate::projection::{ALL, Audited, By};
@@ -29,14 +31,23 @@ pub(super) struct Keys {
     orders: Vec<Uuid>,
     payments: Vec<Uuid>,
     skus: Vec<String>,
+    guests: Vec<String>,
+    listings: Vec<String>,
+    variants: Vec<String>,
+    vendors: Vec<Uuid>,
+    promotions: Vec<String>,
+    /// Whether all rows that are the shop's are looked up.
+    of_shop: bool,
+    /// Whether they are those of the first block.
+    pub(super) is_first: bool,
     /// Of the orders' lines, and when the orders were placed.
     ordered_skus: Vec<String>,
     placed_at: Vec<DateTime<Utc>>,
 }
 
 impl Keys {
-    pub(super) fn of(orders: &[(Uuid, Placing)], skus: &[String]) -> Self {
-        let placings = || orders.iter().map(|(_, placing)| placing);
+    pub(super) fn of(begun: &Begun, kin: &Kin) -> Self {
+        let placings = || begun.orders.iter().map(|(_, placing)| placing);
         let mut ordered_skus: Vec<String> = placings()
             .flat_map(|placing| &placing.lines)
             .map(|line| line.sku.to_string())
@@ -44,13 +55,44 @@ impl Keys {
         ordered_skus.sort();
         ordered_skus.dedup();
         Self {
-            orders: orders.iter().map(|(id, _)| *id).collect(),
-            payments: placings().map(|placing| placing.payment_id.0).collect(),
-            skus: skus.to_vec(),
+            orders: begun.orders.iter().map(|(id, _)| *id).collect(),
+            payments: begun.payments.clone(),
+            skus: begun.skus.clone(),
+            guests: kin.guests.clone(),
+            listings: kin.compared_listings.clone(),
+            variants: kin.variants.clone(),
+            vendors: begun.vendors.clone(),
+            promotions: begun.promotions.clone(),
+            of_shop: begun.of_shop,
+            is_first: begun.is_first,
             ordered_skus,
             placed_at: placings()
                 .map(|placing| storable::instant(placing.placed_at))
                 .collect(),
+        }
+    }
+
+    /// Whether no row is looked up by them.
+    fn are_none(&self, by: By) -> bool {
+        match by {
+            By::Shop => !self.of_shop,
+            _ => self.of_kind(by).is_empty(),
+        }
+    }
+
+    /// As text.
+    pub(super) fn of_kind(&self, by: By) -> Vec<String> {
+        let texts = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect();
+        match by {
+            By::Order | By::Event => texts(&self.orders),
+            By::Payment => texts(&self.payments),
+            By::Vendor => texts(&self.vendors),
+            By::Sku => self.skus.clone(),
+            By::Guest => self.guests.clone(),
+            By::Listing => self.listings.clone(),
+            By::Variant => self.variants.clone(),
+            By::Promotion => self.promotions.clone(),
+            By::Shop | By::Sum => Vec::new(),
         }
     }
 }
@@ -62,6 +104,7 @@ pub(super) struct Snapshot {
     /// Of every event that a timeline of these orders names.
     pub(super) positions: Vec<i64>,
     rows: BTreeMap<&'static str, Rows>,
+    strays: BTreeMap<&'static str, Rows>,
     of_block: BTreeMap<&'static str, Rows>,
 }
 
@@ -79,6 +122,7 @@ impl Snapshot {
             marks: Vec::new(),
             positions: Vec::new(),
             rows: BTreeMap::new(),
+            strays: BTreeMap::new(),
             of_block: BTreeMap::new(),
         };
         for projection in ALL {
@@ -88,6 +132,11 @@ impl Snapshot {
                 .marks
                 .push(mark.map(|(_, mark)| *mark).ok_or(Error::NoMark { name })?);
             for audited in projection.audited() {
+                if audited.by == By::Sum {
+                    continue;
+                }
+                let strays = strays::of(connection, &audited, columns, keys).await?;
+                snapshot.strays.insert(audited.table, strays);
                 let found = rows(connection, LIVE, &audited, columns, Some(keys)).await?;
                 if audited.by == By::Event {
                     snapshot.note_positions(&found)?;
@@ -102,6 +151,11 @@ impl Snapshot {
 
     pub(super) fn rows(&self, audited: &Audited) -> &Rows {
         &self.rows[audited.table]
+    }
+
+    /// Rows of those who never were.
+    pub(super) fn strays(&self, audited: &Audited) -> &Rows {
+        &self.strays[audited.table]
     }
 
     pub(super) fn rows_of_block(&self, audited: &Audited) -> &Rows {
@@ -152,13 +206,26 @@ pub(super) async fn rows(
             .into_iter()
             .collect());
     };
+    if keys.are_none(by) {
+        return Ok(Rows::new());
+    }
     let narrowing = narrowed.map_or_else(String::new, |narrowed| format!(" and {narrowed}"));
-    let select = format!("{select} where t.{column} = any($1){narrowing}");
+    let select = match by {
+        By::Shop => format!("{select} where $1"),
+        _ => format!("{select} where t.{column} = any($1){narrowing}"),
+    };
     let query = sqlx::query_as(&select);
     let query = match by {
         By::Order | By::Event => query.bind(&keys.orders),
         By::Payment => query.bind(&keys.payments),
         By::Sku => query.bind(&keys.skus),
+        By::Guest => query.bind(&keys.guests),
+        By::Listing => query.bind(&keys.listings),
+        By::Variant => query.bind(&keys.variants),
+        By::Vendor => query.bind(&keys.vendors),
+        By::Promotion => query.bind(&keys.promotions),
+        By::Shop => query.bind(keys.of_shop),
+        By::Sum => return Ok(Rows::new()),
     };
     let query = match narrowed {
         Some(_) => query.bind(&keys.ordered_skus).bind(&keys.placed_at),
@@ -177,7 +244,12 @@ async fn rows_of_block(
 ) -> Result<Rows, Error> {
     let orders: Vec<Uuid> = block
         .iter()
-        .filter_map(|event| order_of(event).map(|order| order.0))
+        .flat_map(|event| {
+            order_of(event)
+                .into_iter()
+                .chain(forgotten_in(event).to_vec())
+        })
+        .map(|order| order.0)
         .collect();
     let Audited { table, column, .. } = *audited;
     let rows = scratch::rows_of(LIVE, table, &columns[table]);

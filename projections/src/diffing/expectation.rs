@@ -175,6 +175,7 @@ impl Folding {
         }
         for kind in [
             "categories",
+            "delivery",
             "inventory",
             "listing",
             "order",

@@ -10,8 +10,11 @@ use sqlx::PgConnection;
 use crate::differences::{self, FieldDifference};
 use crate::error::Error;
 
-/// Different things that are counted one by one; beyond it there are "more than" so many.
-const THINGS_MAX: usize = 100_000;
+/// Different things of a table that are told one by one; some hundred megabytes of ids. More of them
+/// are counted as rows only, and a note says so.
+const THINGS_MAX: usize = 1_000_000;
+/// Orders that are named where a person reads.
+const ORDERS_SHOWN_MAX: usize = 20;
 
 /// One row that differs.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +37,7 @@ pub struct TableDiff {
     /// The first of them.
     pub examples: Vec<RowDifference>,
     /// Orders, payments and SKUs among the keys.
-    things: BTreeSet<String>,
+    things: BTreeSet<(&'static str, String)>,
 }
 
 /// What differs.
@@ -82,15 +85,17 @@ impl Report {
         self.notes.push(note);
     }
 
-    /// How many things of a kind would change: `order_id`, `payment_id` or `sku`.
-    fn things(&self, kind: &str) -> usize {
-        let things: BTreeSet<&String> = self
-            .tables
-            .iter()
-            .flat_map(|table| &table.things)
-            .filter(|thing| thing.starts_with(kind))
-            .collect();
-        things.len()
+    /// The ids of the orders that would change, each once and in order.
+    pub fn orders(&self) -> BTreeSet<&str> {
+        self.things("order_id")
+    }
+
+    /// The things of a kind that would change: `order_id`, `payment_id` or `sku`.
+    fn things(&self, kind: &str) -> BTreeSet<&str> {
+        let things = self.tables.iter().flat_map(|table| &table.things);
+        things
+            .filter_map(|(of, id)| (*of == kind).then_some(id.as_str()))
+            .collect()
     }
 }
 
@@ -117,8 +122,10 @@ impl TableDiff {
         }
         if let Ok(Value::Object(key)) = serde_json::from_str(key) {
             for kind in ["order_id", "payment_id", "sku"] {
-                if let Some(id) = key.get(kind).filter(|_| self.things.len() < THINGS_MAX) {
-                    self.things.insert(format!("{kind} {id}"));
+                if let Some(Value::String(id)) = key.get(kind)
+                    && self.things.len() < THINGS_MAX
+                {
+                    self.things.insert((kind, id.clone()));
                 }
             }
         }
@@ -177,8 +184,26 @@ impl fmt::Display for Report {
         if self.is_clean() {
             return writeln!(f, "nothing differs, up to position {}", self.position);
         }
-        let [orders, payments, skus] = ["order_id", "payment_id", "sku"].map(|it| self.things(it));
-        writeln!(f, "{orders} orders, {payments} payments and {skus} SKUs would change")
+        if self
+            .tables
+            .iter()
+            .any(|table| THINGS_MAX <= table.things.len())
+        {
+            writeln!(
+                f,
+                "note: of a table with more than {THINGS_MAX} things only so many are named"
+            )?;
+        }
+        let [payments, skus] = ["payment_id", "sku"].map(|it| self.things(it).len());
+        let orders = self.orders();
+        writeln!(f, "{} orders, {payments} payments and {skus} SKUs would change", orders.len())?;
+        for order in orders.iter().take(ORDERS_SHOWN_MAX) {
+            writeln!(f, "  order {order}")?;
+        }
+        match orders.len().saturating_sub(ORDERS_SHOWN_MAX) {
+            0 => Ok(()),
+            more => writeln!(f, "  and {more} more orders; --orders FILE names all of them"),
+        }
     }
 }
 

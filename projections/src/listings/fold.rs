@@ -11,7 +11,7 @@ use store::recorded::RecordedEvent;
 
 use super::NAME;
 use crate::error::Error;
-use crate::projection::Projection;
+use crate::projection::{Audited, By, Projection};
 use crate::storable::{self, storable};
 
 /// The projector's side.
@@ -23,11 +23,19 @@ impl Projection for Listings {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["listings", "listing_variants"]
+        &["listings", "listing_variants", "listing_claims"]
+    }
+
+    fn audited(&self) -> Vec<Audited> {
+        vec![
+            Audited::new("listings", "handle", By::Listing),
+            Audited::new("listing_variants", "sku", By::Variant),
+            Audited::new("listing_claims", "handle", By::Listing),
+        ]
     }
 
     fn ddl(&self) -> &'static str {
@@ -53,6 +61,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
             listing::Event::Described(description) => {
                 describe(connection, recorded, description).await?;
                 let_go(connection, handle).await?;
+                claim(connection, handle, description).await?;
                 offer(connection, handle, description).await?;
             }
             listing::Event::Withdrawn => {
@@ -106,6 +115,28 @@ async fn describe(
 async fn let_go(connection: &mut PgConnection, handle: &str) -> Result<(), Error> {
     sqlx::query("delete from listing_variants where handle = $1")
         .bind(handle)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Whoever named a SKU once may have kept it from others, so it is never forgotten.
+async fn claim(
+    connection: &mut PgConnection,
+    handle: &str,
+    listing: &Description,
+) -> Result<(), Error> {
+    let variants = &listing.variants;
+    let insert = "insert into listing_claims (sku, handle) select unnest($2::text[]), $1 \
+                  on conflict do nothing";
+    sqlx::query(insert)
+        .bind(handle)
+        .bind(
+            variants
+                .iter()
+                .map(|variant| variant.sku.as_str())
+                .collect::<Vec<_>>(),
+        )
         .execute(connection)
         .await?;
     Ok(())

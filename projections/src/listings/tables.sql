@@ -26,3 +26,10 @@ create table listing_variants (
     options json not null
 );
 create index listing_variants_by_place on listing_variants (handle, place);
+-- Which pages have ever named a SKU: what its variant is made of can be read again with it.
+create table listing_claims (
+    sku text collate "C" not null,
+    handle text collate "C" not null,
+    primary key (sku, handle)
+);
+create index listing_claims_by_handle on listing_claims (handle);

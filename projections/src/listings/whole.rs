@@ -75,6 +75,10 @@ pub struct ProductPart {
     pub prices: Vec<Money>,
     /// Whether it can be bought.
     pub active: Option<bool>,
+    /// What one piece weighs in grams.
+    pub weight_grams: Option<i32>,
+    /// Who sells it, where that is not the house.
+    pub vendor: Option<Uuid>,
 }
 
 /// Some more lines, and where to go on; nowhere when that was all.
@@ -85,9 +89,10 @@ pub async fn lines_after(
     let (select, after) = match place {
         Place::Listing(handle) => (
             format!(
-                "select page.handle, title, description, images::text, category, tags, vendor, \
+                "select page.handle, title, description, images::text, category, tags, page.vendor, \
                  page.active as shown, listing_variants.sku, options::text, name, price_minor, \
-                 currency, prices::text, products.active from \
+                 currency, prices::text, products.active, weight_grams, \
+                 products.vendor_id as sold_by from \
                  (select * from listings where $1 < handle order by handle limit \
                  {LISTINGS_AT_ONCE}) as page left join listing_variants using (handle) \
                  left join products on products.sku = listing_variants.sku \
@@ -100,7 +105,8 @@ pub async fn lines_after(
                 "select null as handle, null as title, null as description, null as images, \
                  null as category, null::text[] as tags, null::uuid as vendor, \
                  null::boolean as shown, sku, null as options, name, price_minor, currency, \
-                 prices::text, active from products where $1 < sku and not exists (select from \
+                 prices::text, active, weight_grams, vendor_id as sold_by from products where $1 < sku \
+                 and not exists (select from \
                  listing_variants where listing_variants.sku = products.sku) \
                  order by sku limit {PRODUCTS_AT_ONCE}"
             ),
@@ -135,6 +141,8 @@ struct Row {
     currency: Option<String>,
     prices: Option<String>,
     active: Option<bool>,
+    weight_grams: Option<i32>,
+    sold_by: Option<Uuid>,
 }
 
 impl Row {
@@ -162,6 +170,8 @@ impl Row {
                 price: price.map(|(minor, currency)| Money { minor, currency }),
                 prices: listed(self.prices.as_deref())?,
                 active: self.active,
+                weight_grams: self.weight_grams,
+                vendor: self.sold_by,
             }),
             None => None,
         };

@@ -119,7 +119,8 @@ impl Progress {
             | Event::Listing(_)
             | Event::Categories(_)
             | Event::Vendor(_)
-            | Event::Promotion(_) => return,
+            | Event::Promotion(_)
+            | Event::Delivery(_) => return,
         }
         self.updated_at = storable::instant(recorded.recorded_at);
     }

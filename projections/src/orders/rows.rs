@@ -190,6 +190,8 @@ struct Columns {
     progresses: Vec<String>,
     customers: Vec<Option<Uuid>>,
     reviews: Vec<&'static str>,
+    shipping_minor: Vec<i64>,
+    shipping_methods: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -216,6 +218,10 @@ impl Columns {
         self.customers
             .push(placing.customer_id.map(|customer| customer.0));
         self.reviews.push(view::review_name(progress.review));
+        self.shipping_minor.push(placing.shipping_minor);
+        let shipping = placing.shipping.as_ref();
+        self.shipping_methods
+            .push(shipping.map(|shipping| shipping.method.to_string()));
         Ok(())
     }
 
@@ -238,6 +244,8 @@ impl Columns {
             .bind(self.progresses)
             .bind(self.customers)
             .bind(self.reviews)
+            .bind(self.shipping_minor)
+            .bind(self.shipping_methods)
             .execute(connection)
             .await?;
         Ok(())

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use domain::exchange::Conversion;
 use domain::ids::OrderId;
 use domain::money::Currency;
-use domain::placing::Discount;
+use domain::placing::{Discount, Shipping};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::converted::ConversionView;
-use super::view::{self, Audience, DiscountView, OrderView};
+use super::view::{self, Audience, DiscountView, OrderView, ShippingView};
 use crate::error::Error;
 use crate::money::MoneyView;
 use crate::paying::{Paying, PaymentStatus, RefundView, Refunds};
@@ -91,6 +91,8 @@ struct AsPlaced<'row> {
     shipping_minor: i64,
     #[serde(default)]
     discount: Option<Box<Discount>>,
+    #[serde(default)]
+    shipping: Option<Box<Shipping>>,
     #[serde(borrow)]
     payment_id: &'row RawValue,
     #[serde(borrow)]
@@ -152,6 +154,8 @@ struct Spliced<'row> {
     #[serde(skip_serializing_if = "Option::is_none")]
     discount: Option<DiscountView>,
     shipping_cost: MoneyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping: Option<ShippingView>,
     total: MoneyView,
     captured: MoneyView,
     refunded: MoneyView,
@@ -218,6 +222,7 @@ impl<'row> Order<'row> {
             subtotal: money(subtotal_minor),
             discount: discount.map(|of| DiscountView::of(of, placed.currency)),
             shipping_cost: money(placed.shipping_minor),
+            shipping: placed.shipping.as_deref().cloned().map(Into::into),
             total: money(
                 subtotal_minor
                     .saturating_sub(discount.map_or(0, |of| of.amount_minor))

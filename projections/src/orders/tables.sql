@@ -10,6 +10,9 @@ create table orders (
     country text collate "C" not null,
     currency text not null,
     total_minor bigint not null,
+    shipping_minor bigint not null,
+    -- Null where the order names none.
+    shipping_method text collate "C",
     placed_at timestamptz not null,
     -- json, not jsonb: jsonb refuses the escaped NUL that a text of the log may hold.
     placed json not null

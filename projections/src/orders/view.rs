@@ -4,10 +4,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{OrderId, PaymentId, Sku, VendorId};
+use domain::delivery::Days;
+use domain::ids::{Handle, OrderId, PaymentId, Sku, VendorId};
 use domain::money::Currency;
 use domain::order::{Failure, Review};
-use domain::placing::{Address, Discount, Line, PaymentMethod, Placing};
+use domain::placing::{Address, Discount, Line, PaymentMethod, PickupPoint, Placing, Shipping};
 use domain::promotion::Code;
 use domain::screening::{Outcome, Reason, Screening};
 use serde::{Deserialize, Serialize};
@@ -250,6 +251,67 @@ impl DiscountView {
     }
 }
 
+/// By which method an order is sent, as it was when that was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ShippingView {
+    /// The method.
+    #[schema(value_type = String, example = "post")]
+    pub method: Handle,
+    /// What customers were told.
+    pub name: String,
+    /// Where the goods are picked up, where they do not go to the order's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pickup_point: Option<PickupPointView>,
+    /// What the goods weigh in grams, where that was known.
+    pub weight_grams: Option<u64>,
+    /// How many days it was said to take.
+    pub days: Option<DaysView>,
+}
+
+/// A place where goods are picked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PickupPointView {
+    /// Which.
+    #[schema(value_type = String, example = "station")]
+    pub id: Handle,
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub address: AddressView,
+}
+
+/// From so many days to so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DaysView {
+    /// Not fewer.
+    pub min: u16,
+    /// Not more.
+    pub max: u16,
+}
+
+impl From<Days> for DaysView {
+    fn from(Days { min, max }: Days) -> Self {
+        Self { min, max }
+    }
+}
+
+impl From<Shipping> for ShippingView {
+    fn from(shipping: Shipping) -> Self {
+        let point = |PickupPoint { id, name, address }| PickupPointView {
+            id,
+            name,
+            address: address.into(),
+        };
+        Self {
+            method: shipping.method,
+            name: shipping.name,
+            pickup_point: shipping.pickup_point.map(point),
+            weight_grams: shipping.weight_grams,
+            days: shipping.days.map(Into::into),
+        }
+    }
+}
+
 /// What is taken off a line, where anything is.
 pub(super) fn off(discount: &Discount, index: usize) -> Option<i64> {
     let off = discount.lines_minor.get(index).copied();
@@ -282,6 +344,9 @@ pub struct OrderView {
     pub discount: Option<DiscountView>,
     /// Shipping.
     pub shipping_cost: MoneyView,
+    /// By which method the goods are sent, where the order named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<ShippingView>,
     /// Goods after the discount, and shipping.
     pub total: MoneyView,
     /// All money that came in for it.
@@ -337,6 +402,10 @@ pub struct OrderSummary {
     pub country: String,
     /// Goods and shipping.
     pub total: MoneyView,
+    /// What of it is for shipping.
+    pub shipping_cost: MoneyView,
+    /// The shipping method, where the order named one.
+    pub shipping_method: Option<String>,
     /// What has gone back.
     pub refunded: MoneyView,
     /// The order's version, for `If-Match`.
@@ -390,6 +459,7 @@ impl OrderView {
             subtotal: money(placing.subtotal_minor()),
             discount: discount.map(|of| DiscountView::of(of, placing.currency)),
             shipping_cost: money(placing.shipping_minor),
+            shipping: placing.shipping.as_deref().cloned().map(Into::into),
             total: money(placing.total_minor()),
             captured: money(progress.paying.captured_minor),
             refunded: money(progress.paying.refunded_minor),

@@ -8,6 +8,8 @@ create table products (
     active boolean not null,
     -- Null for what the house sells.
     vendor_id uuid,
+    -- Null where nobody has said.
+    weight_grams integer,
     -- SKU and name in lower case, as searched; made by us, so that no locale has a say.
     search_key text not null,
     version bigint not null,

@@ -112,3 +112,16 @@ pub(crate) async fn drop(pool: &PgPool, name: &str) -> Result<bool, Error> {
     pool.execute(drop.as_str()).await?;
     Ok(there)
 }
+
+/// Drops the replay of a read model and the one that is being filled, which then fails: both may hold
+/// somebody who was forgotten in clear.
+pub(crate) async fn drop_all_of(pool: &PgPool, name: &str) -> Result<(), Error> {
+    let mut transaction = pool.begin().await?;
+    // Somebody may be reading one for a long time; whoever asked to be forgotten asks again.
+    transaction.execute("set local lock_timeout = '5s'").await?;
+    for schema in [schema_of(name), filling_of(name)] {
+        let drop = format!("drop schema if exists {schema} cascade");
+        transaction.execute(drop.as_str()).await?;
+    }
+    Ok(transaction.commit().await?)
+}

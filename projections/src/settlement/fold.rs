@@ -83,6 +83,11 @@ impl Batch {
             .filter_map(|id| Some((*id, self.payments.get(id)?)))
     }
 
+    /// What was remembered of a payment.
+    pub(super) fn remembered(mut self, id: Uuid) -> Option<(Uuid, Payment)> {
+        self.payments.remove_entry(&id)
+    }
+
     pub(super) fn take(&mut self, recorded: &RecordedEvent) {
         use payment::Event as E;
 
@@ -246,7 +251,7 @@ impl Added {
         Self { pending, pending_minor, ..Self::default() }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         let Self {
             captures,
             captured_minor,

@@ -12,7 +12,7 @@ use store::recorded::RecordedEvent;
 
 use super::file::{QUOTE, SqlFile};
 use crate::error::Error;
-use crate::projection::Projection;
+use crate::projection::{Audited, Projection};
 
 /// A batch whose statements take longer than this is not waited for.
 const STATEMENT_TIMEOUT: &str = "set local statement_timeout = '60s'";
@@ -42,6 +42,11 @@ impl Projection for SqlFile {
     /// Known to the file alone; its schema is dropped as a whole.
     fn tables(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// What it makes of history is the owner's of the file; it is not compared.
+    fn audited(&self) -> Vec<Audited> {
+        Vec::new()
     }
 
     fn ddl(&self) -> &'static str {

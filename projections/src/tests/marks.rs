@@ -28,6 +28,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "vendors",
         "vendor_orders",
         "promotions",
+        "shipping_methods",
         "listings",
         "categories",
     ] {
@@ -39,6 +40,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
     shop.describe("new", super::stories::described("new"));
     shop.register_vendor(VendorId(Uuid::from_u128(5)));
     shop.offer("NEW");
+    shop.deliver("new");
     super::catalogue::furnish(&mut shop);
     world.write(&shop.log[first..]).await;
 
@@ -67,6 +69,7 @@ async fn rows_and_mark_commit_together_or_not_at_all() {
         "vendors",
         "vendor_orders",
         "promotions",
+        "shipping_methods",
         "listings",
         "categories",
     ] {

@@ -169,6 +169,6 @@ async fn a_rebuild_of_something_unknown_is_refused_with_what_is_known() {
         refused.to_string(),
         "there is no projection invoices; there are orders, timeline, payments, stock, products, \
          sales, settlement, milestones, guests, listings, categories, customers, vendors, \
-         vendor_orders, promotions"
+         vendor_orders, promotions, delivery"
     );
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::aggregate::Decider;
 use domain::categories::{self, Categories, SHOP};
+use domain::delivery::{self, Band, Delivery, Destination, Method, Point, Table};
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, Sku, VendorId};
 use domain::inventory::{self, Inventory};
@@ -30,7 +31,9 @@ pub(super) struct Shop {
     stock: BTreeMap<Sku, Inventory>,
     products: BTreeMap<Sku, Product>,
     listings: BTreeMap<String, Listing>,
+    promotions: BTreeMap<String, Promotion>,
     categories: Categories,
+    delivery: Delivery,
     sequences: BTreeMap<(String, String), i64>,
     pub(super) log: Vec<Arc<RecordedEvent>>,
 }
@@ -106,8 +109,44 @@ impl Shop {
             minimum: vec![],
             skus: vec![],
         };
-        for event in decided(&mut Promotion::default(), promotion::Command::Describe(terms)) {
+        self.promote(code, promotion::Command::Describe(terms));
+    }
+
+    pub(super) fn promote(&mut self, code: &str, command: promotion::Command) {
+        let promotion = self.promotions.entry(code.to_owned()).or_default();
+        for event in decided(promotion, command) {
             self.record("promotion", code, Uuid::from_u128(3), Event::Promotion(event));
+        }
+    }
+
+    /// A method to pick goods up at a point, both of this name.
+    pub(super) fn deliver(&mut self, id: &str) {
+        let address = Tale::of(0).placing.shipping_address;
+        let point =
+            Point { name: "Kiosk".into(), address, opening_hours: "Mo-Su".into(), active: true };
+        let rates = vec![Table {
+            currency: "GBP".parse().unwrap(),
+            free_from_minor: Some(5_000),
+            bands: vec![Band { up_to_grams: Some(2_000), price_minor: 350, ..Band::default() }],
+        }];
+        let method = Method {
+            name: "Collect".into(),
+            description: String::new(),
+            to: Destination::PickupPoint { points: vec![id.parse().unwrap()] },
+            active: true,
+            countries: vec!["GB".into()],
+            rates,
+            days: None,
+        };
+        let (method_id, point_id) = (id.parse().unwrap(), id.parse().unwrap());
+        for command in [
+            delivery::Command::DescribePoint { point_id, point: Box::new(point) },
+            delivery::Command::DescribeMethod { method_id, method: Box::new(method) },
+        ] {
+            for event in decided(&mut self.delivery, command) {
+                let id = Uuid::from_u128(6);
+                self.record("delivery", delivery::SHOP, id, Event::Delivery(event));
+            }
         }
     }
 
@@ -159,6 +198,7 @@ impl Shop {
             Event::Categories(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Vendor(event) => (serde_json::to_string(event), event.schema_version()),
             Event::Promotion(event) => (serde_json::to_string(event), event.schema_version()),
+            Event::Delivery(event) => (serde_json::to_string(event), event.schema_version()),
         };
         let payload: Arc<str> = payload.unwrap().into();
         self.log.push(Arc::new(RecordedEvent {

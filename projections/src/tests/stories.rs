@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::delivery::Days;
 use domain::exchange::{Conversion, Quote};
 use domain::ids::{OrderId, PaymentId, RefundId, VendorId};
 use domain::inventory::Command as Stock;
 use domain::money::Money;
 use domain::order::{Command as Ask, Dispatch, Failure, Shipper, Which};
 use domain::payment::{Attempt, Command as Pay, Outcome, Terms};
-use domain::placing::{Address, Customer, Line, PaymentChoice, PaymentMethod, Placing};
+use domain::placing::{
+    Address, Customer, Line, PaymentChoice, PaymentMethod, PickupPoint, Placing, Shipping,
+};
 use domain::product::Description;
 use domain::refunding::{self, Pieces, Restock};
 use uuid::Uuid;
@@ -63,7 +66,14 @@ pub(super) fn stocked() -> Shop {
         let price = Money { minor, currency: "GBP".parse().unwrap() };
         let name = format!("A {sku}");
         let prices = vec![Money { minor, currency: "JPY".parse().unwrap() }];
-        let description = Description { name, price, active: sku != "pot", prices, vendor: None };
+        let description = Description {
+            name,
+            price,
+            active: sku != "pot",
+            prices,
+            vendor: None,
+            weight_grams: None,
+        };
         shop.describe(sku, description);
         let reference = "delivery note 1".to_owned();
         shop.stock(sku, Stock::Receive { quantity: 1_000_000, reference });
@@ -146,6 +156,8 @@ impl Tale {
             // The first SKU is on two lines.
             lines: vec![line(0, 3), line(1, 1 + n % 4), line(0, 2)],
             shipping_minor: i64::from(n % 2) * 350,
+            // Of those that are asked for something, every third is picked up.
+            shipping: (n % 2 == 1).then(|| Box::new(shipping(n))),
             discount: None,
             payment_id: payment,
             payment: by(PaymentMethod::CreditCard),
@@ -421,7 +433,14 @@ impl Steps {
 
 pub(super) fn described(name: &str) -> Description {
     let price = Money { minor: 100, currency: "GBP".parse().unwrap() };
-    Description { name: name.to_owned(), price, active: true, prices: vec![], vendor: None }
+    Description {
+        name: name.to_owned(),
+        price,
+        active: true,
+        prices: vec![],
+        vendor: None,
+        weight_grams: None,
+    }
 }
 
 /// Prices of some currency, whatever they came to.
@@ -434,4 +453,23 @@ fn conversion(n: u32) -> Conversion {
     let price = Money { minor: 1 + i64::from(n), currency: "USD".parse().unwrap() };
     let to = n.is_multiple_of(2).then(|| quote("0.8412"));
     Conversion { price, from: Some(quote("1.3022")), to }
+}
+
+/// How orders are sent that are asked for something.
+fn shipping(n: u32) -> Shipping {
+    let address = Address {
+        line1: "Platform 1\0".into(),
+        line2: None,
+        city: None,
+        postcode: None,
+        country: "GB".into(),
+    };
+    let point = PickupPoint { id: "station".parse().unwrap(), name: "Kiosk".into(), address };
+    Shipping {
+        method: "post".parse().unwrap(),
+        name: "Post".into(),
+        pickup_point: n.is_multiple_of(3).then_some(point),
+        weight_grams: (!n.is_multiple_of(5)).then_some(u64::from(n) * 100),
+        days: (!n.is_multiple_of(7)).then_some(Days { min: 1, max: 3 }),
+    }
 }

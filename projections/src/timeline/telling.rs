@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use domain::attempt::NOT_REACHED;
+use domain::delivery::{self, Method, Table};
 use domain::event::Event;
 use domain::exchange::Quote;
 use domain::ids::Sku;
@@ -35,6 +36,7 @@ impl Teller {
                 inventory(event, &recorded.aggregate_id, recorded.recorded_at)
             }
             Event::Promotion(event) => promotion(event, &recorded.aggregate_id),
+            Event::Delivery(event) => delivery(event),
             Event::Person(person::Event::Forgotten { reason, .. }) => {
                 format!("personal data of the customer forgotten: {reason}")
             }
@@ -70,7 +72,8 @@ impl Teller {
                         let off = self.amount(discount.amount_minor);
                         format!(", {off} of it taken off by {}", discount.promotion)
                     });
-                format!("{lines} {noun} ordered for {total}{less}{}", conversions(placing))
+                let sent = self.sent(placing);
+                format!("{lines} {noun} ordered for {total}{less}{sent}{}", conversions(placing))
             }
             order::Event::Screened(screening) => screened(screening),
             order::Event::ReviewApproved { reason, .. } => {
@@ -113,6 +116,17 @@ impl Teller {
                 format!("refund of {} failed: {reason}", self.amount(*amount_minor))
             }
         }
+    }
+
+    /// By which method, and what of the total that costs.
+    fn sent(&self, placing: &Placing) -> String {
+        let Some(shipping) = &placing.shipping else {
+            return String::new();
+        };
+        let to = shipping.pickup_point.as_ref();
+        let to =
+            to.map_or_else(String::new, |point| format!(", to be picked up at {}", point.name));
+        format!(", {} of it for {}{to}", self.amount(placing.shipping_minor), shipping.name)
     }
 
     fn payment(&mut self, event: &payment::Event, at: DateTime<Utc>) -> String {
@@ -279,6 +293,43 @@ fn categories(event: &categories::Event) -> String {
         E::Renamed { handle, name } => format!("category {handle} called {name}"),
         E::Moved { handle, parent } => format!("category {handle} moved {}", place(parent)),
         E::Removed { handle } => format!("category {handle} removed"),
+    }
+}
+
+fn delivery(event: &delivery::Event) -> String {
+    use delivery::Event as E;
+
+    match event {
+        E::MethodDescribed { method_id, method } => {
+            let Method { name, active, countries, rates, .. } = method.as_ref();
+            let offered = if *active { "offered" } else { "not offered" };
+            let to = if countries.is_empty() {
+                "everywhere".to_owned()
+            } else {
+                format!("to {}", countries.join(", "))
+            };
+            let rates: Vec<String> = rates.iter().map(rates_of).collect();
+            format!(
+                "shipping method {method_id} {offered} as {name} {to} at {}",
+                rates.join(" or ")
+            )
+        }
+        E::PointDescribed { point_id, point } => {
+            let is = if point.active { "open" } else { "closed" };
+            format!("pick-up point {point_id} described as {}, {is}", point.name)
+        }
+    }
+}
+
+/// From the least that it costs to the most.
+fn rates_of(table: &Table) -> String {
+    let prices = table.bands.iter().map(|band| band.price_minor);
+    let money = |minor| Money { minor, currency: table.currency };
+    let (least, most) = (prices.clone().min().unwrap_or(0), prices.max().unwrap_or(0));
+    if least == most {
+        money(least).to_string()
+    } else {
+        format!("{} to {}", money(least), money(most))
     }
 }
 

@@ -181,6 +181,33 @@ async fn a_reader_that_lags_behind_all_that_is_kept_in_memory_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_fell_behind_together_share_their_pages_and_miss_nothing() {
+    let world = World::new().await;
+    let (_stop, stopped) = watch::channel(false);
+    let (stream, (journal, committed)) = (world.stream(), world.journal_and_its_batches());
+    let feeds =
+        Feeds::start(world.pool.clone(), stream.clone(), store::pace::Pace::default(), stopped);
+    let relay = world.relay_on(stream, committed);
+    let (mut one, mut other) = (feeds.subscribe(), feeds.subscribe());
+    append(&journal, 5).await;
+    // More than is kept, and two pages and a part.
+    world.append_by_hand(2_600, 10_500).await;
+    relay.stands_at(2_605).await;
+
+    let (ones, others) =
+        tokio::join!(read(&mut one, 0, 2_605, 300), read(&mut other, 700, 2_605, 4_000));
+
+    let ids = |events: &[Arc<RecordedEvent>]| -> Vec<_> {
+        events.iter().map(|event| event.event_id).collect()
+    };
+    assert_eq!(ids(&ones), ids(&world.log().await));
+    assert_eq!(ids(&others), ids(&ones[700..]));
+    let mut of_one_page = ones[700..1_000].iter().zip(&others);
+    assert!(of_one_page.all(|(one, other)| Arc::ptr_eq(one, other)), "it was read for both");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_large_events_is_short_and_the_next_goes_on_behind_it() {
     let world = World::new().await;
     world.append_by_hand(300, 100_000).await;

@@ -198,5 +198,12 @@ async fn a_change_that_changes_nothing_stands_at_the_head_of_the_log() {
 
 fn cup(minor: i64) -> Description {
     let price = domain::money::Money { minor, currency: "GBP".parse().unwrap() };
-    Description { name: "Cup".to_owned(), price, active: true, prices: vec![], vendor: None }
+    Description {
+        name: "Cup".to_owned(),
+        price,
+        active: true,
+        prices: vec![],
+        vendor: None,
+        weight_grams: None,
+    }
 }

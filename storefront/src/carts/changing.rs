@@ -8,7 +8,7 @@ use domain::placing::{LINES_MAX, QUANTITY_MAX};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Cart, CartItem, Carts, Error, FOR_UPDATE, Whose, find, items, touch};
+use super::{Cart, CartItem, Carts, Error, FOR_UPDATE, Row, Whose, filled, find, items, touch};
 
 /// What becomes of an article in a cart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,6 @@ impl Carts {
     ) -> Result<Cart, Error> {
         let mut transaction = self.pool.begin().await?;
         let row = find(&mut transaction, whose, FOR_UPDATE).await?;
-        let before = items(&mut transaction, row.cart_id).await?;
-        let after = changed(&before, changes)?;
-        write(&mut transaction, row.cart_id, &before, &after).await?;
         if let Some(currency) = currency {
             sqlx::query("update carts set currency = $2 where cart_id = $1")
                 .bind(row.cart_id)
@@ -44,10 +41,52 @@ impl Carts {
                 .execute(&mut *transaction)
                 .await?;
         }
-        let row = touch(&mut transaction, &row).await?;
+        let cart = amended(&mut transaction, &row, changes).await?;
         transaction.commit().await?;
-        row.with(after)
+        Ok(cart)
     }
+
+    /// Puts so many more pieces in, all of them or none, and once, however often this addition is asked
+    /// for: it is written down with what it changes.
+    pub async fn add(
+        &self,
+        whose: Whose<'_>,
+        addition_id: Uuid,
+        pieces: &[(Sku, u32)],
+    ) -> Result<Cart, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = find(&mut transaction, whose, FOR_UPDATE).await?;
+        let first = sqlx::query(
+            "insert into cart_additions (addition_id, cart_id) values ($1, $2) \
+             on conflict (addition_id) do nothing",
+        )
+        .bind(addition_id)
+        .bind(row.cart_id)
+        .execute(&mut *transaction)
+        .await?;
+        if first.rows_affected() == 0 {
+            return filled(&mut transaction, row).await;
+        }
+        let changes: Vec<_> = pieces
+            .iter()
+            .map(|(sku, quantity)| (sku.clone(), Change::Add(*quantity)))
+            .collect();
+        let cart = amended(&mut transaction, &row, &changes).await?;
+        transaction.commit().await?;
+        Ok(cart)
+    }
+}
+
+/// Changes some lines of a cart that is locked.
+async fn amended(
+    connection: &mut PgConnection,
+    row: &Row,
+    changes: &[(Sku, Change)],
+) -> Result<Cart, Error> {
+    let before = items(connection, row.cart_id).await?;
+    let after = changed(&before, changes)?;
+    write(connection, row.cart_id, &before, &after).await?;
+    touch(connection, row).await?.with(after)
 }
 
 /// What is in a cart after some changes, one after another.

@@ -17,7 +17,7 @@ use super::lists::{self, PAGE_MAX, Query as Asked};
 use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "FLWSECK_TEST-simulated-b2b3e7c5f0a14d2e9c8b7a6f5e4d3c2b-X";
-const HASH: &str = "simulated-secret-hash-3f9a2c";
+const HASH: &str = "simulated-3f9a2c81d07be456f19c";
 
 /// A Flutterwave of one's own.
 pub struct Flutterwave {

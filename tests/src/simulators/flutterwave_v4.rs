@@ -23,7 +23,7 @@ use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const CLIENT_ID: &str = "simulated-a1e9c3d4-client";
 const CLIENT_SECRET: &str = "simulated-Hs8pQ2xTz4Yw6Bn0";
-const HASH: &str = "simulated-v4-secret-hash-71c2";
+const HASH: &str = "simulated-v4-71c20be9d58f4a63e71b";
 const TOKEN: &str = "simulated.access.token.of.flutterwave";
 /// Seconds.
 const TOKEN_LIVES: u64 = 600;

@@ -119,6 +119,13 @@ impl Found {
         self.status() == "cancelled" && pending == 0 && refunded < captured
     }
 
+    /// An order knows of a refund before its payment is asked for it; a process that is killed in
+    /// between asks once it is back.
+    fn has_refunds_to_come(&self) -> bool {
+        let refunds = self.order["refunds"].as_array();
+        refunds.is_some_and(|all| all.iter().any(|of| of["status"] == "pending"))
+    }
+
     /// What is not as it must be once nothing moves any more.
     pub(super) fn disagreement(&self, shops: &[Shop]) -> Option<String> {
         if !["confirmed", "completed", "cancelled", "failed", "refunded"].contains(&self.status()) {
@@ -127,7 +134,7 @@ impl Found {
         let total = minor(&self.order["total"]);
         let (captured, refunded) =
             (minor(&self.payment["captured"]), minor(&self.payment["refunded"]));
-        if minor(&self.payment["pending_refunds"]) != 0 {
+        if minor(&self.payment["pending_refunds"]) != 0 || self.has_refunds_to_come() {
             return Some("money is on its way back".to_owned());
         }
         let of_order = (minor(&self.order["captured"]), minor(&self.order["refunded"]));

@@ -26,7 +26,8 @@ pub(super) fn heard(event: &RecordedEvent, version_5_to: i64) -> Option<Heard> {
         | Event::Listing(_)
         | Event::Categories(_)
         | Event::Vendor(_)
-        | Event::Promotion(_) => None,
+        | Event::Promotion(_)
+        | Event::Delivery(_) => None,
     }?;
     Some(Heard {
         order_id: OrderId(event.metadata.correlation_id),

@@ -85,6 +85,7 @@ fn placed() -> Fact {
             vendor: None,
         }],
         shipping_minor: 0,
+        shipping: None,
         discount: None,
         payment_id: PaymentId(Uuid::from_u128(9)),
         payment: PaymentChoice {

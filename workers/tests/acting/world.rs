@@ -342,6 +342,7 @@ fn placing(sku: &str, gateway: &str) -> Placing {
             vendor: None,
         }],
         shipping_minor: 0,
+        shipping: None,
         discount: None,
         payment_id: PaymentId(Uuid::now_v7()),
         payment: choice(gateway),

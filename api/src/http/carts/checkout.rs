@@ -6,13 +6,12 @@
 //!    whoever touches the cart next does.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use domain::ids::OrderId;
 use storefront::carts::{Cart, Whose};
 use uuid::Uuid;
 
-use super::{Shopping, settle};
+use super::{Shopping, nothing_in_it, settle};
 use crate::http::App;
 use crate::http::buying_bodies::CheckOut;
 use crate::http::command::Asked;
@@ -48,6 +47,7 @@ pub(crate) async fn check_out(
         }
         return Ok(told);
     }
+    asked.body.permit(asked.caller)?;
     let whose = shopping.whose()?;
     settle(&app, whose).await?;
     let cart = app.carts.find(whose).await?;
@@ -82,8 +82,7 @@ fn order_of(order: &CheckoutBody, cart: &Cart) -> Result<OrderBody, Problem> {
         return Err(Problem::invalid_fields(vec![flaw]));
     }
     if cart.items.is_empty() {
-        let detail = "there is nothing in the cart";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "cart_empty", detail));
+        return Err(nothing_in_it());
     }
     let items = cart.items.iter();
     let items = items.map(|item| Item::new(item.sku.clone(), item.quantity));

@@ -15,8 +15,14 @@ const ORDER_ENDED: [&str; 5] = [
 ];
 
 /// Why an order is not placed, however it is asked for.
-const NOT_PLACED: [&str; 16] = [
+const NOT_PLACED: [&str; 22] = [
     "price_changed",
+    "shipping_method_missing",
+    "shipping_method_unknown",
+    "shipping_unavailable",
+    "pickup_point_missing",
+    "pickup_point_unknown",
+    "pickup_point_inactive",
     "promotion_unknown",
     "promotion_not_applicable",
     "promotion_used_up",
@@ -45,6 +51,19 @@ const NOT_PUT_IN: [&str; 7] = [
     "quantity_out_of_bounds",
 ];
 
+/// Why nobody can say what shipping would cost.
+const NOT_QUOTED: [&str; 9] = [
+    "promotion_unknown",
+    "promotion_not_applicable",
+    "promotion_used_up",
+    "promotion_needs_account",
+    "unknown_product",
+    "product_inactive",
+    "currency_mismatch",
+    "no_exchange_rate",
+    "price_not_convertible",
+];
+
 /// Operations in the order of their paths.
 pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /api-keys", &[(409, &["too_many_api_keys"])]),
@@ -66,6 +85,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "post /cart/checkout",
         &[
+            (403, &["staff_only_fields"]),
             (409, &["order_already_placed", "out_of_stock"]),
             (422, &["cart_empty"]),
             (422, &NOT_PLACED),
@@ -76,6 +96,14 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("delete /cart/items/{sku}", &[]),
     ("put /cart/items/{sku}", &[(422, &NOT_PUT_IN)]),
     ("post /cart/merge", &[(404, &["not_found"])]),
+    (
+        "get /cart/shipping",
+        &[
+            (404, &["not_found"]),
+            (422, &["cart_empty", "total_too_large"]),
+            (422, &NOT_QUOTED),
+        ],
+    ),
     ("post /carts", &[]),
     ("post /catalogue/import", &[]),
     ("delete /categories/{handle}", &[(409, &["category_has_children"])]),
@@ -86,7 +114,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["unknown_category", "categories_too_deep"]),
         ],
     ),
-    ("post /customers", &[(409, &["email_taken"])]),
+    ("post /customers", &[(404, &["not_found"]), (409, &["email_taken"])]),
     ("put /customers/{id}", &[(409, &["email_taken", "customer_is_a_guest"])]),
     ("delete /customers/{id}", &[(409, &["customer_is_a_guest"])]),
     (
@@ -120,6 +148,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     (
         "put /listings/{handle}",
         &[
+            (403, &["vendor_not_active", "staff_only_fields"]),
             (409, &["sku_listed_elsewhere"]),
             (
                 422,
@@ -131,6 +160,8 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                     "options_differ",
                     "variants_alike",
                     "unknown_category",
+                    "unknown_vendor",
+                    "product_of_another",
                 ],
             ),
         ],
@@ -270,6 +301,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                     "price_not_positive",
                     "two_prices",
                     "too_many_prices",
+                    "weight_out_of_bounds",
                     "unknown_vendor",
                 ],
             ),
@@ -326,6 +358,28 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("post /routing-rules", &[(409, &["priority_taken", "too_many_rules"])]),
     ("put /routing-rules/{id}", &[(409, &["priority_taken", "too_many_rules"])]),
     ("delete /routing-rules/{id}", &[]),
+    (
+        "put /shipping/methods/{handle}",
+        &[
+            (409, &["too_many_shipping_methods"]),
+            (
+                422,
+                &[
+                    "pickup_point_count_out_of_bounds",
+                    "pickup_point_unknown",
+                    "too_many_countries",
+                    "days_out_of_bounds",
+                    "rate_count_out_of_bounds",
+                    "two_rates",
+                    "rate_out_of_bounds",
+                    "rate_band_empty",
+                    "rate_bands_overlap",
+                ],
+            ),
+        ],
+    ),
+    ("put /shipping/pickup-points/{handle}", &[(409, &["too_many_pickup_points"])]),
+    ("post /shipping/quotes", &[(422, &["total_too_large"]), (422, &NOT_QUOTED)]),
     ("post /tickets", &[(404, &["not_found"]), (409, &["too_many_tickets"])]),
     ("post /tickets/{id}/close", &[]),
     ("post /tickets/{id}/messages", &[(409, &["ticket_full"])]),
@@ -339,7 +393,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("get /vendors/me", &[(404, &["not_found"])]),
     ("put /vendors/me", &[(404, &["not_found"])]),
     ("get /vendors/me/orders", &[(404, &["not_found"])]),
-    ("post /vendors/{id}/activate", &[]),
+    ("post /vendors/{id}/activate", &[(409, &["vendor_without_account"])]),
     ("post /vendors/{id}/deactivate", &[]),
     (
         "post /webhooks/{id}/refund",
@@ -377,7 +431,13 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (401, &["webhook_signature_wrong"]),
         ],
     ),
-    ("post /wishlists", &[(409, &["too_many_wishlists", "wishlist_name_taken"])]),
+    (
+        "post /wishlists",
+        &[
+            (404, &["not_found"]),
+            (409, &["too_many_wishlists", "wishlist_name_taken"]),
+        ],
+    ),
     ("delete /wishlists/{id}", &[]),
     ("put /wishlists/{id}", &[(409, &["wishlist_name_taken"])]),
     ("delete /wishlists/{id}/items/{sku}", &[]),

@@ -157,6 +157,11 @@ pub(super) fn schema() -> Value {
                     }
                 }
             },
+            "reason": {
+                "type": "string",
+                "description": "Of `shipping_unavailable`: `inactive`, `country`, `currency`, \
+                    `weight_unknown`, `weight` or `total`"
+            },
             "violated-policies": {
                 "type": "array", "items": {"type": "string"},
                 "description": "Of `too_many_requests`: the name in `RateLimit-Policy`"

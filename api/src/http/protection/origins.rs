@@ -28,13 +28,14 @@ const SENT: [HeaderName; 13] = [
     HeaderName::from_static("traceparent"),
 ];
 /// Headers of answers that a page may read, beside those that every page may.
-const TOLD: [HeaderName; 12] = [
+const TOLD: [HeaderName; 13] = [
     header::ETAG,
     header::LOCATION,
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
     header::CONTENT_DISPOSITION,
     HeaderName::from_static("daybook-position"),
+    HeaderName::from_static("daybook-first-position"),
     HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("preference-applied"),
     HeaderName::from_static("ratelimit"),
