@@ -249,6 +249,8 @@ async fn money_that_the_provider_does_not_know_is_left_for_a_person(simulator: A
     if webhooks(&world, "parked").await.len() == 1 {
         told(&world, name, true, None).await.agrees();
     }
+    // Reports come from the log; this is a read model, which rests between batches.
+    world.settle().await;
     let payment = world.get("/api/v1/payments").await.json();
     assert_eq!(payment["items"][0]["status"], "captured", "nothing is undone");
 }

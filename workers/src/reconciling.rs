@@ -124,20 +124,18 @@ struct Run<'a> {
 }
 
 impl Reconciliation {
-    /// Compares, repairs if that is asked for, and tells what it finds. Ends early if nobody
-    /// listens.
-    pub async fn run(self, tell: mpsc::Sender<Line>) {
-        let last = match self.compare(&tell).await {
-            Ok(sum) => Line::Done(sum),
-            Err(Error::NobodyListens) => return,
+    /// Compares, repairs if that is asked for, and tells what it finds; what is to be told last is left
+    /// to the caller, who may have to make room for another run before. Ends early if nobody listens.
+    pub async fn run(self, tell: &mpsc::Sender<Line>) -> Option<Line> {
+        match self.compare(tell).await {
+            Ok(sum) => Some(Line::Done(sum)),
+            Err(Error::NobodyListens) => None,
             Err(error) => {
                 let gateway = self.gateway.name();
                 tracing::warn!(gateway, %error, "a reconciliation is broken off");
-                Line::Failed(error.told())
+                Some(Line::Failed(error.told()))
             }
-        };
-        // Whoever has gone does not miss it.
-        let _gone = tell.send(last).await;
+        }
     }
 
     async fn compare(&self, tell: &mpsc::Sender<Line>) -> Result<Summary, Error> {
