@@ -296,6 +296,9 @@ impl Fold {
             E::Refunded { refund_id, .. } => {
                 account.refunded += account.pending.remove(refund_id).unwrap_or(i128::MAX / 2);
             }
+            E::RefundReturned { amount_minor, .. } => {
+                account.refunded -= i128::from(*amount_minor);
+            }
             E::RefundFailed { refund_id, .. } => _ = account.pending.remove(refund_id),
             E::Mismatched { .. }
             | E::Opened(_)

@@ -203,6 +203,7 @@ impl Checkout {
                 | F::PaymentDeclined
                 | F::PaymentRefunded { .. }
                 | F::PaymentRefundFailed { .. }
+                | F::PaymentRefundReturned { .. }
                 | F::DeadlinePassed),
             ) => self.hear_of_money(&brief, fact),
         }
@@ -346,6 +347,9 @@ impl Checkout {
             }
             (_, F::PaymentRefundFailed { refund_id, reason }) if self.knows(refund_id) => {
                 Ok(self.refund_failed(brief.payment_id, refund_id, reason))
+            }
+            (stage, F::PaymentRefundReturned { refund_id, reason }) if stage.knows_of_payment() => {
+                Ok(self.refund_returned(brief.payment_id, refund_id, &reason))
             }
 
             (_, fact) => self.out_of_place(fact),

@@ -289,6 +289,23 @@ fn money_that_never_belonged_to_the_order_goes_back_again_before_a_person_is_cal
 }
 
 #[test]
+fn money_that_came_back_after_it_was_paid_out_goes_back_again_and_a_person_is_called() {
+    let paid = (
+        paid_out(1),
+        vec![Intent::SettleRefund { refund_id: refund_id(1) }],
+        Stage::Completed,
+    );
+    let asked = (asked(1, 900, None), vec![pay_out(1, 900)], Stage::Completed);
+    let fact =
+        Fact::PaymentRefundReturned { refund_id: refund_id(1), reason: "account closed".into() };
+    let reason = format!("refund {} was paid out and came back: account closed", refund_id(1));
+    let (payment_id, failed) = (an_order().payment_id, refund_id(1));
+    let call = Intent::CallStaff { reason: reason.clone() };
+    let again = Intent::RefundAgain { payment_id, failed, reason };
+    walk(Stage::Completed, [asked, paid, (fact, vec![call, again], Stage::Completed)]);
+}
+
+#[test]
 fn a_refund_that_nobody_asked_for_is_out_of_place() {
     assert!(at(Stage::Completed).react(paid_out(1)).is_err());
 }

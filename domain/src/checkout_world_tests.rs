@@ -499,6 +499,9 @@ impl Trade {
                 payment::Event::RefundFailed { refund_id, reason, .. } => {
                     Fact::PaymentRefundFailed { refund_id, reason }
                 }
+                payment::Event::RefundReturned { refund_id, reason, .. } => {
+                    Fact::PaymentRefundReturned { refund_id, reason }
+                }
                 payment::Event::RefundRequested { refund_id, .. } => {
                     self.pending_refunds.push(refund_id);
                     continue;

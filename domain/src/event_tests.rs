@@ -518,6 +518,12 @@ fn of_a_payment() -> Vec<payment::Event> {
         },
         E::RefundAccepted { refund_id, provider_reference: provider_reference() },
         E::RefundFailed { refund_id, amount_minor, reason: reason() },
+        E::RefundReturned {
+            refund_id,
+            amount_minor,
+            reference: Some(reference()),
+            reason: reason(),
+        },
         E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
         E::UnmatchedReceived(Unmatched {
             gateway: "sandbox".into(),

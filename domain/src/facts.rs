@@ -103,6 +103,13 @@ pub enum Fact {
         /// What the provider said.
         reason: String,
     },
+    /// Money that had gone back did not arrive.
+    PaymentRefundReturned {
+        /// Which refund.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
     /// The time to pay is over.
     DeadlinePassed,
 }

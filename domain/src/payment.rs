@@ -19,6 +19,7 @@
 //! 7. An attempt whose provider was certainly not reached ends in the same decision that starts the
 //!    one that stands in for it: there is never neither of them, and never both.
 
+mod refunds;
 #[path = "payment_starting.rs"]
 mod starting;
 mod unmatched;
@@ -166,7 +167,7 @@ pub enum Command {
         /// The provider's own name for it.
         provider_reference: String,
     },
-    /// The provider could not pay the refund out.
+    /// The provider could not pay the refund out, or what it had paid out did not arrive.
     FailRefund {
         /// Which.
         refund_id: RefundId,
@@ -291,6 +292,11 @@ impl Payment {
             .filter(|refund| refund.state == RefundState::Pending)
     }
 
+    /// Every refund, whatever became of it.
+    pub fn refunds(&self) -> impl Iterator<Item = RefundId> {
+        self.refunds.keys().copied()
+    }
+
     /// Refunds that still wait for their provider.
     pub fn pending_refunds(&self) -> impl Iterator<Item = RefundId> {
         self.refunds
@@ -401,10 +407,7 @@ impl Decider for Payment {
                 let amount_minor = self.pending(refund_id)?.amount_minor;
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
-            (_, C::FailRefund { refund_id, reason }) => {
-                let amount_minor = self.pending(refund_id)?.amount_minor;
-                Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
-            }
+            (_, C::FailRefund { refund_id, reason }) => self.fail_refund(refund_id, reason),
             // Nobody is asked for money that has come in of its own accord.
             (
                 None,
@@ -473,7 +476,7 @@ impl Decider for Payment {
                 }
             }
             Event::Refunded { refund_id, .. } => self.move_refund(*refund_id, RefundState::Settled),
-            Event::RefundFailed { refund_id, .. } => {
+            Event::RefundFailed { refund_id, .. } | Event::RefundReturned { refund_id, .. } => {
                 self.move_refund(*refund_id, RefundState::Failed);
             }
         }
@@ -527,46 +530,6 @@ impl Payment {
         })
     }
 
-    fn pending(&self, refund_id: RefundId) -> Result<Refund<'_>, Refusal> {
-        self.pending_refund(refund_id).ok_or(Refusal::NoSuchRefund)
-    }
-
-    /// Invariants 1 and 4.
-    fn refund(
-        &self,
-        refund_id: RefundId,
-        amount_minor: i64,
-        reference: Option<&str>,
-        reason: String,
-    ) -> Result<Vec<Event>, Refusal> {
-        if self.refunds.contains_key(&refund_id) {
-            return Err(Refusal::RefundExists);
-        }
-        let may_pay = |tried: &&Tried| {
-            let is_meant = reference.is_none_or(|meant| meant == tried.attempt.reference);
-            is_meant && 0 < tried.received_minor
-        };
-        let mut able: Vec<(&Tried, i64)> = self
-            .attempts
-            .iter()
-            .filter(may_pay)
-            .map(|tried| (tried, self.left_minor(tried)))
-            .collect();
-        // The order's own money first: what came in wrong or once more goes back by its reference,
-        // and has to be there then.
-        let is_own = |tried: &Tried| self.own.as_ref() == Some(&tried.attempt.reference);
-        able.sort_by_key(|(tried, _)| (!is_own(tried), tried.state != AttemptState::Captured));
-        let enough = able
-            .iter()
-            .find(|(_, left_minor)| amount_minor <= *left_minor);
-        let Some((tried, _)) = enough.filter(|_| 0 < amount_minor) else {
-            let most = able.iter().map(|(_, left_minor)| *left_minor).max();
-            return Err(Refusal::RefundTooLarge { left_minor: most.unwrap_or(0) });
-        };
-        let reference = Some(tried.attempt.reference.clone());
-        Ok(vec![Event::RefundRequested { refund_id, amount_minor, reference, reason }])
-    }
-
     fn move_attempt(
         &mut self,
         reference: &str,
@@ -582,12 +545,6 @@ impl Payment {
                     tried.provider_reference = Some(named.clone());
                 }
             }
-        }
-    }
-
-    fn move_refund(&mut self, refund_id: RefundId, to: RefundState) {
-        if let Some(refund) = self.refunds.get_mut(&refund_id) {
-            refund.state = to;
         }
     }
 }

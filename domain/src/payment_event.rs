@@ -133,6 +133,19 @@ pub enum Event {
         /// What the provider said.
         reason: String,
     },
+    /// Money that had gone back did not arrive, and is here again.
+    #[serde(rename = "payment.refund_returned")]
+    RefundReturned {
+        /// Which refund.
+        refund_id: RefundId,
+        /// Minor units.
+        amount_minor: i64,
+        /// The attempt, or the name of what nobody asked for, that it had gone back through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+        /// What the provider said.
+        reason: String,
+    },
 }
 
 stored_events!(Event {
@@ -149,5 +162,6 @@ stored_events!(Event {
     Self::RefundAccepted { .. } => "payment.refund_accepted" v 1,
     Self::Refunded { .. } => "payment.refunded" v 1,
     Self::RefundFailed { .. } => "payment.refund_failed" v 1,
+    Self::RefundReturned { .. } => "payment.refund_returned" v 1,
     Self::UnmatchedReceived(_) => "payment.unmatched_received" v 1,
 });

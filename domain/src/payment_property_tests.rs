@@ -138,6 +138,10 @@ impl Books {
             Event::RefundFailed { refund_id, amount_minor, .. } => {
                 assert_eq!(self.pending.remove(refund_id), Some(*amount_minor));
             }
+            Event::RefundReturned { amount_minor, .. } => {
+                self.refunded_minor -= amount_minor;
+                assert!(0 <= self.refunded_minor, "nothing comes back that did not go");
+            }
             Event::Opened(_)
             | Event::AttemptAccepted { .. }
             | Event::Misnamed { .. }

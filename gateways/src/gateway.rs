@@ -179,6 +179,16 @@ pub trait Gateway: Send + Sync {
     /// Asks what became of an attempt.
     fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>>;
 
+    /// Asks about one of several payments that the same reference may have brought, by the provider's
+    /// own name for it: captured only if it is that one. `None` where a reference is one payment.
+    fn verify_one<'a>(
+        &'a self,
+        _charge: &'a Charge,
+        _name: &'a str,
+    ) -> Option<Calling<'a, Found<Outcome>>> {
+        None
+    }
+
     /// Gives money back. May be repeated with the same refund id: it acts once.
     fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome>;
 

@@ -63,7 +63,8 @@ pub enum About {
     Attempt {
         /// Our name for it.
         reference: String,
-        /// The provider's, where it tells more than it did when the attempt began.
+        /// The provider's, where it tells more than it did when the attempt began: which of several
+        /// payments under the same reference it speaks of.
         provider_reference: Option<String>,
     },
     /// A refund.
@@ -87,6 +88,13 @@ pub enum About {
     Staff {
         /// Our name for the attempt, if it says so.
         reference: Option<String>,
+        /// What it says.
+        what: String,
+    },
+    /// The same about money that it names in its own way only: whose it is, the provider knows.
+    StaffUnnamed {
+        /// The provider's name for the money.
+        provider_reference: String,
         /// What it says.
         what: String,
     },

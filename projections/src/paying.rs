@@ -99,6 +99,9 @@ impl Paying {
             payment::Event::Refunded { amount_minor, .. } => {
                 self.refunded_minor = self.refunded_minor.saturating_add(*amount_minor);
             }
+            payment::Event::RefundReturned { amount_minor, .. } => {
+                self.refunded_minor = self.refunded_minor.saturating_sub(*amount_minor);
+            }
             // Of a payment that is no order's.
             payment::Event::UnmatchedReceived(_)
             | payment::Event::AttemptAccepted { .. }

@@ -185,7 +185,7 @@ impl Projection for Payments {
     }
 
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {

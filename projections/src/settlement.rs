@@ -179,7 +179,7 @@ impl Projection for Settlement {
     }
 
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

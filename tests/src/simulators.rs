@@ -207,6 +207,11 @@ pub trait Simulator: Send + Sync {
     fn customer_pays(&self, reference: &str);
     /// The customer pays something else.
     fn customer_pays_instead(&self, reference: &str, amount: Money);
+    /// The customer comes back to the page and pays a second time: what it says of that of its own
+    /// accord. Nothing where a reference is paid once.
+    fn customer_pays_again(&self, _reference: &str) -> Option<Sent> {
+        None
+    }
     /// The ways in which it says no to a customer.
     fn declines(&self) -> &'static [Decline];
     /// The customer is turned away in this way, and gives up.
@@ -222,6 +227,11 @@ pub trait Simulator: Send + Sync {
     fn works_off_refunds(&self);
     /// One refund of this attempt's money that it has not paid out yet, or else the next, fails.
     fn fails_a_refund_of(&self, reference: &str);
+    /// Refunds of this attempt's money that were paid out did not arrive; false where the provider
+    /// never says so.
+    fn refunds_come_back(&self, _reference: &str) -> bool {
+        false
+    }
     /// How many refunds of this name were taken on.
     fn refunds_called(&self, refund_id: &str) -> usize;
     /// What its own books say about an attempt by now.

@@ -4,6 +4,7 @@
 
 mod garbage;
 mod listing;
+mod returning;
 
 use std::sync::Arc;
 
@@ -24,6 +25,10 @@ use self::garbage::garbage_moves_no_money_and_harms_nothing;
 use self::listing::{
     a_list_that_cannot_be_read_is_no_empty_list, another_time_has_an_empty_list,
     everything_is_listed_once_page_by_page,
+};
+use self::returning::{
+    a_refund_that_was_paid_out_and_came_back_says_so,
+    a_second_payment_under_one_reference_is_told_apart,
 };
 
 /// A provider, and the adapter that speaks to it.
@@ -444,6 +449,7 @@ async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {
             About::Refund { refund_id } => *refund_id == payback.refund_id,
             About::Attempt { .. }
             | About::Staff { .. }
+            | About::StaffUnnamed { .. }
             | About::Unnamed { .. }
             | About::Nothing => false,
         };
@@ -515,6 +521,8 @@ macro_rules! contract {
             money_goes_back_in_parts_and_each_part_once,
             a_refund_whose_answer_is_lost_is_made_once,
             a_refund_that_fails_says_so,
+            a_refund_that_was_paid_out_and_came_back_says_so,
+            a_second_payment_under_one_reference_is_told_apart,
             more_than_there_is_does_not_go_back,
             a_webhook_of_the_provider_says_what_to_ask_about,
             a_webhook_about_money_is_no_repetition_of_an_earlier_one,

@@ -51,6 +51,7 @@ mod rebuilding;
 mod reconciling;
 mod refunding;
 mod repeating;
+mod returning;
 mod reviewing;
 mod roles;
 mod routing;

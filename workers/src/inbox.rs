@@ -38,6 +38,7 @@ use self::for_staff::nobodys;
 pub(crate) use self::for_staff::{ForStaff, Names};
 use crate::bells::{every, told_to_stop};
 use crate::providers::Providers;
+use crate::providers::twice::Silence;
 use crate::{references, unmatched};
 
 /// Webhooks taken up at a time, and worked on at once.
@@ -343,7 +344,7 @@ fn name_in(about: &About) -> Option<String> {
         }
         About::Refund { refund_id } => Some(refund_id.to_string()),
         About::Staff { reference, .. } => reference.clone(),
-        About::Unnamed { .. } | About::Nothing => None,
+        About::Unnamed { .. } | About::StaffUnnamed { .. } | About::Nothing => None,
     }
 }
 
@@ -366,6 +367,15 @@ async fn work_on(inbox: &Inbox, providers: &Providers, taken: &Taken) -> Worked 
     let Some(name) = name_in(&about) else {
         return match about {
             About::Staff { what, .. } | About::Unnamed { what, .. } => Worked::Parked(None, what),
+            About::StaffUnnamed { provider_reference, what } => {
+                let gateway = gateway.as_ref();
+                let whose = unmatched::whose(pool, gateway, &provider_reference, received_at).await;
+                match whose {
+                    Ok(Some(payment_id)) => Worked::Parked(Some(payment_id), what),
+                    Ok(None) => Worked::Parked(None, what),
+                    Err(why) => Worked::Later(why.to_string()),
+                }
+            }
             _ => Worked::Done(None),
         };
     };
@@ -438,6 +448,16 @@ async fn ask(
 ) -> Result<Asked, ExecuteError> {
     let is_answered = match about {
         About::Attempt { reference, provider_reference } => {
+            if let Some(named) = &provider_reference {
+                match providers
+                    .second_payment(payment_id, &reference, named)
+                    .await?
+                {
+                    Ok(None) => {}
+                    Ok(Some(what)) => return Ok(Asked::ForStaff(what)),
+                    Err(Silence) => return Ok(Asked::Silence),
+                }
+            }
             providers
                 .ask_again(payment_id, &reference, provider_reference, key)
                 .await?
@@ -449,14 +469,16 @@ async fn ask(
         }
         About::RefundsOf { reference } => {
             let mut all = true;
-            for refund_id in providers.pending_refunds(payment_id, &reference).await? {
+            for refund_id in providers.open_refunds(payment_id, &reference).await? {
                 all &= providers
                     .ask_again_about_refund(payment_id, refund_id, key)
                     .await?;
             }
             all
         }
-        About::Staff { what, .. } | About::Unnamed { what, .. } => {
+        About::Staff { what, .. }
+        | About::StaffUnnamed { what, .. }
+        | About::Unnamed { what, .. } => {
             return Ok(Asked::ForStaff(what));
         }
         About::Nothing => true,

@@ -22,6 +22,7 @@ mod lanes;
 #[cfg(test)]
 #[path = "providers/lanes_tests.rs"]
 mod lanes_tests;
+pub(crate) mod twice;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -310,6 +311,7 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         | E::Voided
         | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
+        | E::RefundReturned { .. }
         | E::RefundRequested { .. } => None,
     }
 }

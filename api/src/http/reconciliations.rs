@@ -229,8 +229,13 @@ pub(crate) async fn reconcile(
     };
     let (tell, told) = mpsc::channel(LINES_MAX);
     tokio::spawn(async move {
-        reconciliation.run(tell).await;
+        let last = reconciliation.run(&tell).await;
+        // Before the last line: whoever has read it may begin the next run.
         drop(permit);
+        if let Some(last) = last {
+            // Whoever has gone does not miss it.
+            let _gone = tell.send(last).await;
+        }
     });
     let headers = [(header::CONTENT_TYPE, NDJSON)];
     Ok((headers, Body::from_stream(lines(told))).into_response())

@@ -133,7 +133,7 @@ impl Belongings {
                     .going
                     .insert(refund_id.0, i128::from(*amount_minor));
             }
-            E::RefundFailed { refund_id, .. } => {
+            E::RefundFailed { refund_id, .. } | E::RefundReturned { refund_id, .. } => {
                 belonging.going.remove(&refund_id.0);
                 belonging.a_refund_failed = true;
             }

@@ -50,6 +50,27 @@ impl Checkout {
         intents
     }
 
+    /// It had been paid out, and the order has been told so: it is owed all the same, and goes back
+    /// again like money that never was the order's. A person is called, because whom it is paid to may
+    /// not be able to take it.
+    pub(super) fn refund_returned(
+        &mut self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        said: &str,
+    ) -> Vec<Intent> {
+        let reason = format!("refund {refund_id} was paid out and came back: {said}");
+        let call = Intent::CallStaff { reason: reason.clone() };
+        if OWN_REFUNDS_AGAIN_MAX <= self.own_refunds_again {
+            return vec![call];
+        }
+        self.own_refunds_again = self.own_refunds_again.saturating_add(1);
+        vec![
+            call,
+            Intent::RefundAgain { payment_id, failed: refund_id, reason },
+        ]
+    }
+
     /// What belonged to the order is asked for again by people, who may have changed their minds.
     /// Invariant 2 is nobody's choice.
     pub(super) fn refund_failed(

@@ -67,8 +67,14 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
         "charge.dispute.created" | "charge.dispute.closed" | "charge.dispute.funds_withdrawn" => {
             let reason = object.reason.unwrap_or_default();
             let intent = object.payment_intent.unwrap_or_default();
-            let what = format!("{type}: {reason} {intent}");
-            About::Staff { reference: metadata.reference, what: what.trim().to_owned() }
+            let what = format!("{type}: {reason} {intent}").trim().to_owned();
+            match metadata.reference {
+                // A dispute has no metadata but what staff have given it.
+                None if intent.starts_with("pi_") => {
+                    About::StaffUnnamed { provider_reference: intent, what }
+                }
+                reference => About::Staff { reference, what },
+            }
         }
         kind if kind.starts_with("payment_intent.") || kind.starts_with("checkout.session.") => {
             match metadata.reference {
@@ -240,6 +246,11 @@ mod tests {
         assert_eq!(about("charge.refunded", "{}"), About::Nothing);
         assert_eq!(about("refund.updated", r#"{"reference":"A1","refund_id":"no UUID"}"#), refunds);
         assert!(matches!(about("charge.dispute.created", "{}"), About::Staff { .. }));
+        let dispute = r#"{"id":"dp_1","payment_intent":"pi_1","reason":"fraudulent"}"#;
+        let (provider_reference, what) =
+            ("pi_1".to_owned(), "charge.dispute.created: fraudulent pi_1".to_owned());
+        let unnamed = About::StaffUnnamed { provider_reference, what };
+        assert_eq!(about_object("charge.dispute.created", dispute), unnamed);
         assert_eq!(about("customer.created", "{}"), About::Nothing);
     }
 

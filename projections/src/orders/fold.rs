@@ -191,7 +191,8 @@ impl Progress {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             payment::Event::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
-            payment::Event::RefundFailed { refund_id, reason, .. } => {
+            payment::Event::RefundFailed { refund_id, reason, .. }
+            | payment::Event::RefundReturned { refund_id, reason, .. } => {
                 self.refunds.fail(*refund_id, reason);
             }
             payment::Event::Opened(_)

@@ -150,7 +150,8 @@ impl Payment {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             E::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
-            E::RefundFailed { refund_id, reason, .. } => self.refunds.fail(*refund_id, reason),
+            E::RefundFailed { refund_id, reason, .. }
+            | E::RefundReturned { refund_id, reason, .. } => self.refunds.fail(*refund_id, reason),
         }
     }
 

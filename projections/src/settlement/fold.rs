@@ -192,6 +192,15 @@ impl Payment {
                 let moved = moved(gateway, added);
                 (moved, self.refunds.remove(refund_id).is_some())
             }
+            // Taken off where it was counted, on the day on which it is known.
+            E::RefundReturned { amount_minor, reference, .. } => {
+                let gateway = reference
+                    .as_ref()
+                    .and_then(|reference| self.gateway(reference));
+                let refunded_minor = amount_minor.saturating_neg();
+                let added = Added { refunds: -1, refunded_minor, ..Added::default() };
+                (moved(gateway, added), false)
+            }
             E::RefundFailed { refund_id, amount_minor, .. } => {
                 let gateway = self.refunds.get(refund_id).cloned();
                 let moved = moved(gateway, Added::decided(*amount_minor));

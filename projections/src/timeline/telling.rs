@@ -190,6 +190,9 @@ impl Teller {
             E::RefundFailed { amount_minor, reason, .. } => {
                 format!("{} could not go back: {reason}", self.amount(*amount_minor))
             }
+            E::RefundReturned { amount_minor, reason, .. } => {
+                format!("{} had gone back and came back: {reason}", self.amount(*amount_minor))
+            }
         }
     }
 

@@ -329,6 +329,15 @@ impl Simulator for Paystack {
         }
     }
 
+    fn refunds_come_back(&self, reference: &str) -> bool {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "processed" && refund["transaction"]["reference"] == reference {
+                refund["status"] = "failed".into();
+            }
+        }
+        true
+    }
+
     fn fails_a_refund_of(&self, reference: &str) {
         self.books.lock().failing.insert(reference.to_owned());
     }

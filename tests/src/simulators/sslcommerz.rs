@@ -304,6 +304,11 @@ impl Simulator for SslCommerz {
         self.pay(reference, "VALID", "", None);
     }
 
+    fn customer_pays_again(&self, reference: &str) -> Option<Sent> {
+        self.pay(reference, "VALID", "", None);
+        Some(self.signed(PASSWORD, reference))
+    }
+
     fn customer_pays_instead(&self, reference: &str, amount: Money) {
         self.pay(reference, "VALID", "", Some(amount));
     }

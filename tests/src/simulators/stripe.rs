@@ -1,6 +1,7 @@
 //! Stripe as docs.stripe.com/api says: nested parameters in forms, idempotency keys that insist on
 //! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
 
+mod disputes;
 mod lists;
 mod parameters;
 
@@ -507,6 +508,11 @@ impl Simulator for Stripe {
                 }
             }
         }
+    }
+
+    fn refunds_come_back(&self, reference: &str) -> bool {
+        self.refunds_are_turned_away(reference);
+        true
     }
 
     fn fails_a_refund_of(&self, reference: &str) {

@@ -78,6 +78,9 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
         E::RefundFailed { refund_id, reason, .. } => {
             Some(Fact::PaymentRefundFailed { refund_id: *refund_id, reason: reason.clone() })
         }
+        E::RefundReturned { refund_id, reason, .. } => {
+            Some(Fact::PaymentRefundReturned { refund_id: *refund_id, reason: reason.clone() })
+        }
         E::Opened(_)
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }

@@ -44,6 +44,19 @@ impl Inbox {
         Ok(())
     }
 
+    /// Money that had been given back did not arrive: staff have it before them again.
+    pub(crate) async fn came_back(&self, payment_id: Uuid, reason: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "update webhooks set state = 'failed', refund_failure = $2 \
+             where unmatched_payment_id = $1 and state = 'refunded'",
+        )
+        .bind(payment_id)
+        .bind(reason)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Brings the state of every such webhook to what the log says.
     pub(super) async fn follow(&self, journal: &Journal) -> Result<(), ExecuteError> {
         let unavailable = |error: sqlx::Error| ExecuteError::Unavailable(error.to_string());

@@ -49,16 +49,20 @@ impl Inbox {
         gateway: &str,
         event_key: &str,
         reference: Option<&str>,
+        provider_reference: Option<&str>,
     ) -> sqlx::Result<bool> {
         let parked_for = reference.map(nobodys);
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and event_key = $2) \
              or exists (select from webhooks where gateway = $1 and state = 'parked' \
-                and reason = $3)",
+                and reason = $3) \
+             or exists (select from webhooks where gateway = $1 and provider_reference = $4 \
+                and state in ('parked', 'refunding', 'refunded', 'failed'))",
         )
         .bind(gateway)
         .bind(event_key)
         .bind(parked_for)
+        .bind(provider_reference)
         .fetch_one(&self.pool)
         .await
     }
@@ -149,6 +153,7 @@ impl<'a> Names<'a> {
             About::Refund { .. }
             | About::RefundsOf { .. }
             | About::Staff { .. }
+            | About::StaffUnnamed { .. }
             | About::Nothing => Self::default(),
         }
     }

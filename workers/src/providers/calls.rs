@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::beginning::Begun;
 use super::lanes::{Call, Ended, Why};
+use super::twice::is_another;
 use super::{Providers, RETRY_PAUSE};
 use crate::derived::{self, Cause};
 use crate::polls::Subject;
@@ -209,6 +210,26 @@ impl Providers {
         Ok(true)
     }
 
+    /// An attempt that has brought its money, where the provider speaks of a payment under its reference
+    /// that is another one.
+    pub(super) async fn attempt_like(
+        &self,
+        payment_id: PaymentId,
+        reference: &str,
+        provider_reference: &str,
+    ) -> Result<Option<Errand<Charge>>, ExecuteError> {
+        let (payment, _) = self
+            .journal
+            .load::<Payment>(&payment_id.to_string())
+            .await?;
+        match payment.attempt(reference) {
+            Some(tried) if is_another(tried, provider_reference) => {
+                self.charge_of(payment_id, &payment, tried).await
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// The same of a refund.
     pub(crate) async fn ask_again_about_refund(
         &self,
@@ -216,7 +237,9 @@ impl Providers {
         refund_id: RefundId,
         key: &str,
     ) -> Result<bool, ExecuteError> {
-        let Some(errand) = self.payback(payment_id, refund_id, is_pending).await? else {
+        // What has been paid out may come back from the customer's bank, days later.
+        let is_open = |state| state != RefundState::Failed;
+        let Some(errand) = self.payback(payment_id, refund_id, is_open).await? else {
             return Ok(true);
         };
         let answer = match in_time(
@@ -230,7 +253,13 @@ impl Providers {
             Some(Found::NeverHeard) => return Ok(true),
             None => return Ok(false),
         };
-        if let Some(command) = said_of_refund(refund_id, answer) {
+        let has_failed = matches!(answer, PaybackOutcome::Failed { .. });
+        let is_pending = self
+            .payback(payment_id, refund_id, is_pending)
+            .await?
+            .is_some();
+        let command = said_of_refund(refund_id, answer);
+        if let Some(command) = command.filter(|_| is_pending || has_failed) {
             let cause = Cause::named(derived::id(refund_id.0, key));
             let (order_id, name) = (errand.order_id, format!("{command:?}"));
             let step = Step { payment_id, order_id, cause: &cause, name: &name };
@@ -239,8 +268,8 @@ impl Providers {
         Ok(true)
     }
 
-    /// Refunds through this attempt that still wait for their provider.
-    pub(crate) async fn pending_refunds(
+    /// Refunds through this attempt of which the provider may still say something else.
+    pub(crate) async fn open_refunds(
         &self,
         payment_id: PaymentId,
         reference: &str,
@@ -250,10 +279,12 @@ impl Providers {
             .decided::<Payment>(&payment_id.to_string())
             .await?;
         let is_through = |refund_id: &RefundId| {
-            let refund = payment.pending_refund(*refund_id);
-            refund.is_some_and(|refund| refund.brought.reference() == reference)
+            let refund = payment.refund_of(*refund_id);
+            refund.is_some_and(|refund| {
+                refund.state != RefundState::Failed && refund.brought.reference() == reference
+            })
         };
-        Ok(payment.pending_refunds().filter(is_through).collect())
+        Ok(payment.refunds().filter(is_through).collect())
     }
 
     /// What a provider says of an attempt, whatever became of it, for whoever only wants to know;
@@ -509,7 +540,7 @@ fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment
 }
 
 /// A provider's answer, if it comes in time.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     gateway: &'static str,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Option<T> {

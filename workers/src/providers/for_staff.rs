@@ -20,6 +20,12 @@ impl Providers {
         event: &payment::Event,
     ) -> Result<(), ExecuteError> {
         use payment::Event as E;
+        if let E::RefundReturned { reason, .. } = event {
+            // Of an order's money the checkout process calls them.
+            let inbox = Inbox::new(self.pool.clone());
+            let told = inbox.came_back(payment_id.0, reason).await;
+            return told.map_err(|error| ExecuteError::Unavailable(error.to_string()));
+        }
         let (E::Mismatched { reference, provider_reference, received, .. }
         | E::Misnamed { reference, provider_reference, received, .. }) = event
         else {

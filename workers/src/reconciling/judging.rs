@@ -256,6 +256,12 @@ pub(super) fn judge_missing(
 ) -> Option<(Kind, String)> {
     let expected = payment.terms()?.amount;
     let tried = name.through(payment)?;
+    if let Name::Refund(refund_id) = name
+        && payment.refund_of(*refund_id)?.state == RefundState::Failed
+    {
+        // It was paid out, and the log has it that it came back.
+        return None;
+    }
     let missing = |there: &str| Some((Kind::MissingAtProvider, there.to_owned()));
     let only_in_statement = || {
         (!is_of_lists).then(|| {
