@@ -243,7 +243,7 @@ fn example_of(operation: &'static Value) -> Option<&'static Value> {
 }
 
 /// Where an example alone leads to no success, with what is asked for first.
-const ELSEWHERE: [(&str, u16); 26] = [
+const ELSEWHERE: [(&str, u16); 28] = [
     // It is not being rebuilt.
     ("post /projections/{name}/rebuild/cancel", 409),
     ("post /projections/{name}/rebuild/pause", 409),
@@ -262,6 +262,8 @@ const ELSEWHERE: [(&str, u16); 26] = [
     ("post /orders/{id}/shipments", 404),
     ("post /payments/{id}/payout", 404),
     ("post /payments/{id}/receipt", 404),
+    ("post /profile/addresses", 403),
+    ("put /profile/addresses/{id}", 403),
     ("put /profile/reviews/{sku}", 403),
     ("post /reviews/{id}/moderation", 404),
     ("post /tickets/{id}/close", 404),

@@ -85,7 +85,10 @@ pub struct OrderItem {
 }))]
 pub struct PlaceOrder {
     pub customer: Customer,
-    pub shipping_address: Address,
+    /// Where the goods go, if no `address_id` is given
+    pub shipping_address: Option<Address>,
+    /// Instead: an address of `GET /profile/addresses`, of which the order keeps a copy
+    pub address_id: Option<uuid::Uuid>,
     /// ISO 4217 code; every amount of the order is in this currency
     #[schema(min_length = 3, max_length = 3)]
     pub currency: String,

@@ -8,9 +8,9 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, categories, document, faq, fraud_rules, inventory, listings,
-    manual, moves, payments, products, promotions, rates, read_models, refunds, reviewing, reviews,
-    routing_rules, shipping, tickets, unmatched, vendors, wishlists,
+    addresses, api_keys, auth, blocklist, carts, categories, document, faq, fraud_rules, inventory,
+    listings, manual, moves, payments, products, promotions, rates, read_models, refunds,
+    reviewing, reviews, routing_rules, shipping, tickets, unmatched, vendors, wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
@@ -169,6 +169,11 @@ fn what_customers_say_beside_orders_is_there() {
         "delete /api/v1/wishlists/{id}/items/{sku}",
         "post /api/v1/wishlists/{id}/share",
         "delete /api/v1/wishlists/{id}/share",
+        "get /api/v1/profile/addresses",
+        "post /api/v1/profile/addresses",
+        "get /api/v1/profile/addresses/{id}",
+        "put /api/v1/profile/addresses/{id}",
+        "delete /api/v1/profile/addresses/{id}",
         "get /api/v1/products/{sku}/reviews",
         "get /api/v1/profile/reviews",
         "get /api/v1/profile/reviews/{sku}",
@@ -305,6 +310,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
     agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
     agrees::<blocklist::Blocking>(&document, "Block");
+    agrees::<addresses::Writing>(&document, "WriteAddress");
     agrees::<wishlists::Naming>(&document, "WriteWishlist");
     agrees::<wishlists::Wishing>(&document, "WishFor");
     agrees::<reviews::Writing>(&document, "WriteReview");
