@@ -387,6 +387,11 @@ pub struct RegisterVendor {
     #[schema(min_length = 1, max_length = 200)]
     pub business_name: String,
     pub address: Address,
+    /// What it tells customers of itself
+    #[schema(min_length = 1, max_length = 2000)]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country; false if not given
+    pub shows_place: Option<bool>,
     /// Staff only: whose vendor it is to be
     pub account_id: Option<uuid::Uuid>,
 }
@@ -396,12 +401,18 @@ pub struct RegisterVendor {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "business_name": "Potts & Daughter",
-    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"}
+    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"},
+    "description": "Pots since 1760", "shows_place": true
 }))]
 pub struct DescribeVendor {
     #[schema(min_length = 1, max_length = 200)]
     pub business_name: String,
     pub address: Address,
+    /// What it tells customers of itself
+    #[schema(min_length = 1, max_length = 2000)]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country; false if not given
+    pub shows_place: Option<bool>,
 }
 
 /// Lines of an order that have left.

@@ -23,7 +23,7 @@ const TAGGED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How an answer may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Products and listings, as customers see them.
+    /// Products, listings and who sells them, as customers see them.
     Catalogue,
     /// Menus change seldom.
     Categories,
@@ -41,6 +41,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("/api/v1/listings/{handle}", Class::Catalogue),
     ("/api/v1/categories", Class::Categories),
     ("/api/v1/categories/{handle}", Class::Categories),
+    ("/api/v1/vendors/{id}", Class::Catalogue),
     ("/api/v1/reports/sales", Class::Analytics),
     ("/api/v1/reports/customers", Class::Analytics),
     ("/api/v1/reports/settlement", Class::Analytics),
