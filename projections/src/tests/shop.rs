@@ -60,6 +60,7 @@ impl Shop {
             inventory::Command::Reserve { order_id, .. }
             | inventory::Command::Release { order_id }
             | inventory::Command::Issue { order_id }
+            | inventory::Command::IssuePart { order_id, .. }
             | inventory::Command::Restock { order_id, .. } => order_id.0,
             inventory::Command::Receive { .. } | inventory::Command::Adjust { .. } => {
                 Uuid::from_u128(1)
