@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::ids::VendorId;
 use exports::table::{self, Column, Kind};
 use futures::future::BoxFuture;
 use projections::orders::OrderSummary;
@@ -140,11 +141,16 @@ const STOCK: &[Column] = &[
     of("version", Kind::Int),
 ];
 
-/// Stock, ordered by SKU.
-pub(crate) async fn of_stock(app: &App, asking: &Asking) -> Result<Response, Problem> {
+/// Stock, or that of a vendor's articles, ordered by SKU.
+pub(crate) async fn of_stock(
+    app: &App,
+    asking: &Asking,
+    vendor: Option<VendorId>,
+) -> Result<Response, Problem> {
     let row = |level: StockView| json!(level);
-    answer(app, asking, &[stock::NAME], STOCK, row, |connection, after| {
-        Box::pin(stock::list(connection, PAGE, after))
+    let names = [stock::NAME, products::NAME];
+    answer(app, asking, &names, STOCK, row, move |connection, after| {
+        Box::pin(stock::list(connection, vendor, PAGE, after))
     })
     .await
 }
