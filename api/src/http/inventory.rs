@@ -248,7 +248,7 @@ pub(crate) async fn show(
             return Err(Problem::not_found("stock").at(position));
         }
     }
-    if let Some(moments) = moments.filter(Moments::are_given) {
+    if let Some(moments) = moments.filter(|moments| moments.are_given()) {
         let was = history::of_stock(&app.pool, &sku, moments.asked(position)).await?;
         return match was.ok_or_else(|| Problem::not_found("stock").at(position))? {
             Was::View(level) => Ok(asking.show_versioned(position, level.version, &level)),
