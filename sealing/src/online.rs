@@ -38,8 +38,8 @@ pub(crate) fn told(findings: &[Finding]) -> String {
     lines.join("\n")
 }
 
-/// Checks the log up to where it ends now against its heads and those kept elsewhere; tells the position now and
-/// then.
+/// Checks the log, up to where it ends now, against its heads and those kept elsewhere; tells the
+/// position now and then.
 pub async fn check(
     pool: &PgPool,
     keys: Vec<PublicKey>,

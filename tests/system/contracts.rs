@@ -262,13 +262,13 @@ async fn no_error_shows_a_secret(pair: Pair) {
 }
 
 async fn a_refusal_that_repeats_the_request_is_told_without_its_secrets(pair: Pair) {
-    let paid = pair.paid().await;
-    let payback = payback(&paid, 1_000);
+    let charge = pair.paid().await;
+    let payback = payback(&charge, 1_000);
     for call in 0..4 {
         pair.simulator.faults().next(Fault::RefusesAndRepeats);
         let said = match call {
             0 => format!("{:?}", pair.gateway.initialize(&pair.charge()).await),
-            1 => format!("{:?}", pair.gateway.verify(&paid).await),
+            1 => format!("{:?}", pair.gateway.verify(&charge).await),
             2 => format!("{:?}", pair.gateway.refund(&payback).await),
             _ => format!("{:?}", pair.gateway.refund_status(&payback).await),
         };

@@ -64,6 +64,7 @@ async fn where_it_is_off_and_there_are_no_rules_whoever_is_on_and_can_is_asked()
         .await;
     let placed = placed.expect(201).json();
     let order = format!("/api/v1/orders/{}", placed["id"].as_str().unwrap());
+    world.settle().await;
     assert_eq!(world.get(&order).await.expect(200).json()["gateway"], "paystack");
     let in_pounds = world
         .post("/api/v1/orders", an_order_for("GBP", None))

@@ -98,12 +98,12 @@ async fn what_differs_is_told_field_by_field_and_within_bounds() {
     assert!(told.contains(&format!("and {} more rows", orders.rows - 2)), "{told}");
     let sum = format!("{} orders, 0 payments and 1 SKUs would change\n", orders.rows);
     assert!(told.contains(&sum), "{told}");
-    let named = report.orders();
-    assert_eq!(u64::try_from(named.len()), Ok(orders.rows));
-    let shown = named
+    let changed = report.orders();
+    assert_eq!(u64::try_from(changed.len()), Ok(orders.rows));
+    let shown = changed
         .iter()
         .filter(|order| told.contains(&format!("\n  order {order}\n")));
-    assert_eq!(shown.count(), named.len().min(20), "{told}");
+    assert_eq!(shown.count(), changed.len().min(20), "{told}");
 }
 
 #[tokio::test]

@@ -468,8 +468,8 @@ fn shipping(n: u32) -> Shipping {
     Shipping {
         method: "post".parse().unwrap(),
         name: "Post".into(),
-        pickup_point: (n % 3 == 0).then_some(point),
-        weight_grams: (n % 5 != 0).then_some(u64::from(n) * 100),
-        days: (n % 7 != 0).then_some(Days { min: 1, max: 3 }),
+        pickup_point: n.is_multiple_of(3).then_some(point),
+        weight_grams: (!n.is_multiple_of(5)).then_some(u64::from(n) * 100),
+        days: (!n.is_multiple_of(7)).then_some(Days { min: 1, max: 3 }),
     }
 }

@@ -42,7 +42,7 @@ async fn a_cart_is_quoted_and_checked_out_with_its_shipping() {
     let empty = send(says(Method::GET, "/shipping?country=GB")).await;
     assert_eq!(empty.problem(422), "cart_empty");
     let two = json!({"items": [{"sku": "cup", "quantity": 2}]});
-    let _added = send(says(Method::POST, "/items").json(&two))
+    let _added = send(keyed(says(Method::POST, "/items")).json(&two))
         .await
         .expect(200);
     let quoted = send(says(Method::GET, "/shipping?country=GB")).await;

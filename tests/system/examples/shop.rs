@@ -39,7 +39,9 @@ async fn filled_cart(world: &World, token: Option<&str>, cups: u32) -> Value {
             .header("daybook-cart-token", cart),
         None => tests::people::asking(world, token, Method::POST, "/api/v1/cart/items"),
     };
-    let _filled = tests::world::send(put.json(&items)).await.expect(200);
+    let _filled = tests::world::send(tests::telling::keyed(put).json(&items))
+        .await
+        .expect(200);
     cart["cart_token"].clone()
 }
 

@@ -10,8 +10,8 @@ use super::EMAIL;
 
 /// What staff block stays: that somebody is to be recognised is why it is there.
 pub(super) const BLOCKED: [&str; 4] = [
-    "public.blocklist.note",
     "public.blocklist.value",
+    "public.blocklist.note",
     "public.fraud_rules.condition",
     "public.fraud_rules.note",
 ];
