@@ -205,6 +205,17 @@ pub struct Placing {
     pub set_aside: Option<SetAside>,
 }
 
+/// What lines cost that nobody has judged yet, in minor units; `None` if it cannot be represented.
+pub fn subtotal_if_any(lines: &[Line]) -> Option<i64> {
+    let subtotal = lines.iter().try_fold(0_i64, |sum, line| {
+        let line_minor = line
+            .unit_price_minor
+            .checked_mul(i64::from(line.quantity))?;
+        sum.checked_add(line_minor)
+    });
+    subtotal.filter(|minor| *minor <= AMOUNT_MINOR_MAX)
+}
+
 impl Placing {
     /// Goods at their prices, without shipping and before any discount, in minor units.
     pub fn subtotal_minor(&self) -> i64 {

@@ -181,8 +181,8 @@ impl Decider for Product {
         if let Some(currency) = currencies.find(|currency| !seen.insert(*currency)) {
             return Err(Refusal::TwoPrices { currency });
         }
-        let mut weight = description.weight_grams.into_iter();
-        if weight.any(|grams| !(1..=WEIGHT_GRAMS_MAX).contains(&grams)) {
+        let weight = description.weight_grams;
+        if weight.is_some_and(|grams| !(1..=WEIGHT_GRAMS_MAX).contains(&grams)) {
             return Err(Refusal::WeightOutOfBounds);
         }
         // What is as it should be needs no fact.

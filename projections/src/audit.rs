@@ -9,7 +9,8 @@
 //! 1. Rows and marks are read in one snapshot, so that a row is held against exactly the events that
 //!    are in it. Events never change, so they may be read after it.
 //! 2. A block answers for the orders, payments, SKUs, guests, listings, vendors and promotions that
-//!    begin in it, and for the timeline's rows of its events; the first for all categories. All blocks
+//!    begin in it, and for the timeline's rows of its events; the first for all categories and
+//!    ways of delivery. All blocks
 //!    together answer for every row, but for sums.
 //! 3. Behind every row of theirs nobody may stand who never was (`strays`).
 //! 4. Sums of sales are added up from the orders that are in them (`sums`), days of settlement from all

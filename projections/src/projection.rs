@@ -58,7 +58,7 @@ pub(crate) enum By {
     Vendor,
     /// A promotion's, made of its events.
     Promotion,
-    /// The shop's, made of the one stream of all categories.
+    /// The shop's, made of the streams of which it has one each: of categories, and of delivery.
     Shop,
     /// A sum over many streams, added up again by other means.
     Sum,

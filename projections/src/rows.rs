@@ -9,8 +9,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use crate::error::Error;
 use crate::marks;
 use crate::{
-    categories, customers, guests, listings, milestones, orders, payments, products, promotions,
-    sales, settlement, stock, timeline, vendor_orders, vendors,
+    categories, customers, delivery, guests, listings, milestones, orders, payments, products,
+    promotions, sales, settlement, stock, timeline, vendor_orders, vendors,
 };
 
 /// Rows that are in memory at a time: the largest is an order of 2,000 lines, some 200 KB.
@@ -50,7 +50,7 @@ pub enum Kind {
 
 /// Every table that says something by itself. Sales by country and by SKU make two; those by vendor are
 /// a report only.
-pub const TABLES: [Table; 18] = [
+pub const TABLES: [Table; 20] = [
     Table {
         name: orders::NAME,
         model: orders::NAME,
@@ -129,9 +129,10 @@ pub const TABLES: [Table; 18] = [
             ("version", Kind::Int),
             ("updated_at", Kind::Time),
             ("vendor_id", Kind::Text),
+            ("weight_grams", Kind::Int),
         ],
-        select: "select sku, name, price_minor, currency, active, version, updated_at, vendor_id \
-                 from products order by sku",
+        select: "select sku, name, price_minor, currency, active, version, updated_at, vendor_id, \
+                 weight_grams::bigint from products order by sku",
     },
     Table {
         name: listings::NAME,
@@ -172,6 +173,33 @@ pub const TABLES: [Table; 18] = [
             ("updated_at", Kind::Time),
         ],
         select: "select handle, name, parent, version, updated_at from categories order by handle",
+    },
+    Table {
+        name: "shipping_methods",
+        model: delivery::NAME,
+        columns: &[
+            ("method_id", Kind::Text),
+            ("method", Kind::Json),
+            ("active", Kind::Bool),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select method_id, method, active, version, updated_at from shipping_methods \
+                 order by method_id",
+    },
+    Table {
+        name: "pickup_points",
+        model: delivery::NAME,
+        columns: &[
+            ("point_id", Kind::Text),
+            ("point", Kind::Json),
+            ("active", Kind::Bool),
+            ("country", Kind::Text),
+            ("version", Kind::Int),
+            ("updated_at", Kind::Time),
+        ],
+        select: "select point_id, point, active, country, version, updated_at from pickup_points \
+                 order by point_id",
     },
     Table {
         name: sales::NAME,

@@ -20,10 +20,12 @@ use tlog_tiles::tlog::Hash;
 use crate::head::{BadHead, Signed, SignedHead};
 use crate::keys::PublicKey;
 use crate::leaf;
+use crate::sealer::{EVENTS_MANY, EVENTS_MAX};
 use crate::tree::Tree;
 
-/// Events that may wait for a head.
-const UNSEALED_MAX: u64 = 10_000;
+/// Events that may wait for a head: as many as a sealer lets wait beside a crowd, and a head's more for
+/// the moment that it takes.
+const UNSEALED_MAX: u64 = EVENTS_MANY + EVENTS_MAX;
 /// How long an event may wait for a head: a minute, and then some for a machine under load and a
 /// process that is started again.
 const UNSEALED_FOR_MAX: TimeDelta = TimeDelta::minutes(5);
@@ -397,8 +399,8 @@ mod tests {
             (proved(0, 0, 0, 0), Some((1, 1))),
             (proved(9, 0, 0, 0), Some((1, 9))),
             (proved(9, 9, 1, 0), None),
-            (proved(10_009, 9, 1, 4), None),
-            (proved(10_010, 9, 1, 0), Some((10, 10_010))),
+            (proved(30_009, 9, 1, 4), None),
+            (proved(30_010, 9, 1, 0), Some((10, 30_010))),
             (proved(12, 9, 1, 6), Some((10, 12))),
         ] {
             let finding = proved.shortcoming(now);

@@ -32,7 +32,7 @@ use crate::{heads_file, leaf, tables};
 pub const EVENTS_MAX: u64 = 10_000;
 /// Events without a head from which on the sealer lets nobody go first: else a load that never ends
 /// would leave it ever further behind.
-const EVENTS_MANY: u64 = 2 * EVENTS_MAX;
+pub(crate) const EVENTS_MANY: u64 = 2 * EVENTS_MAX;
 /// How often the sealer looks whether there is something to seal.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often a process that waits for its turn looks at the newest head.

@@ -31,6 +31,8 @@ const RUN_MAX: usize = 500;
 const IDLE: Duration = Duration::from_millis(500);
 /// Pause before the stream is opened again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Events that a follower is handed at a time.
+const FOLLOWED_MAX: usize = 2_000;
 /// How long the stream may be quiet before we ask whether it has more than it delivers: a consumer
 /// can be lost together with the stream that it reads.
 const QUIET: Duration = Duration::from_secs(5);
@@ -77,6 +79,30 @@ impl Feeds {
     /// A feed of its own for one reader, which gives way to clients' commands.
     pub fn subscribe(&self) -> Feed {
         Feed { pace: self.pace.clone(), ..self.subscribe_promptly() }
+    }
+
+    /// Hears all events after `mark` in order, batch by batch, for ever, for a reader that does next to
+    /// nothing with them and wants them at once. While the feed fails, `late` is logged and it is asked
+    /// again.
+    pub async fn follow(
+        self,
+        mut mark: i64,
+        late: &'static str,
+        mut hear: impl FnMut(&[Arc<RecordedEvent>]) + Send,
+    ) {
+        let mut feed = self.subscribe_promptly();
+        loop {
+            match feed.next(mark, FOLLOWED_MAX).await {
+                Ok(batch) => {
+                    mark = batch.last().map_or(mark, |event| event.position);
+                    hear(&batch);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "{late}");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
     }
 
     /// The same for a reader that does next to nothing with an event and wants it at once.

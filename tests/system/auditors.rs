@@ -114,7 +114,7 @@ async fn whoever_brings_a_key_is_not_told_that_all_is_well_when_heads_are_gone()
     let world = a_sealed_world(&key).await;
     receive(&world.pool, 600).await;
     let kept = all_sealed(&world.pool).await;
-    receive(&world.pool, 10_001).await;
+    receive(&world.pool, 30_001).await;
     let _sealed = all_sealed(&world.pool).await;
     let home = tempfile::tempdir().unwrap();
     let (export, heads) = (home.path().join("log.ndjson"), home.path().join("heads-i-kept"));
@@ -140,7 +140,7 @@ async fn whoever_brings_a_key_is_not_told_that_all_is_well_when_heads_are_gone()
         for words in [&with_key[..], &with_head] {
             let proved = verify(source, words).await;
             assert!(proved.is_well, "{proved:?}");
-            assert!(proved.told.contains("10601 are sealed"), "{proved:?}");
+            assert!(proved.told.contains("30601 are sealed"), "{proved:?}");
         }
     }
 
@@ -153,7 +153,7 @@ async fn whoever_brings_a_key_is_not_told_that_all_is_well_when_heads_are_gone()
     let older: Vec<&str> = whole.lines().filter(|line| !newest(line)).collect();
     assert!(older.len() < whole.lines().count());
     fs::write(&seals, older.join("\n") + "\n").unwrap();
-    let tail = "positions 601 to 10601: no head covers these 10001 events";
+    let tail = "positions 601 to 30601: no head covers these 30001 events";
     refused(&offline, &with_key, tail).await;
     world
         .pool

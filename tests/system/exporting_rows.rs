@@ -66,6 +66,20 @@ async fn every_table_is_taken_away_in_every_format_with_its_position() {
         ("categories/kitchen", json!({"name": "Kitchen"})),
         ("promotions/SPRING", json!({"name": "Spring sale", "percentage": "10"})),
         (
+            "shipping/pickup-points/kiosk",
+            json!({"name": "Kiosk", "address": {"line1": "1 Quay", "country": "GB"}}),
+        ),
+        (
+            "shipping/methods/collect",
+            json!({
+                "name": "Collect", "kind": "pickup_point", "pickup_points": ["kiosk"],
+                "rates": [{
+                    "currency": "GBP",
+                    "bands": [{"price": {"amount": "1.00", "currency": "GBP"}}],
+                }],
+            }),
+        ),
+        (
             "listings/tea-cup",
             json!({
                 "title": "Tea cup", "description": "For tea.", "images": [], "tags": ["gift"],
@@ -117,7 +131,7 @@ async fn every_table_is_taken_away_in_every_format_with_its_position() {
     assert_eq!((&sales[0]["units"], &sales[0]["net_minor"]), (&json!(8), &json!(4_050)));
     let csv = world.staff(Method::GET, "/api/v1/projections/products/rows");
     let csv = send(csv.header("accept", "text/csv")).await.expect(200);
-    let head = "sku,name,price_minor,currency,active,version,updated_at,vendor_id\ncup,The cup,450,GBP,true,1,";
+    let head = "sku,name,price_minor,currency,active,version,updated_at,vendor_id,weight_grams\ncup,The cup,450,GBP,true,1,";
     assert!(csv.text.starts_with(head), "{}", csv.text);
 }
 

@@ -250,6 +250,7 @@ impl Inbox {
     /// something reads what the provider said, however long it takes.
     async fn empty_bodies(&self) -> sqlx::Result<()> {
         loop {
+            // The first condition is that of the index.
             let emptied = sqlx::query(
                 "update webhooks set body = '' where webhook_id in ( \
                      select webhook_id from webhooks \

@@ -29,6 +29,7 @@ use domain::promotion;
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
+use projections::listings::Onlooker;
 use projections::stock::Levels;
 use projections::{ReadModels, WaitError};
 use serde::Serialize;
@@ -36,7 +37,7 @@ use store::feed::Feeds;
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 
-use super::caching;
+use super::caching::{self, for_staff};
 use super::problem::Problem;
 use super::queries::{self, Asking, CATCH_UP_MAX};
 
@@ -50,8 +51,6 @@ const OVERHEAD_BYTES: usize = 512;
 const KEPT: Duration = Duration::from_mins(10);
 /// Articles and listings whose last change is remembered; beyond it every answer is computed again.
 const CHANGES_MAX: usize = 100_000;
-/// Events that are taken on board at a time.
-const BATCH_MAX: usize = 2_000;
 /// Pause before the feed is asked again after it failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -191,6 +190,23 @@ impl Answers {
         }
     }
 
+    /// Tells customers what is kept for all of them, and whoever may see more what there is.
+    pub(crate) async fn tell_to<F>(
+        &self,
+        onlooker: Onlooker,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
+        match onlooker {
+            Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
+            Onlooker::Customer => self.tell(asking, key, compute).await,
+        }
+    }
+
     /// Tells the answer under this key, computed if there is none that stands. The key says all that
     /// makes one question another than the next; whoever may see more than others must not ask here.
     pub(crate) async fn tell<F>(
@@ -263,20 +279,9 @@ impl Answers {
 
     /// Hears what changes, for ever.
     pub async fn keep_up(self, feeds: Feeds, read_models: ReadModels) {
-        let mut mark = self.begin(&read_models).await;
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    self.hear(&batch);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of the catalogue are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+        let mark = self.begin(&read_models).await;
+        let late = "changes of the catalogue are heard late";
+        feeds.follow(mark, late, |batch| self.hear(batch)).await;
     }
 
     /// What is in stock, so that only what runs out or comes in again changes lists; the position as

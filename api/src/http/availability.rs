@@ -10,7 +10,7 @@ use projections::{products, stock};
 
 use super::App;
 use super::listings::Looking;
-use super::offering::can_be_bought;
+use super::offering::{can_be_bought, vendor_of};
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -18,7 +18,7 @@ use super::queries::{self, Asking};
 /// Show a product's availability
 ///
 /// Only that, and at once: from memory. An order is still the only way to know whether it can be
-/// had. Of what customers cannot buy only staff are told.
+/// had. Of what customers cannot buy only staff and its vendor are told.
 #[utoipa::path(
     get, path = "/products/{sku}/availability", tag = "products",
     params(("sku" = String, Path, description = "The article")),
@@ -26,13 +26,15 @@ use super::queries::{self, Asking};
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    Looking { onlooker, .. }: Looking,
+    looking: Looking,
     OfSku(sku): OfSku,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    if onlooker == Onlooker::Customer && !can_be_bought(&app, &sku).await? {
+    let sees_all = looking.widest() == Onlooker::Staff
+        && looking.at(vendor_of(&app, &sku).await?) == Onlooker::Staff;
+    if !sees_all && !can_be_bought(&app, &sku).await? {
         let position = asking.log_position(&app).await?;
         return Err(Problem::not_found("product").at(position));
     }

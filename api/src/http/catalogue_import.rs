@@ -115,7 +115,7 @@ pub(crate) async fn import(
     };
     import.place(&app).await?;
     import.describe_products(&app, &asked).await?;
-    import.part(&app).await?;
+    import.keep_vendors_apart(&app).await?;
     import.amend_listings(&app, &asked).await?;
     let told = answer(StatusCode::OK, &import.told());
     asked.remember(&app, asked.alone(), told).await
@@ -274,8 +274,9 @@ impl Import {
         Ok(())
     }
 
-    /// Lines that would put onto a vendor's page what that vendor does not sell.
-    async fn part(&mut self, app: &App) -> Result<(), Problem> {
+    /// Lines that would put onto a vendor's page what that vendor does not sell, or make a page on which
+    /// such a thing stands that vendor's.
+    async fn keep_vendors_apart(&mut self, app: &App) -> Result<(), Problem> {
         // Most shops have no vendors, and their files no pages of any.
         if !app.sellers.are_there() {
             return Ok(());
@@ -283,34 +284,34 @@ impl Import {
         let handles = self.good.iter().filter_map(|line| line.handle.as_ref());
         let handles: BTreeSet<String> = handles.map(Handle::to_string).collect();
         let handles: Vec<String> = handles.into_iter().collect();
-        let mut pages: HashMap<String, (Option<VendorId>, Vec<String>)> = HashMap::new();
+        let mut pages: HashMap<String, PageOfVendor> = HashMap::new();
         for (handle, (listing, _)) in app.journal.fold_many::<Listing>(&handles).await? {
             let known = listing.description();
             let skus = known.iter().flat_map(|known| &known.variants);
-            let skus = skus.map(|variant| variant.sku.to_string()).collect();
             let vendor = known.and_then(|known| known.vendor).map(VendorId);
-            pages.insert(handle, (vendor, skus));
+            let before = skus.map(|variant| variant.sku.to_string()).collect();
+            pages.insert(handle, PageOfVendor { was: vendor, vendor, before, added: vec![] });
         }
         for line in &self.good {
             let Some(handle) = &line.handle else { continue };
-            let (vendor, skus) = pages.entry(handle.to_string()).or_default();
-            *vendor = line.listing.vendor.map(VendorId).or(*vendor);
-            skus.extend(line.variant.iter().map(|variant| variant.sku.to_string()));
+            let page = pages.entry(handle.to_string()).or_default();
+            page.vendor = line.listing.vendor.map(VendorId).or(page.vendor);
+            let sku = line.variant.iter().map(|variant| variant.sku.to_string());
+            page.added.extend(sku);
         }
-        let mut foreign: HashMap<String, (VendorId, Vec<String>)> = HashMap::new();
-        for (handle, (vendor, skus)) in pages {
-            if let Some(vendor) = vendor {
-                let skus = offering::of_others(app, vendor, &skus).await?;
-                foreign.insert(handle, (vendor, skus));
+        for page in pages.values_mut() {
+            if let Some(vendor) = page.vendor {
+                page.before = offering::of_others(app, vendor, &page.before).await?;
+                page.added = offering::of_others(app, vendor, &page.added).await?;
             }
         }
         self.reject(|line| {
-            let (vendor, skus) = foreign.get(line.handle.as_ref()?.as_str())?;
+            let page = pages.get(line.handle.as_ref()?.as_str())?;
+            let vendor = page.vendor?;
             let own = line.variant.as_ref().map(|variant| variant.sku.as_str());
-            let told = match own {
-                Some(sku) => skus.iter().find(|foreign| *foreign == sku)?,
-                None => skus.first()?,
-            };
+            let added = page.added.iter().find(|sku| own == Some(sku.as_str()));
+            let is_moved = line.listing.vendor.is_some() && page.was != Some(vendor);
+            let told = added.or_else(|| page.before.first().filter(|_| is_moved))?;
             Some(format!("vendor: {told} is not sold by {vendor}; say so in sold_by"))
         });
         Ok(())
@@ -354,6 +355,15 @@ impl Import {
                 .collect(),
         }
     }
+}
+
+/// Whose a page is, and what stands on it: first all of it, then what the vendor does not sell.
+#[derive(Default)]
+struct PageOfVendor {
+    was: Option<VendorId>,
+    vendor: Option<VendorId>,
+    before: Vec<String>,
+    added: Vec<String>,
 }
 
 /// What two lines say of one listing; the column in which they contradict each other.

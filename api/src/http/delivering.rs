@@ -6,9 +6,8 @@
 //! 2. Newer descriptions are never replaced by older ones: versions decide.
 //! 3. A quote and an order are worked out by the same code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use accounts::Role;
 use axum::http::StatusCode;
@@ -26,10 +25,6 @@ use super::identity::Caller;
 use super::order_body::OrderBody;
 use super::problem::{Flaw, Problem};
 
-/// Events that are looked through at a time.
-const BATCH_MAX: usize = 2_000;
-/// Pause before the feed is asked again after it failed.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Articles without a weight that a refusal names: an order has up to 2,000.
 const UNWEIGHED_TOLD_MAX: usize = 50;
 
@@ -118,22 +113,11 @@ impl Deliveries {
     }
 
     /// Hears what other processes describe, from `mark` on, for ever.
-    pub async fn keep_up(self, feeds: Feeds, mut mark: i64) {
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    for event in &batch {
-                        self.hear(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of shipping rates are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+    pub async fn keep_up(self, feeds: Feeds, mark: i64) {
+        let late = "changes of shipping rates are heard late";
+        feeds
+            .follow(mark, late, |batch| batch.iter().for_each(|event| self.hear(event)))
+            .await;
     }
 
     fn hear(&self, recorded: &RecordedEvent) {
@@ -182,7 +166,7 @@ pub(crate) async fn weigh(app: &App, lines: &[Line]) -> Result<Weighed, Problem>
     skus.sort_unstable();
     skus.dedup();
     let offers = app.offers.of(&app.journal, &skus).await?;
-    let (mut grams, mut unknown) = (0_u64, Vec::new());
+    let (mut grams, mut unknown, mut told) = (0_u64, Vec::new(), HashSet::new());
     for line in lines {
         let offer = offers.get(line.sku.as_str());
         match offer.and_then(|offer| offer.weight_grams) {
@@ -190,8 +174,8 @@ pub(crate) async fn weigh(app: &App, lines: &[Line]) -> Result<Weighed, Problem>
                 let of_line = u64::from(weight).saturating_mul(line.quantity.into());
                 grams = grams.saturating_add(of_line);
             }
-            None if unknown.contains(&line.sku) => {}
-            None => unknown.push(line.sku.clone()),
+            None if told.insert(&line.sku) => unknown.push(line.sku.clone()),
+            None => {}
         }
     }
     Ok(Weighed { grams: unknown.is_empty().then_some(grams), unknown })

@@ -22,7 +22,6 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::answers::{Computed, Of};
-use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::countries;
 use super::delivery_bodies::{DescribePickupPoint, DescribeShippingMethod};
@@ -281,10 +280,7 @@ pub(crate) async fn list_methods(
         let page = delivery::methods(reads, listed(onlooker), limit, cursor.clone()).await?;
         Ok(Computed::new(position, vec![Of::Delivery], &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a shipping method
@@ -312,10 +308,7 @@ pub(crate) async fn show_method(
         let method = method.ok_or_else(|| Problem::not_found("shipping method").at(position))?;
         Ok(Computed::versioned(position, vec![Of::Delivery], method.version, &method))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// List pick-up points
@@ -348,10 +341,7 @@ pub(crate) async fn list_points(
             delivery::points(reads, listed, country.as_deref(), limit, cursor.clone()).await?;
         Ok(Computed::new(position, vec![Of::Delivery], &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a pick-up point
@@ -379,8 +369,5 @@ pub(crate) async fn show_point(
         let point = point.ok_or_else(|| Problem::not_found("pick-up point").at(position))?;
         Ok(Computed::versioned(position, vec![Of::Delivery], point.version, &point))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(asking.show_computed(&compute().await?))),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }

@@ -2,7 +2,9 @@
 //! nobody.
 //!
 //! The vendor is deactivated before the account changes, so that a process that dies in between leaves
-//! nothing on sale that nobody can send; the same request, sent again, does the rest.
+//! nothing on sale that nobody can send; the same request, sent again, does the rest. Only whom a proof
+//! of their address merges into another is known no sooner than the token is used up: there the
+//! vendor follows at once, and staff where the process dies in between.
 
 use accounts::Role;
 use axum::http::StatusCode;

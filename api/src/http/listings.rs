@@ -27,7 +27,6 @@ use uuid::Uuid;
 
 use super::App;
 use super::answers::{Computed, Of};
-use super::caching::for_staff;
 use super::catalogue_bodies::DescribeListing;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields, plain};
@@ -168,9 +167,10 @@ impl Looking {
         }
     }
 
-    /// Whether some of it is theirs, so that what is kept for all customers is not all there is.
-    pub(crate) fn is_vendor(self) -> bool {
-        self.vendor.is_some()
+    /// How they may look at something of which it is not known yet whose it is: what is kept for all
+    /// customers may not be all there is for a vendor.
+    pub(crate) fn widest(self) -> Onlooker {
+        self.at(self.vendor)
     }
 }
 
@@ -287,10 +287,7 @@ pub(crate) async fn list(
         let page = listings::list(reads, onlooker, &filter, sort, limit, after.clone()).await?;
         Ok(Computed::new(position, vec![Of::Listings], &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a listing
@@ -327,10 +324,9 @@ pub(crate) async fn show(
         let listing = listing.ok_or_else(|| Problem::not_found("listing").at(position))?;
         Ok(Computed::versioned(position, of, listing.version, &listing))
     };
-    if looking.onlooker == Onlooker::Staff || looking.is_vendor() {
-        return Ok(for_staff(asking.show_computed(&compute().await?)));
-    }
-    app.answers.tell(&asking, key, compute).await
+    app.answers
+        .tell_to(looking.widest(), &asking, key, compute)
+        .await
 }
 
 /// Describe a listing

@@ -98,6 +98,12 @@ pub(crate) async fn of_others(
     Ok(skus.iter().filter(|sku| !is_theirs(sku)).cloned().collect())
 }
 
+/// Who sells it, where that is not the house.
+pub(crate) async fn vendor_of(app: &App, sku: &Sku) -> Result<Option<VendorId>, Problem> {
+    let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
+    Ok(offers.get(sku.as_str()).and_then(|offer| offer.vendor))
+}
+
 /// Whether customers can buy it: described, on sale, and by somebody who may sell.
 pub(crate) async fn can_be_bought(app: &App, sku: &Sku) -> Result<bool, Problem> {
     let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;

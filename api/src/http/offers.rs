@@ -21,10 +21,6 @@ use store::recorded::RecordedEvent;
 const OFFERS_MAX: usize = 100_000;
 /// How long a description is believed before it is read from the log again.
 const KEPT: Duration = Duration::from_mins(1);
-/// Events that are looked through at a time for new descriptions.
-const BATCH_MAX: usize = 2_000;
-/// Pause before the feed is asked again after it failed.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The descriptions of articles; clones share them.
 #[derive(Debug, Clone)]
@@ -105,22 +101,11 @@ impl Offers {
     }
 
     /// Hears what other processes describe, from the end of the log at `mark` on, for ever.
-    pub async fn keep_up(self, feeds: Feeds, mut mark: i64) {
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    for event in &batch {
-                        self.hear(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of the catalogue are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+    pub async fn keep_up(self, feeds: Feeds, mark: i64) {
+        let late = "changes of the catalogue are heard late";
+        feeds
+            .follow(mark, late, |batch| batch.iter().for_each(|event| self.hear(event)))
+            .await;
     }
 }
 
@@ -152,6 +137,7 @@ mod tests {
         offers.described("cup", 3, &described(550));
         assert_eq!(offers.known("cup").unwrap().description, described(550));
     }
+
     #[test]
     fn what_was_learnt_too_long_ago_is_not_believed() {
         let offers = Offers::default();

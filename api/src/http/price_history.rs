@@ -35,8 +35,8 @@ pub(crate) struct OfferedView {
     request_id: Option<String>,
     /// Of the product
     version: i64,
-    /// What of it changed: `name`, `price`, `prices`, `active`, `vendor`; all the first time, but for
-    /// `vendor` where it was the house's
+    /// What of it changed: `name`, `price`, `prices`, `active`, `vendor`, `weight_grams`; the first time all
+    /// that was said
     changed: Vec<&'static str>,
     /// What it was called
     name: String,
@@ -50,6 +50,9 @@ pub(crate) struct OfferedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     vendor: Option<VendorId>,
+    /// What one piece weighed in grams, where somebody had said so
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_grams: Option<u32>,
 }
 
 /// A part of a product's history.
@@ -127,6 +130,7 @@ fn told(events: &[std::sync::Arc<RecordedEvent>]) -> Vec<OfferedView> {
             prices: offer.prices.iter().copied().map(Into::into).collect(),
             active: offer.active,
             vendor: offer.vendor,
+            weight_grams: offer.weight_grams,
         });
         before = Some(offer);
     }
@@ -141,6 +145,10 @@ fn changed(before: Option<&Description>, offer: &Description) -> Vec<&'static st
         ("prices", differs(&|before| before.prices != offer.prices)),
         ("active", differs(&|before| before.active != offer.active)),
         ("vendor", before.and_then(|before| before.vendor) != offer.vendor),
+        (
+            "weight_grams",
+            before.and_then(|before| before.weight_grams) != offer.weight_grams,
+        ),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)

@@ -212,10 +212,7 @@ pub(crate) async fn list(
         let of = of.map(|product| Of::Product(product.sku.clone()));
         Ok(Computed::new(position, of.chain([Of::Products]).collect(), &page))
     };
-    match onlooker {
-        Onlooker::Staff => Ok(for_staff(compute().await?.told())),
-        Onlooker::Customer => app.answers.tell(&asking, key, compute).await,
-    }
+    app.answers.tell_to(onlooker, &asking, key, compute).await
 }
 
 /// Show a product
@@ -244,8 +241,7 @@ pub(crate) async fn show(
         let of = vec![Of::Product(sku.clone())];
         Ok(Computed::versioned(position, of, product.version, &product))
     };
-    if looking.onlooker == Onlooker::Staff || looking.is_vendor() {
-        return Ok(for_staff(asking.show_computed(&compute().await?)));
-    }
-    app.answers.tell(&asking, key, compute).await
+    app.answers
+        .tell_to(looking.widest(), &asking, key, compute)
+        .await
 }

@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -29,10 +28,6 @@ use super::problem::{Flaw, Problem};
 
 /// Most promotions that apply by themselves at a time: every order is compared with each.
 const AUTOMATIC_MAX: usize = 50;
-/// Events that are looked through at a time for new terms.
-const BATCH_MAX: usize = 2_000;
-/// Pause before the feed is asked again after it failed.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The promotions that apply by themselves; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -99,22 +94,11 @@ impl Promises {
     }
 
     /// Hears what other processes offer, from `mark` on, for ever.
-    pub async fn keep_up(self, feeds: Feeds, mut mark: i64) {
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    for event in &batch {
-                        self.hear(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "new promotions are heard of late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+    pub async fn keep_up(self, feeds: Feeds, mark: i64) {
+        let late = "new promotions are heard of late";
+        feeds
+            .follow(mark, late, |batch| batch.iter().for_each(|event| self.hear(event)))
+            .await;
     }
 
     fn hear(&self, recorded: &RecordedEvent) {

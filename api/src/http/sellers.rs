@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use domain::event::Event;
 use domain::ids::VendorId;
@@ -16,11 +15,6 @@ use sqlx::PgPool;
 use store::feed::Feeds;
 use store::log;
 use store::recorded::RecordedEvent;
-
-/// Events that are looked through at a time for vendors.
-const BATCH_MAX: usize = 2_000;
-/// Pause before the feed is asked again after it failed.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// All vendors; clones share them. Some 50 bytes each.
 #[derive(Debug, Clone, Default)]
@@ -100,22 +94,11 @@ impl Sellers {
     }
 
     /// Hears what other processes decide, from a position of the log on, for ever.
-    pub async fn keep_up(self, feeds: Feeds, mut mark: i64) {
-        let mut feed = feeds.subscribe_promptly();
-        loop {
-            match feed.next(mark, BATCH_MAX).await {
-                Ok(batch) => {
-                    mark = batch.last().map_or(mark, |event| event.position);
-                    for event in &batch {
-                        self.hear(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "changes of vendors are heard late");
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-            }
-        }
+    pub async fn keep_up(self, feeds: Feeds, mark: i64) {
+        let late = "changes of vendors are heard late";
+        feeds
+            .follow(mark, late, |batch| batch.iter().for_each(|event| self.hear(event)))
+            .await;
     }
 }
 

@@ -7,8 +7,8 @@ use axum::response::Response;
 use chrono::Utc;
 use domain::delivery::{Destination, Parcel, Unavailable};
 use domain::ids::{CustomerId, Handle, Sku};
-use domain::money::{AMOUNT_MINOR_MAX, Currency, Money};
-use domain::placing::{LINES_MAX, Line, QUANTITY_MAX};
+use domain::money::{Currency, Money};
+use domain::placing::{LINES_MAX, QUANTITY_MAX, subtotal_if_any};
 use domain::promotion::Code;
 use projections::MoneyView;
 use projections::orders::{AddressView, DaysView};
@@ -200,7 +200,7 @@ struct Goods<'a> {
 async fn quotes(app: &App, country: &str, of: Goods<'_>) -> Result<ShippingQuotes, Problem> {
     let lines = catalogue::all_of(catalogue::quote(app, of.items, of.currency).await?)?;
     let currency = of.currency;
-    let Some(subtotal_minor) = subtotal_minor(&lines) else {
+    let Some(subtotal_minor) = subtotal_if_any(&lines) else {
         let detail = "the total is too large";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "total_too_large", detail));
     };
@@ -221,16 +221,6 @@ async fn quotes(app: &App, country: &str, of: Goods<'_>) -> Result<ShippingQuote
         methods,
         unavailable,
     })
-}
-
-fn subtotal_minor(lines: &[Line]) -> Option<i64> {
-    let subtotal_minor = lines.iter().try_fold(0_i64, |sum, line| {
-        let line_minor = line
-            .unit_price_minor
-            .checked_mul(i64::from(line.quantity))?;
-        sum.checked_add(line_minor)
-    });
-    subtotal_minor.filter(|minor| *minor <= AMOUNT_MINOR_MAX)
 }
 
 fn told(known: &Known, parcel: Parcel<'_>) -> (Vec<ShippingQuote>, Vec<UnavailableMethod>) {

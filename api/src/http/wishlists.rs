@@ -352,7 +352,7 @@ pub(crate) async fn unshare(
 }
 
 /// Whether there is such an article, on sale or not.
-pub(crate) async fn is_offered(app: &App, sku: &Sku) -> Result<bool, Problem> {
+async fn is_offered(app: &App, sku: &Sku) -> Result<bool, Problem> {
     let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
     Ok(offers.contains_key(sku.as_str()))
 }

@@ -60,7 +60,7 @@ async fn a_postgres_that_is_killed_twice_loses_and_doubles_no_command() {
     for share in [1, 2] {
         flow.answered(chance.random_range(COMMANDS / 4..COMMANDS / 3) * share)
             .await;
-        World::kill_postgres();
+        World::kill_postgres().await;
     }
 
     flow.audit(&world).await;

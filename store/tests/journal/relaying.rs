@@ -201,7 +201,7 @@ async fn a_nats_that_is_killed_delays_the_stream_and_loses_nothing() {
         let head = world.head().await;
         let killing = async {
             eventually("some are there", || async { head + 100 < world.head().await }).await;
-            World::kill_nats();
+            World::kill_nats().await;
         };
         tokio::join!(join_all((0..4).map(|_| append(&journal, 60))), killing);
     }

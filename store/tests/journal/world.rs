@@ -213,20 +213,32 @@ impl World {
         store::log::head(&self.pool).await.unwrap()
     }
 
-    pub(crate) fn kill_postgres() {
-        kill(&Path::new(&SERVERS.data_dir).join("postgres/postmaster.pid"));
+    pub(crate) async fn kill_postgres() {
+        kill(&Path::new(&SERVERS.data_dir).join("postgres/postmaster.pid")).await;
     }
 
-    pub(crate) fn kill_nats() {
-        kill(&Path::new(&SERVERS.data_dir).join("nats.pid"));
+    pub(crate) async fn kill_nats() {
+        kill(&Path::new(&SERVERS.data_dir).join("nats.pid")).await;
     }
 }
 
-fn kill(pid_file: &Path) {
-    let text = std::fs::read_to_string(pid_file).unwrap();
-    let pid = text.lines().next().unwrap().trim().to_owned();
-    let status = Command::new("kill").args(["-KILL", &pid]).status();
-    assert!(status.unwrap().success());
+/// Kills the process that a file names. Right after it was killed once, the file may be gone, or name
+/// the one that is gone: then the next one is meant.
+async fn kill(pid_file: &Path) {
+    eventually("somebody to kill", || async {
+        let text = std::fs::read_to_string(pid_file).unwrap_or_default();
+        let Some(pid) = text
+            .lines()
+            .next()
+            .map(str::trim)
+            .filter(|pid| !pid.is_empty())
+        else {
+            return false;
+        };
+        let status = Command::new("kill").args(["-KILL", pid]).status();
+        status.is_ok_and(|status| status.success())
+    })
+    .await;
 }
 
 /// Waits for a condition rather than for a time.

@@ -152,6 +152,12 @@ async fn whose_a_page_is_agrees_with_whose_its_products_are() {
     let foreign = put("pots", &potts.id, &["vase", "kettle"]).await;
     assert_eq!(foreign.problem(422), "product_of_another");
     let _theirs = put("pots", &potts.id, &["vase"]).await.expect(200);
+    world.article("tray", "6.00", 5).await;
+    let house = world.staff(Method::PUT, "/api/v1/listings/trays");
+    let house = house
+        .header("idempotency-key", "trays")
+        .json(&page("Trays", &["tray"]));
+    let _house = send(house).await.expect(200);
 
     let (id, nobody) = (&potts.id, Uuid::now_v7());
     let told = import(
@@ -163,11 +169,12 @@ async fn whose_a_page_is_agrees_with_whose_its_products_are() {
              bowls,,,kettle,,,,size=xl,\n\
              jars,Jars,{nobody},,,,,,\n\
              ,,,jar,Jar,4,GBP,,{nobody}\n\
-             pots,,,bowl-x,Odd bowl,3,GBP,kind=odd,\n"
+             pots,,,bowl-x,Odd bowl,3,GBP,kind=odd,\n\
+             trays,,{id},mug,Mug,2,GBP,kind=mug,{id}\n"
         ),
     )
     .await;
-    assert_eq!((&told["lines"], &told["applied"]), (&json!(6), &json!(2)), "{told}");
+    assert_eq!((&told["lines"], &told["applied"]), (&json!(7), &json!(2)), "{told}");
     let rejects = told["rejects"].as_array().unwrap();
     let why: Vec<String> = rejects
         .iter()
@@ -178,6 +185,7 @@ async fn whose_a_page_is_agrees_with_whose_its_products_are() {
         (5, "vendor: there is no vendor"),
         (6, "sold_by: there is no vendor"),
         (7, "vendor: bowl-x is not sold by"),
+        (8, "vendor: tray is not sold by"),
     ] {
         let is_told = |told: &String| told.starts_with(&format!("{line} ")) && told.contains(words);
         assert!(why.iter().any(is_told), "{line} {words}: {why:#?}");
@@ -213,8 +221,9 @@ async fn what_cannot_be_bought_has_neither_availability_nor_reviews_for_customer
             let seen = by_guest(&world, path).await;
             assert_eq!(seen.status.is_success(), there, "{path}: {}", seen.text);
         }
-        // Staff see what there is, sold or not.
+        // Staff and whose it is see what there is, sold or not.
         let _staff = world.get(&paths[0]).await.expect(200);
+        let _own = potts.get(&world, &paths[0]).await.expect(200);
     };
     is_there(true).await;
     let standing = async |what: &str, body: Value| {

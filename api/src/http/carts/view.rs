@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{CustomerId, Sku};
-use domain::money::{AMOUNT_MINOR_MAX, Currency};
-use domain::placing::Line;
+use domain::money::Currency;
+use domain::placing::{Line, subtotal_if_any};
 use domain::promotion::Code;
 use projections::MoneyView;
 use projections::availability;
@@ -171,17 +171,8 @@ pub(super) async fn with_promotion(
         .map(|item| Item::new(item.sku.clone(), item.quantity))
         .collect();
     let priced = catalogue::quote(app, &wanted, cart.currency).await?;
-    let total_minor = priced
-        .iter()
-        .flatten()
-        .try_fold(0_i64, |sum, line| {
-            let line_minor = line
-                .unit_price_minor
-                .checked_mul(i64::from(line.quantity))?;
-            sum.checked_add(line_minor)
-        })
-        .filter(|minor| *minor <= AMOUNT_MINOR_MAX);
     let lines: Vec<Line> = priced.iter().flatten().cloned().collect();
+    let total_minor = subtotal_if_any(&lines);
     let basket = Basket { lines: &lines, currency: cart.currency, customer_id, at: Utc::now() };
     let (discount, promotion_problem) = match code {
         // What cannot be ordered at all is not discounted either.
