@@ -8,10 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    addresses, api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules, inventory,
-    listings, manual, moves, payments, products, promotions, rates, read_models, refunds,
-    reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched, vendors,
-    wishlists,
+    addresses, api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules,
+    inventory, listings, manual, moves, payments, products, promotions, rates, read_models,
+    refunds, reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched,
+    vendors, wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {

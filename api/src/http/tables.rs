@@ -202,6 +202,8 @@ const VENDORS: &[Column] = &[
     of("registered_at", Kind::Time),
     of("updated_at", Kind::Time),
     of("version", Kind::Int),
+    of("description", Kind::Text),
+    of("shows_place", Kind::Bool),
 ];
 
 /// Vendors, newest first.
@@ -217,7 +219,8 @@ pub(crate) async fn of_vendors(
             "city": vendor.address.city, "postcode": vendor.address.postcode,
             "country": vendor.address.country, "reason": vendor.reason,
             "registered_at": vendor.registered_at, "updated_at": vendor.updated_at,
-            "version": vendor.version,
+            "version": vendor.version, "description": vendor.description,
+            "shows_place": vendor.shows_place,
         })
     };
     answer(app, asking, &[vendors::NAME], VENDORS, row, move |connection, after| {
