@@ -359,7 +359,7 @@ fn refunded_after(facts: Vec<Fact>) -> Vec<Intent> {
     for fact in way.into_iter().chain(facts) {
         checkout.react(fact).unwrap();
     }
-    let left_minor = total_minor - checkout.refunded_minor;
+    let left_minor = total_minor.saturating_sub(checkout.refunded_minor);
     checkout.react(asked(9, left_minor, None)).unwrap();
     let intents = checkout.react(paid_out(9)).unwrap();
     assert_eq!(checkout.stage(), Stage::Abandoned);
