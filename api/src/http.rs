@@ -7,6 +7,7 @@
 //!                                  query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
+mod addresses;
 pub mod answers;
 mod api_keys;
 pub mod app;
@@ -222,6 +223,8 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::make, api_keys::list))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(profile::show, profile::describe, profile::amend))
+        .routes(routes!(addresses::list, addresses::add))
+        .routes(routes!(addresses::show, addresses::replace, addresses::delete))
         .routes(routes!(customers::list, customers::open))
         .routes(routes!(customers::show, customers::describe, customers::close))
         .routes(routes!(forgetting::forget))

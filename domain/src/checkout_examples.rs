@@ -36,6 +36,7 @@ pub(super) fn one_of_each_fact() -> Vec<Fact> {
         held_paid(),
         approved(),
         Fact::OrderRefused,
+        Fact::LinesShipped { lines: vec![1] },
         Fact::OrderCompleted,
         asked(1, 900, Some("cup")),
         captured(),

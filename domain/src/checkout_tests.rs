@@ -358,6 +358,96 @@ fn refunded_pieces_go_back_on_the_shelf_once_they_have_left_it() {
     assert!(!intents.contains(&restock(1, "cup")));
 }
 
+/// What the world looks like once all of an order of five cups on two lines, and a pot, is refunded.
+fn refunded_after(facts: Vec<Fact>) -> Vec<Intent> {
+    let mut placing = an_order();
+    placing.lines.push(crate::testing::line("cup", 3, 400));
+    let total_minor = placing.total_minor();
+    let mut checkout = Checkout::default();
+    let received = gbp(total_minor);
+    let way = [
+        Fact::OrderPlaced(Box::new(placing)),
+        held("cup"),
+        held("pot"),
+        Fact::OrderProcessing,
+        Fact::PaymentCaptured { received, assessment: None },
+        Fact::OrderConfirmed,
+    ];
+    for fact in way.into_iter().chain(facts) {
+        checkout.react(fact).unwrap();
+    }
+    let left_minor = total_minor.saturating_sub(checkout.refunded_minor);
+    checkout.react(asked(9, left_minor, None)).unwrap();
+    let intents = checkout.react(paid_out(9)).unwrap();
+    assert_eq!(checkout.stage(), Stage::Abandoned);
+    assert!(checkout.parcels.is_empty());
+    intents
+}
+
+fn call(lines: &str) -> Intent {
+    let reason = format!("refunded in full after lines {lines} had left; receive what comes back");
+    Intent::CallStaff { reason }
+}
+
+fn part(code: &str, quantity: u64) -> Intent {
+    Intent::IssuePart { sku: code.parse().unwrap(), quantity }
+}
+
+#[test]
+fn what_has_left_is_not_on_the_shelf_though_all_of_the_order_is_refunded() {
+    let shipped = |lines: &[u16]| Fact::LinesShipped { lines: lines.to_vec() };
+    assert_eq!(refunded_after(vec![]), [settle(9), release("cup"), release("pot")]);
+    // The second line is the pot's, the third has three cups.
+    assert_eq!(
+        refunded_after(vec![shipped(&[3])]),
+        [settle(9), part("cup", 3), release("pot"), call("3")]
+    );
+    assert_eq!(
+        refunded_after(vec![shipped(&[3]), shipped(&[1])]),
+        [settle(9), issue("cup"), release("pot"), call("1, 3")]
+    );
+}
+
+#[test]
+fn pieces_that_were_put_back_are_on_the_shelf_once() {
+    let shipped = |lines: &[u16]| Fact::LinesShipped { lines: lines.to_vec() };
+    let back = || vec![asked(1, 450, Some("cup")), paid_out(1)];
+    // A cup of the first line is kept back, and the other one leaves.
+    assert_eq!(
+        refunded_after([back(), vec![shipped(&[1])]].concat()),
+        [settle(9), part("cup", 1), release("pot"), call("1")]
+    );
+    // All cups had left, and one has come back.
+    assert_eq!(
+        refunded_after([vec![shipped(&[1, 3])], back()].concat()),
+        [
+            settle(9),
+            issue("cup"),
+            release("pot"),
+            restock(1, "cup"),
+            call("1, 3")
+        ]
+    );
+}
+
+#[test]
+fn an_order_that_was_begun_before_lines_were_kept_calls_staff_to_adjust() {
+    let mut checkout = at(Stage::Confirmed);
+    checkout.parcels = Parcels::default();
+    let mut old = serde_json::to_value(&checkout).unwrap();
+    assert_eq!(old.as_object_mut().unwrap().remove("parcels"), None);
+    let mut checkout: Checkout = serde_json::from_value(old).unwrap();
+    for fact in [Fact::LinesShipped { lines: vec![1] }, asked(1, 1850, None)] {
+        checkout.react(fact).unwrap();
+    }
+    let intents = checkout.react(paid_out(1)).unwrap();
+    assert_eq!(intents[..3], [settle(1), release("cup"), release("pot")]);
+    let [Intent::CallStaff { reason }] = &intents[3..] else {
+        panic!("{intents:?}")
+    };
+    assert!(reason.contains("adjust"), "{reason}");
+}
+
 #[test]
 fn what_no_row_expects_changes_nothing_and_is_reported() {
     for (stage, expected) in ROWS {
@@ -420,7 +510,7 @@ const ROWS: [(Stage, &[&str]); 12] = [
                                "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
                                "payment_declined", "deadline_passed",]),
-    (Stage::Confirmed,       &["order_completed", "order_cancelled", "refund_requested",
+    (Stage::Confirmed,       &["lines_shipped", "order_completed", "order_cancelled", "refund_requested",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
                                "payment_declined", "deadline_passed",]),
     (Stage::Completed,       &["refund_requested",

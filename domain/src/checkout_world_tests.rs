@@ -234,6 +234,8 @@ impl World {
                 let before = trade.issued.insert(sku.clone(), pieces[&sku]);
                 assert_eq!(before, None, "goods leave the house once");
             }
+            // Nobody here ships a part.
+            Intent::IssuePart { sku, .. } => panic!("a part of {sku} leaves"),
             Intent::RestockStock { refund_id, part } => {
                 let quantity = u64::from(part.quantity);
                 ask(&part.sku, inventory::Command::Restock { order_id, refund_id, quantity })
@@ -407,7 +409,8 @@ impl Trade {
             let to = match &intent {
                 Intent::ReserveStock { sku, .. }
                 | Intent::ReleaseStock { sku }
-                | Intent::IssueStock { sku } => Place::Stock(sku.clone()),
+                | Intent::IssueStock { sku }
+                | Intent::IssuePart { sku, .. } => Place::Stock(sku.clone()),
                 Intent::RestockStock { part, .. } => Place::Stock(part.sku.clone()),
                 Intent::ReservePromotion { .. }
                 | Intent::ReleasePromotion { .. }

@@ -222,7 +222,15 @@ fn what_vendors_write_has_this_form() {
     let sold = form(order::Event::Placed(Box::new(placing)));
     assert_eq!(sold["lines"][0]["vendor"], id);
     assert_eq!(sold["lines"][1], plain["lines"][1]);
-    let [registered, _, _, deactivated] = of_a_vendor();
+    let [registered, _, changed, deactivated] = of_a_vendor();
+    assert_eq!(
+        serde_json::to_value(changed).unwrap(),
+        serde_json::json!({
+            "type": "vendor.profile_changed", "business_name": "Potts",
+            "address": {"line1": "12 St James's Square", "city": "London", "country": "GB"},
+            "description": "Pots since 1760", "shows_place": true,
+        })
+    );
     assert_eq!(
         serde_json::to_value(registered).unwrap(),
         serde_json::json!({
@@ -319,11 +327,14 @@ fn of_the_catalogue() -> Vec<Event> {
 
 fn of_a_vendor() -> [vendor::Event; 4] {
     let address = an_order().shipping_address;
-    let profile = vendor::Profile { business_name: "Potts".into(), address };
+    let business_name = "Potts".into();
+    let profile = vendor::Profile { business_name, address, description: None, shows_place: false };
+    let description = Some("Pots since 1760".into());
+    let shown = vendor::Profile { description, shows_place: true, ..profile.clone() };
     [
-        vendor::Event::Registered(profile.clone()),
+        vendor::Event::Registered(profile),
         vendor::Event::Activated,
-        vendor::Event::ProfileChanged(profile),
+        vendor::Event::ProfileChanged(shown),
         vendor::Event::Deactivated { reason: "sold fakes".into() },
     ]
 }

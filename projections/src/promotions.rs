@@ -115,6 +115,15 @@ pub async fn current(
     Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
 }
 
+/// When, after this moment, the next one of which everybody is told begins or ends.
+pub async fn next_change(pool: &PgPool, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+    // Reads every row: a shop has hundreds of promotions, and the answer is kept.
+    let select = "select min(change) from promotions, \
+         lateral (values (starts_at), (ends_at)) as changes (change) \
+         where listed and active and $1 < change";
+    Ok(sqlx::query_scalar(select).bind(at).fetch_one(pool).await?)
+}
+
 /// All of them, ordered by code.
 pub async fn all(
     pool: &PgPool,

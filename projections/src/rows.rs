@@ -305,9 +305,11 @@ pub const TABLES: [Table; 20] = [
             ("version", Kind::Int),
             ("registered_at", Kind::Time),
             ("updated_at", Kind::Time),
+            ("description", Kind::Text),
+            ("shows_place", Kind::Bool),
         ],
         select: "select vendor_id, standing, business_name, address, reason, version, registered_at, \
-                 updated_at from vendors order by vendor_id",
+                 updated_at, description, shows_place from vendors order by vendor_id",
     },
     Table {
         name: vendor_orders::NAME,

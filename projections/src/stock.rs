@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
-use domain::ids::Sku;
+use domain::ids::{Sku, VendorId};
 use domain::inventory;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -52,26 +52,34 @@ pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<StockView>, Error
     row.map(Level::view).transpose()
 }
 
-/// All stock, ordered by SKU.
+/// All stock, or that of a vendor's articles, ordered by SKU.
 pub async fn list(
     database: impl PgExecutor<'_>,
+    vendor: Option<VendorId>,
     limit: i64,
     after: Option<SkuCursor>,
 ) -> Result<Page<StockView>, Error> {
     // No SKU is empty, so all of them come after the empty text.
     let select = format!(
         "select sku, on_hand, reserved, version, updated_at from stock \
-         where $1 < sku order by sku limit {}",
+         where $1 < sku {} order by sku limit {}",
+        vendor.map_or("", |_| {
+            "and sku in (select products.sku from products where vendor_id = $2 and $1 < sku)"
+        }),
         paging::rows_for(limit)
     );
-    let rows: Vec<Level> = sqlx::query_as(&select)
-        .bind(
-            after
-                .map(|SkuCursor(sku)| String::from(sku))
-                .unwrap_or_default(),
-        )
-        .fetch_all(database)
-        .await?;
+    let rows = sqlx::query_as(&select);
+    let rows = rows.bind(
+        after
+            .map(|SkuCursor(sku)| String::from(sku))
+            .unwrap_or_default(),
+    );
+    let rows: Vec<Level> = match vendor {
+        Some(vendor) => rows.bind(vendor.0),
+        None => rows,
+    }
+    .fetch_all(database)
+    .await?;
     let items = rows
         .into_iter()
         .map(Level::view)

@@ -1,6 +1,7 @@
 //! Vendors: who may sell, what is theirs, and what becomes of it.
 
 mod pages;
+mod public;
 pub(crate) mod selling;
 
 use accounts::{Password, Role};

@@ -11,7 +11,8 @@
 //!    computed while something changed does not stand from the beginning.
 //! 2. It is told with the position up to which the log has been heard: up to there it is true.
 //! 3. Of many who ask the same at the same time one computes.
-//! 4. Answers, and what is known of changes, are bounded. What is forgotten is computed again.
+//! 4. What begins or ends by the clock ends the answers that do not know of it yet.
+//! 5. Answers, and what is known of changes, are bounded. What is forgotten is computed again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +22,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{Handle, Sku};
+use domain::promotion;
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
@@ -34,7 +37,7 @@ use store::feed::Feeds;
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 
-use super::caching::for_staff;
+use super::caching::{self, for_staff};
 use super::problem::Problem;
 use super::queries::{self, Asking, CATCH_UP_MAX};
 
@@ -66,6 +69,8 @@ pub(crate) enum Of {
     Product(Sku),
     /// Shipping methods and pick-up points.
     Delivery,
+    /// How promotions are offered; not how often they were used.
+    Promotions,
 }
 
 /// An answer.
@@ -76,6 +81,8 @@ pub(crate) struct Computed {
     /// The read models that it was made of had reached this before they were read.
     position: i64,
     of: Vec<Of>,
+    /// Until when it is true by the clock, if nothing is heard.
+    until: Option<DateTime<Utc>>,
 }
 
 impl Computed {
@@ -83,7 +90,7 @@ impl Computed {
     pub(crate) fn new(position: i64, of: Vec<Of>, view: &impl Serialize) -> Self {
         let body: Bytes = queries::body(view).into();
         let tag = queries::tag_of(&body);
-        Self { body, tag, position, of }
+        Self { body, tag, position, of, until: None }
     }
 
     /// One thing, whose version is good for `If-Match`.
@@ -95,12 +102,25 @@ impl Computed {
     ) -> Self {
         let body: Bytes = queries::body(view).into();
         let tag = queries::tag_at(version, &body);
-        Self { body, tag, position, of }
+        Self { body, tag, position, of, until: None }
+    }
+
+    /// The same, which is another from a moment on whatever happens.
+    pub(crate) fn until(self, until: Option<DateTime<Utc>>) -> Self {
+        Self { until, ..self }
+    }
+
+    fn is_over(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
     /// The answer to somebody.
     pub(crate) fn shown(&self, position: i64) -> Response {
-        queries::shown_bytes(position, self.tag.clone(), self.body.clone())
+        let response = queries::shown_bytes(position, self.tag.clone(), self.body.clone());
+        match self.until {
+            Some(until) => caching::fresh_until(response, until),
+            None => response,
+        }
     }
 
     pub(crate) fn position(&self) -> i64 {
@@ -133,6 +153,7 @@ struct Changes {
     listings: i64,
     categories: i64,
     delivery: i64,
+    promotions: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -157,6 +178,7 @@ impl Answers {
             listings: head,
             categories: head,
             delivery: head,
+            promotions: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
@@ -226,8 +248,9 @@ impl Answers {
     }
 
     fn stands(&self, kept: &Kept) -> bool {
+        let now = Utc::now();
         kept.as_ref()
-            .is_ok_and(|computed| self.holds_at(computed).is_some())
+            .is_ok_and(|computed| !computed.is_over(now) && self.holds_at(computed).is_some())
     }
 
     /// Up to which position it is true, if it still is.
@@ -313,6 +336,7 @@ impl Changes {
             Of::Products => Some(&self.products),
             Of::Listings => Some(&self.listings),
             Of::Categories => Some(&self.categories),
+            Of::Promotions => Some(&self.promotions),
             Of::Listing(handle) => self.by_listing.get(handle.as_str()),
             Of::Product(sku) => self.by_product.get(sku.as_str()),
             Of::Delivery => Some(&self.delivery),
@@ -346,7 +370,9 @@ impl Changes {
             // Whether vendors may sell decides on all that they offer; it is rare that one changes.
             Event::Vendor(_) => self.forget(position),
             Event::Delivery(_) => self.delivery = position,
-            Event::Order(_) | Event::Payment(_) | Event::Person(_) | Event::Promotion(_) => {}
+            Event::Promotion(promotion::Event::Described(_)) => self.promotions = position,
+            // Nobody is told how often it is used.
+            Event::Promotion(_) | Event::Order(_) | Event::Payment(_) | Event::Person(_) => {}
         }
     }
 

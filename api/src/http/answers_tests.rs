@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use chrono::DateTime;
+use chrono::TimeDelta;
 use domain::money::Money;
 use domain::product::{self, Description};
 use domain::{inventory, listing};
@@ -201,4 +201,19 @@ async fn a_failure_is_told_and_not_kept() {
     assert_eq!(ask(Err(Problem::not_found("listing"))).await, Err(404));
     assert_eq!(ask(Ok(made_at(11, &[Of::Categories]))).await, Ok(200));
     assert_eq!(ask(Err(Problem::internal())).await, Ok(200), "it is kept by now");
+}
+
+#[tokio::test]
+async fn what_ends_by_the_clock_does_not_stand_any_more() {
+    let answers = listening();
+    let ends_at = Utc::now() + TimeDelta::hours(1);
+    let offered = |until: DateTime<Utc>| {
+        Computed::new(10, vec![Of::Promotions], &json!(["SPRING"])).until(Some(until))
+    };
+    let kept: Kept = Ok(Arc::new(offered(ends_at)));
+    assert!(answers.stands(&kept));
+    let over: Kept = Ok(Arc::new(offered(Utc::now())));
+    assert!(!answers.stands(&over), "nothing was heard, and it has ended");
+    answers.hear(&[recorded(11, "x", described())]);
+    assert!(answers.stands(&kept), "products are nothing to it");
 }

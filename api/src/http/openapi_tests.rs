@@ -8,10 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules, inventory,
-    listings, manual, moves, payments, products, promotions, rates, read_models, refunds,
-    reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched, vendors,
-    wishlists,
+    addresses, api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules,
+    inventory, listings, manual, moves, payments, products, promotions, rates, read_models,
+    refunds, reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched,
+    vendors, wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
@@ -178,6 +178,11 @@ fn what_customers_say_beside_orders_is_there() {
         "delete /api/v1/wishlists/{id}/items/{sku}",
         "post /api/v1/wishlists/{id}/share",
         "delete /api/v1/wishlists/{id}/share",
+        "get /api/v1/profile/addresses",
+        "post /api/v1/profile/addresses",
+        "get /api/v1/profile/addresses/{id}",
+        "put /api/v1/profile/addresses/{id}",
+        "delete /api/v1/profile/addresses/{id}",
         "get /api/v1/products/{sku}/reviews",
         "get /api/v1/profile/reviews",
         "get /api/v1/profile/reviews/{sku}",
@@ -317,6 +322,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
     agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
     agrees::<blocklist::Blocking>(&document, "Block");
+    agrees::<addresses::Writing>(&document, "WriteAddress");
     agrees::<wishlists::Naming>(&document, "WriteWishlist");
     agrees::<wishlists::Wishing>(&document, "WishFor");
     agrees::<reviews::Writing>(&document, "WriteReview");

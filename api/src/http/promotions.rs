@@ -8,12 +8,13 @@ use chrono::Utc;
 use domain::ids::Sku;
 use domain::promotion::{self, AMOUNTS_MAX, Code, Promotion, Reduction, SKUS_MAX, Terms, USES_MAX};
 use projections::Page;
-use projections::promotions::{self, PromotionDetails, PromotionView};
+use projections::promotions::{self, CodeCursor, PromotionDetails, PromotionView};
 use serde::Serialize;
 use store::command::Verdict;
 use utoipa::ToSchema;
 
 use super::App;
+use super::answers::{Computed, Of};
 use super::buying_bodies::DescribePromotion;
 use super::command::{Asked, respond};
 use super::fields::{Body, Fields};
@@ -189,11 +190,17 @@ pub(crate) async fn list(
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    let key = parameters.key("promotions");
+    let (limit, cursor) = (parameters.limit(), parameters.cursor::<CodeCursor>());
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
-    let page = promotions::current(app.read_models.reads(), Utc::now(), limit, cursor).await?;
-    Ok(queries::show(position, &page))
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
+        let (reads, now) = (app.read_models.reads(), Utc::now());
+        let page = promotions::current(reads, now, limit, cursor.clone()).await?;
+        let until = promotions::next_change(reads, now).await?;
+        Ok(Computed::new(position, vec![Of::Promotions], &page).until(until))
+    };
+    app.answers.tell(&asking, key, compute).await
 }
 
 /// List all promotions

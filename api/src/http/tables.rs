@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::ids::VendorId;
 use exports::table::{self, Column, Kind};
 use futures::future::BoxFuture;
 use projections::orders::OrderSummary;
@@ -140,11 +141,16 @@ const STOCK: &[Column] = &[
     of("version", Kind::Int),
 ];
 
-/// Stock, ordered by SKU.
-pub(crate) async fn of_stock(app: &App, asking: &Asking) -> Result<Response, Problem> {
+/// Stock, or that of a vendor's articles, ordered by SKU.
+pub(crate) async fn of_stock(
+    app: &App,
+    asking: &Asking,
+    vendor: Option<VendorId>,
+) -> Result<Response, Problem> {
     let row = |level: StockView| json!(level);
-    answer(app, asking, &[stock::NAME], STOCK, row, |connection, after| {
-        Box::pin(stock::list(connection, PAGE, after))
+    let names = [stock::NAME, products::NAME];
+    answer(app, asking, &names, STOCK, row, move |connection, after| {
+        Box::pin(stock::list(connection, vendor, PAGE, after))
     })
     .await
 }
@@ -196,6 +202,8 @@ const VENDORS: &[Column] = &[
     of("registered_at", Kind::Time),
     of("updated_at", Kind::Time),
     of("version", Kind::Int),
+    of("description", Kind::Text),
+    of("shows_place", Kind::Bool),
 ];
 
 /// Vendors, newest first.
@@ -211,7 +219,8 @@ pub(crate) async fn of_vendors(
             "city": vendor.address.city, "postcode": vendor.address.postcode,
             "country": vendor.address.country, "reason": vendor.reason,
             "registered_at": vendor.registered_at, "updated_at": vendor.updated_at,
-            "version": vendor.version,
+            "version": vendor.version, "description": vendor.description,
+            "shows_place": vendor.shows_place,
         })
     };
     answer(app, asking, &[vendors::NAME], VENDORS, row, move |connection, after| {

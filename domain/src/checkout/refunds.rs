@@ -27,13 +27,17 @@ impl Checkout {
         let mut intents = vec![Intent::SettleRefund { refund_id }];
         let restock = restock.into_iter().map(|part| (refund_id, part));
         match self.stage {
-            // Nothing more will leave. What vendors have shipped already counts as on hand again until
-            // staff adjust it: see docs/VENDORS.md.
             Stage::Confirmed if all_gone => {
-                intents.extend(self.release_all());
+                restock.for_each(|(refund_id, part)| self.count_restocked(refund_id, &part));
+                intents.extend(self.end_shipping());
                 self.stage = Stage::Abandoned;
             }
-            Stage::Confirmed => self.restock_later.extend(restock),
+            Stage::Confirmed => {
+                for (refund_id, part) in restock {
+                    self.count_restocked(refund_id, &part);
+                    self.restock_later.push((refund_id, part));
+                }
+            }
             Stage::Completed => intents
                 .extend(restock.map(|(refund_id, part)| Intent::RestockStock { refund_id, part })),
             Stage::Idle

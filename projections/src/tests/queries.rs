@@ -181,9 +181,11 @@ async fn stock_and_products_are_listed_by_sku_bytewise() {
     let mut skus = SKUS.map(str::to_owned);
     skus.sort();
 
-    let first = stock::list(reads, 3, None).await.unwrap();
+    let first = stock::list(reads, None, 3, None).await.unwrap();
     let after: SkuCursor = first.next_cursor.unwrap().parse().unwrap();
-    let rest = stock::list(reads, 3, Some(after.clone())).await.unwrap();
+    let rest = stock::list(reads, None, 3, Some(after.clone()))
+        .await
+        .unwrap();
     let listed: Vec<_> = first.items.into_iter().chain(rest.items).collect();
     assert_eq!(
         listed

@@ -102,6 +102,13 @@ impl Scene {
         ] {
             self.tokens.insert(name, lou.clone());
         }
+        let address = json!({"line1": "3 High Street", "country": "GB"});
+        let kept = told(world, Some(&lou), Method::POST, "profile/addresses", address).await;
+        self.places
+            .insert("put /profile/addresses/{id}", text(&kept["id"]));
+        for name in ["post /profile/addresses", "put /profile/addresses/{id}"] {
+            self.tokens.insert(name, lou.clone());
+        }
         let guest = filled_cart(world, None, 1).await;
         self.values
             .insert("post /cart/merge", json!({"cart_token": guest}));

@@ -41,6 +41,7 @@ fn of_order(event: &order::Event) -> Option<Fact> {
     use order::Event as E;
     match event {
         E::Placed(placing) => Some(Fact::OrderPlaced(placing.clone())),
+        E::LinesShipped(shipment) => Some(Fact::LinesShipped { lines: shipment.lines.clone() }),
         E::Completed => Some(Fact::OrderCompleted),
         E::Cancelled { .. } => Some(Fact::OrderCancelled),
         E::RefundRequested(refund) => Some(Fact::RefundRequested(refund.clone())),
@@ -49,7 +50,6 @@ fn of_order(event: &order::Event) -> Option<Fact> {
         E::Screened(_)
         | E::Processing
         | E::Confirmed { .. }
-        | E::LinesShipped(_)
         | E::Failed(_)
         | E::Refunded(_)
         | E::RefundFailed { .. } => None,

@@ -83,6 +83,11 @@ impl Executor {
                 self.must::<Inventory>(sku.as_str(), step(format!("issue {sku}")), command)
                     .await
             }
+            Intent::IssuePart { sku, quantity } => {
+                let command = inventory::Command::IssuePart { order_id, quantity };
+                self.must::<Inventory>(sku.as_str(), step(format!("issue part {sku}")), command)
+                    .await
+            }
             Intent::RestockStock { refund_id, part } => {
                 let quantity = u64::from(part.quantity);
                 let command = inventory::Command::Restock { order_id, refund_id, quantity };

@@ -15,7 +15,7 @@ const ORDER_ENDED: [&str; 5] = [
 ];
 
 /// Why an order is not placed, however it is asked for.
-const NOT_PLACED: [&str; 22] = [
+const NOT_PLACED: [&str; 23] = [
     "price_changed",
     "shipping_method_missing",
     "shipping_method_unknown",
@@ -27,6 +27,7 @@ const NOT_PLACED: [&str; 22] = [
     "promotion_not_applicable",
     "promotion_used_up",
     "promotion_needs_account",
+    "unknown_address",
     "unknown_product",
     "product_inactive",
     "currency_mismatch",
@@ -310,6 +311,9 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("get /profile", &[(404, &["not_found"])]),
     ("put /profile", &[(404, &["not_found"])]),
     ("patch /profile", &[(404, &["not_found"])]),
+    ("post /profile/addresses", &[(409, &["address_stands", "too_many_addresses"])]),
+    ("delete /profile/addresses/{id}", &[]),
+    ("put /profile/addresses/{id}", &[(409, &["address_stands"])]),
     ("delete /profile/reviews/{sku}", &[]),
     ("put /profile/reviews/{sku}", &[(409, &["product_not_bought"])]),
     (
