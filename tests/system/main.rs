@@ -4,6 +4,7 @@
 
 mod accounts;
 mod analysts;
+mod attending;
 mod auditors;
 mod availability;
 mod backlog;

@@ -53,8 +53,8 @@ impl Inbox {
         let parked_for = reference.map(nobodys);
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and event_key = $2) \
-             or exists (select from webhooks where gateway = $1 and state = 'parked' \
-                and reason = $3)",
+             or exists (select from webhooks where gateway = $1 \
+                and state in ('parked', 'resolved') and reason = $3)",
         )
         .bind(gateway)
         .bind(event_key)
@@ -68,8 +68,8 @@ impl Inbox {
         let ForStaff { gateway, event_key, body, payment_id, names, reason } = what;
         let parked = sqlx::query(
             "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
-             payment_id, reference, provider_reference) \
-             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8) \
+             payment_id, reference, provider_reference, made_here) \
+             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8, true) \
              on conflict on constraint webhooks_once do nothing",
         )
         .bind(Uuid::now_v7())
@@ -106,8 +106,8 @@ impl Inbox {
         .bind(but)
         .bind(match but {
             // One that is being worked on finds out itself.
-            None => vec!["received", "parked", "refunding", "refunded", "failed"],
-            Some(_) => vec!["parked", "refunding", "refunded", "failed"],
+            None => vec!["received", "parked", "refunding", "refunded", "failed", "resolved"],
+            Some(_) => vec!["parked", "refunding", "refunded", "failed", "resolved"],
         })
         .fetch_one(&self.pool)
         .await
