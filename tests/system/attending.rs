@@ -257,3 +257,80 @@ async fn whoever_repeats_it_after_a_crash_finds_it_done_whatever_became_of_it() 
     let gone = inbox.retry(webhook_id, other).await;
     assert!(matches!(gone, Err(Unattended::BodyGone)), "{gone:?}");
 }
+
+/// A refund that goes no further without a person, found by asking: whoever asks, and however often,
+/// staff have it before them once, and only as long as it waits.
+async fn a_refund_that_waits_for_a_person_is_told_once(simulator: Arc<dyn Simulator>) {
+    let world = world(&simulator).await;
+    let (order_id, payment_id) = place(&world, &simulator).await;
+    let to_pay = to_pay(&world, &order_id).await;
+    let reference = to_pay["reference"].as_str().unwrap();
+    simulator.customer_pays(reference);
+    let _stored = delivered(&world, simulator.name(), &simulator.webhook(reference))
+        .await
+        .expect(200);
+    world.order_when(&order_id, "confirmed").await;
+    let path = format!("/api/v1/orders/{order_id}/refunds");
+    let asked = world.post(&path, json!({"reason": "broken"})).await;
+    let refund_id = asked.expect(201).json()["refund_id"].clone();
+    let refund_id = refund_id.as_str().unwrap();
+    until("the provider has taken the refund on", async || {
+        (simulator.refunds_called(refund_id) == 1).then_some(())
+    })
+    .await;
+    assert!(simulator.refunds_wait_for_somebody(), "it knows of such refunds");
+    let look = async || {
+        let path = format!("/api/v1/orders/{order_id}/payment");
+        let _looked = world.get(&path).await.expect(200);
+    };
+
+    let parked = until("a poll finds it", async || {
+        look().await;
+        webhooks(&world, "parked").await.pop()
+    })
+    .await;
+    assert_eq!(parked["payment_id"], payment_id.as_str());
+    assert_eq!(parked["event"], format!("needs attention {refund_id}"));
+    assert!(parked["reason"].is_string(), "{parked}");
+    // The provider says so itself, too, and is asked again because of it.
+    for sent in simulator.refund_webhooks(reference) {
+        let _stored = delivered(&world, simulator.name(), &sent).await.expect(200);
+    }
+    worked_off(&world).await;
+    assert_eq!(webhooks(&world, "parked").await.len(), 1);
+    let id = parked["id"].as_str().unwrap();
+    assert_eq!(retry(&world, id, "r").await.problem(409), "webhook_not_repeatable");
+    assert_eq!(
+        refund(&world, id).await.problem(409),
+        "webhook_without_money",
+        "it goes already"
+    );
+
+    simulator.works_off_refunds();
+    until("it is paid out", async || {
+        look().await;
+        let payment = world.get(&format!("/api/v1/payments/{payment_id}")).await;
+        let payment = payment.json();
+        (payment["refunded"] == payment["captured"]).then_some(())
+    })
+    .await;
+    assert_eq!(webhooks(&world, "parked").await.len(), 0, "it waits for nobody any more");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_waits_for_a_person_at_stripe_is_told_once() {
+    let stripe = tests::simulators::stripe::Stripe::start().await;
+    a_refund_that_waits_for_a_person_is_told_once(stripe).await;
+}
+
+#[tokio::test]
+async fn a_refund_that_waits_for_a_person_at_paystack_is_told_once() {
+    a_refund_that_waits_for_a_person_is_told_once(Paystack::start().await).await;
+}
+
+#[tokio::test]
+async fn a_refund_that_waits_for_a_person_at_flutterwave_v4_is_told_once() {
+    let flutterwave = tests::simulators::flutterwave_v4::FlutterwaveV4::start().await;
+    a_refund_that_waits_for_a_person_is_told_once(flutterwave).await;
+}

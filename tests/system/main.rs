@@ -20,6 +20,7 @@ mod contracts;
 mod converting;
 mod customers_report;
 mod delivery;
+mod ending;
 mod errors;
 mod examples;
 mod expecting;

@@ -88,6 +88,23 @@ impl Inbox {
         Ok(())
     }
 
+    /// Takes what was parked under this name from before staff: it has been settled by itself.
+    pub(crate) async fn waits_for_nobody(
+        &self,
+        gateway: &str,
+        event_key: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "update webhooks set state = 'done', reason = null, worked_at = now() \
+             where gateway = $1 and event_key = $2 and state = 'parked'",
+        )
+        .bind(gateway)
+        .bind(event_key)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Whether staff have this money before them, or will have it: another webhook than this one
     /// tells of it.
     pub(crate) async fn is_with_staff(
@@ -106,7 +123,14 @@ impl Inbox {
         .bind(but)
         .bind(match but {
             // One that is being worked on finds out itself.
-            None => vec!["received", "parked", "refunding", "refunded", "failed", "resolved"],
+            None => vec![
+                "received",
+                "parked",
+                "refunding",
+                "refunded",
+                "failed",
+                "resolved",
+            ],
             Some(_) => vec!["parked", "refunding", "refunded", "failed", "resolved"],
         })
         .fetch_one(&self.pool)
