@@ -11,6 +11,7 @@ mod addresses;
 pub mod answers;
 mod api_keys;
 pub mod app;
+mod attending;
 mod auth;
 mod availability;
 mod blocklist;
@@ -184,6 +185,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund))
+        .routes(routes!(attending::resolve))
+        .routes(routes!(attending::retry))
         .routes(routes!(manual::receive))
         .routes(routes!(manual::pay_out))
         .routes(routes!(reconciliations::reconcile));

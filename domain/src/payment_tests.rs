@@ -20,6 +20,22 @@ fn a_payment_is_opened_with_its_first_attempt() {
 }
 
 #[test]
+fn nobody_waits_for_what_is_open_once_the_money_is_there_or_given_up() {
+    for (history, wants_money, open) in [
+        (vec![], true, 0),
+        (opened(), true, 1),
+        (and(accepted("a")), true, 1),
+        (and(declined("a")), true, 0),
+        (captured(), false, 0),
+        (voided(), false, 1),
+    ] {
+        let payment = Payment::replay(&history);
+        assert_eq!(payment.wants_money(), wants_money, "{history:?}");
+        assert_eq!(payment.open_attempts().count(), open, "{history:?}");
+    }
+}
+
+#[test]
 fn a_payment_is_opened_once() {
     for history in [opened(), captured(), voided()] {
         given::<Payment>(&history)

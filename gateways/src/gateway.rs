@@ -99,6 +99,13 @@ pub enum PaybackOutcome {
         /// The provider's own name for it.
         provider_reference: Option<String>,
     },
+    /// Taken on, and goes no further before a person has done something about it.
+    NeedsStaff {
+        /// The provider's own name for it.
+        provider_reference: String,
+        /// What it waits for.
+        what: String,
+    },
     /// Paid out.
     Settled {
         /// The provider's own name for it.
@@ -187,6 +194,18 @@ pub trait Gateway: Send + Sync {
         _name: &'a str,
     ) -> Option<Calling<'a, Found<Outcome>>> {
         None
+    }
+
+    /// Whether an attempt can be ended there before anybody has paid.
+    fn cancels(&self) -> bool {
+        false
+    }
+
+    /// Ends an attempt that nobody waits for any more, so that nobody pays it by mistake, and says how
+    /// it stands then: what was paid a moment before is money like any other. May be repeated. A
+    /// provider that has no such call says how the attempt stands.
+    fn cancel<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
+        self.verify(charge)
     }
 
     /// Gives money back. May be repeated with the same refund id: it acts once.

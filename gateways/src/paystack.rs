@@ -58,6 +58,9 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// general knowledge, unconfirmed).
 const DECIMALS: u32 = 2;
 
+/// What staff are told of a refund that Paystack cannot pay out by itself.
+const NEEDS_DETAILS: &str = "Paystack needs details of the customer's account for a refund";
+
 /// Paystack.
 pub struct Paystack {
     http: Http,
@@ -137,7 +140,7 @@ enum RefundStatus {
     Processing,
     Processed,
     Failed,
-    /// Paystack waits for details of the customer's account; a webhook calls staff.
+    /// Paystack waits for details of the customer's account.
     NeedsAttention,
     #[serde(other)]
     Unknown,
@@ -315,7 +318,10 @@ impl Refund {
         match self.status {
             S::Processed => PaybackOutcome::Settled { provider_reference },
             S::Failed => PaybackOutcome::Failed { reason: "failed at Paystack".to_owned() },
-            S::Pending | S::Processing | S::NeedsAttention | S::Unknown => {
+            S::NeedsAttention => {
+                PaybackOutcome::NeedsStaff { provider_reference, what: NEEDS_DETAILS.to_owned() }
+            }
+            S::Pending | S::Processing | S::Unknown => {
                 PaybackOutcome::Pending { provider_reference: Some(provider_reference) }
             }
         }
@@ -326,9 +332,10 @@ fn notice(event: &Event) -> Option<Notice> {
     let Event { event: kind, data } = event;
     let text = |pointer: &str| Some(data.pointer(pointer)?.as_str()?.to_owned());
     let about = match kind.as_str() {
-        "refund.needs-attention" => About::Staff {
-            reference: text("/transaction_reference"),
-            what: "Paystack needs details of the customer's account for a refund".to_owned(),
+        // Whoever asks is told so too, and then calls staff.
+        "refund.needs-attention" => match text("/transaction_reference") {
+            Some(reference) => About::RefundsOf { reference },
+            None => About::Staff { reference: None, what: NEEDS_DETAILS.to_owned() },
         },
         kind if kind.starts_with("charge.dispute.") => About::Staff {
             reference: text("/transaction/reference"),
@@ -476,6 +483,7 @@ mod tests {
             "refund.processing",
             "refund.processed",
             "refund.failed",
+            "refund.needs-attention",
         ] {
             let event =
                 format!(r#"{{"event":"{kind}","data":{{"id":"7","transaction_reference":"A1"}}}}"#);

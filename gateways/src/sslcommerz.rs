@@ -370,6 +370,8 @@ impl Transaction {
                 let (provider_reference, assessment) = (provider_reference(), self.assessment());
                 Ok(Outcome::Captured { received, provider_reference, assessment })
             }
+            // Nobody has tried to pay, and nobody will.
+            S::Unattempted if charge.is_abandoned() => Ok(Reason::Expired.declines()),
             S::Pending | S::Unattempted => {
                 let provider_reference = provider_reference();
                 Ok(Outcome::Accepted { provider_reference, next_step: None })

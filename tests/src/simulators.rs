@@ -203,6 +203,8 @@ pub trait Simulator: Send + Sync {
 
     /// How many payments can be made under this reference.
     fn asked_for(&self, reference: &str) -> usize;
+    /// How much was asked for under this reference, as it was written.
+    fn asked_amount(&self, reference: &str) -> String;
     /// The customer pays what is asked for.
     fn customer_pays(&self, reference: &str);
     /// The customer pays something else.
@@ -218,6 +220,10 @@ pub trait Simulator: Send + Sync {
     fn customer_is_declined(&self, reference: &str, how: Decline);
     /// Whether a customer who was turned away may pay all the same, under the same reference.
     fn may_pay_after_decline(&self) -> bool;
+    /// Whether nobody can pay under this reference any more.
+    fn is_over(&self, _reference: &str) -> bool {
+        false
+    }
     /// From now on it speaks of this attempt under another name.
     fn confuses(&self, reference: &str, with: &str);
 
@@ -225,6 +231,11 @@ pub trait Simulator: Send + Sync {
     fn refunds_work(&self, they_do: bool);
     /// Everything that was taken on is paid out, or fails.
     fn works_off_refunds(&self);
+    /// Everything that was taken on and is not paid out waits for a person; false where the provider
+    /// knows no such thing.
+    fn refunds_wait_for_somebody(&self) -> bool {
+        false
+    }
     /// One refund of this attempt's money that it has not paid out yet, or else the next, fails.
     fn fails_a_refund_of(&self, reference: &str);
     /// Refunds of this attempt's money that were paid out did not arrive; false where the provider

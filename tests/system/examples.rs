@@ -81,7 +81,10 @@ async fn routing_rule(world: &World) -> String {
 impl Scene {
     async fn set() -> Self {
         let world = World::with(|settings| {
-            settings.environment = Environment::of([("MANUAL_PAYMENTS", "on")]);
+            settings.environment = Environment::of([
+                ("MANUAL_PAYMENTS", "on"),
+                ("SANDBOX_WEBHOOK_SECRET", shop::WEBHOOK_SECRET),
+            ]);
         })
         .await;
         world.article("CUP-RED", "4.50", 1_000).await;

@@ -5,6 +5,7 @@
 mod accounts;
 mod addresses;
 mod analysts;
+mod attending;
 mod auditors;
 mod availability;
 mod backlog;
@@ -20,6 +21,7 @@ mod contracts;
 mod converting;
 mod customers_report;
 mod delivery;
+mod ending;
 mod errors;
 mod examples;
 mod expecting;

@@ -4,6 +4,7 @@
 //! received ──▶ asked about ──▶ done
 //!     ▲            │   └─────▶ parked: nobody's money, or something that takes a person
 //!     └── later ◀──┘ the provider does not answer     │
+//!                                                     ├─▶ resolved: staff close it ([`attending`])
 //!                                                     ▼ staff give it back ([`following`])
 //!                                                 refunding ──▶ refunded | failed
 //! ```
@@ -15,6 +16,7 @@
 //! 3. Whoever works on one moves it ahead in time first, so that a crash delays it and two
 //!    processes do not work on the same one.
 
+mod attending;
 mod following;
 mod for_staff;
 
@@ -33,6 +35,7 @@ use store::command::ExecuteError;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use self::attending::Unattended;
 pub use self::for_staff::Parked;
 use self::for_staff::nobodys;
 pub(crate) use self::for_staff::{ForStaff, Names};
@@ -64,7 +67,8 @@ const PAUSE_SECONDS_MAX: f64 = 3600.0;
 /// What staff see of a webhook.
 const COLUMNS: &str = "webhook_id, gateway, event_key, state, reason, payment_id, body, \
     deliveries, tries, received_at, worked_at, unmatched_payment_id, received_minor, \
-    received_currency, refund_failure, reference, provider_reference";
+    received_currency, refund_failure, reference, provider_reference, resolved_by, resolved_at, \
+    resolution";
 
 /// Where webhooks are stored.
 #[derive(Clone)]
@@ -91,7 +95,8 @@ pub struct Webhook {
     pub gateway: String,
     /// The provider's name for it.
     pub event_key: String,
-    /// `received`, `done`, `parked`, or of money that is given back `refunding`, `refunded`, `failed`.
+    /// `received`, `done`, `parked`, `resolved`, or of money that is given back `refunding`, `refunded`,
+    /// `failed`.
     pub state: String,
     /// Why it is parked.
     pub reason: Option<String>,
@@ -119,6 +124,12 @@ pub struct Webhook {
     pub reference: Option<String>,
     /// The provider's own name for its money.
     pub provider_reference: Option<String>,
+    /// Who closed it last.
+    pub resolved_by: Option<String>,
+    /// When.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub resolution: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -128,6 +139,14 @@ struct Taken {
     body: Vec<u8>,
     received_at: DateTime<Utc>,
     tries: i32,
+    tries_before: i32,
+}
+
+impl Taken {
+    /// Tries since it came in, or since staff had it worked off again.
+    fn tries_now(&self) -> i32 {
+        self.tries.saturating_sub(self.tries_before)
+    }
 }
 
 /// What came of working on one.
@@ -255,7 +274,8 @@ impl Inbox {
             let emptied = sqlx::query(
                 "update webhooks set body = '' where webhook_id in ( \
                      select webhook_id from webhooks \
-                     where state <> 'received' and state in ('done', 'refunded') and body <> '' \
+                     where state <> 'received' and state in ('done', 'refunded', 'resolved') \
+                     and body <> '' \
                      and worked_at < now() - make_interval(days => $1) \
                      order by worked_at limit $2)",
             )
@@ -296,7 +316,7 @@ impl Inbox {
              where webhook_id in ( \
                  select webhook_id from webhooks where state = 'received' and due_at <= now() \
                  order by due_at limit $1 for update skip locked) \
-             returning webhook_id, gateway, body, received_at, tries",
+             returning webhook_id, gateway, body, received_at, tries, tries_before",
         )
         .bind(TAKEN_MAX)
         .bind(TAKEN_SECONDS)
@@ -308,10 +328,10 @@ impl Inbox {
         let (state, payment_id, reason, pause) = match worked {
             Worked::Done(payment_id) => ("done", payment_id, None, 0.0),
             Worked::Parked(payment_id, reason) => ("parked", payment_id, Some(reason), 0.0),
-            Worked::Later(reason) if TRIES_MAX <= taken.tries => {
+            Worked::Later(reason) if TRIES_MAX <= taken.tries_now() => {
                 ("parked", None, Some(format!("given up after {TRIES_MAX} tries: {reason}")), 0.0)
             }
-            Worked::Later(_) => ("received", None, None, pause(taken.tries)),
+            Worked::Later(_) => ("received", None, None, pause(taken.tries_now())),
         };
         if state == "parked" {
             let (gateway, reason) = (&taken.gateway, reason.as_deref());

@@ -50,6 +50,12 @@ pub enum Kept {
         /// Which.
         gateway: String,
     },
+    /// Staff have closed it.
+    #[error(
+        "this webhook is resolved; have it worked off again (retry) if its money is to go back \
+         after all"
+    )]
+    Resolved,
     /// It tells of something else.
     #[error("this webhook does not tell of money that came in")]
     WithoutMoney,
@@ -96,6 +102,9 @@ pub async fn look_into(
 ) -> Result<Nobodys, Kept> {
     if webhook.state == "received" {
         return Err(Kept::TooEarly);
+    }
+    if webhook.state == "resolved" {
+        return Err(Kept::Resolved);
     }
     let name = || webhook.gateway.clone();
     let gateway = registry.get(&webhook.gateway);

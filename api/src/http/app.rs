@@ -16,6 +16,7 @@ use storefront::carts::Carts;
 use tokio::sync::Semaphore;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
+use workers::providers::{InHand, Pauses, Providers};
 use workers::routing::Routing;
 
 use super::answers::Answers;
@@ -100,6 +101,20 @@ pub struct Parts {
     pub turns: Turns,
     /// Who has asked how often.
     pub(crate) buckets: Buckets,
+}
+
+impl Parts {
+    /// Who asks providers because somebody wants to know at once, and plans no questions.
+    pub(crate) fn providers(&self) -> Providers {
+        Providers {
+            pool: self.pool.clone(),
+            journal: self.journal.clone(),
+            registry: self.registry.clone(),
+            pauses: Pauses::default(),
+            routing: self.routing.clone(),
+            in_hand: InHand::default(),
+        }
+    }
 }
 
 /// What can be set about HTTP.

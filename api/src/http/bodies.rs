@@ -340,6 +340,16 @@ pub struct RefundWebhook {
     pub reason: String,
 }
 
+/// How a webhook that waited for a person has been settled.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "settled on the provider's own pages"}))]
+pub struct ResolveWebhook {
+    /// Kept with the webhook, in clear; nothing personal belongs there
+    #[schema(min_length = 1, max_length = 500)]
+    pub note: String,
+}
+
 /// Money that staff have taken.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

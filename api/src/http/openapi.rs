@@ -44,7 +44,14 @@ const OUTSIDE_THE_LOG: [&str; 16] = [
 /// Of those, what would be there twice if it were sent twice: it is named by its key.
 const TICKETS: &str = "/tickets";
 /// Likewise, of these addresses alone, where they are posted to.
-const NAMED: [&str; 4] = ["/cart/items", CUSTOMERS, "/faq", "/wishlists"];
+const NAMED: [&str; 6] = [
+    "/cart/items",
+    CUSTOMERS,
+    "/faq",
+    "/webhooks/{id}/resolve",
+    "/webhooks/{id}/retry",
+    "/wishlists",
+];
 /// An order, of what is in a cart.
 const CHECKOUT: &str = "/cart/checkout";
 /// The same of these addresses alone, and nothing below them.

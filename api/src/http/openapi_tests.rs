@@ -8,10 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    addresses, api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules,
-    inventory, listings, manual, moves, payments, products, promotions, rates, read_models,
-    refunds, reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched,
-    vendors, wishlists,
+    addresses, api_keys, attending, auth, blocklist, carts, categories, delivery, document, faq,
+    fraud_rules, inventory, listings, manual, moves, payments, products, promotions, rates,
+    read_models, refunds, reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets,
+    unmatched, vendors, wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
@@ -29,7 +29,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-const CONTRACT: [&str; 119] = [
+const CONTRACT: [&str; 121] = [
     "post /api/v1/orders",
     "get /api/v1/orders",
     "get /api/v1/orders/{id}",
@@ -116,6 +116,8 @@ const CONTRACT: [&str; 119] = [
     "put /api/v1/webhooks/{name}",
     "get /api/v1/webhooks/{name}",
     "post /api/v1/webhooks/{id}/refund",
+    "post /api/v1/webhooks/{id}/resolve",
+    "post /api/v1/webhooks/{id}/retry",
     "post /api/v1/payments/{id}/receipt",
     "post /api/v1/payments/{id}/payout",
     "get /api/v1/webhooks",
@@ -298,6 +300,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");
     agrees::<unmatched::GivingBack>(&document, "RefundWebhook");
+    agrees::<attending::Resolving>(&document, "ResolveWebhook");
     agrees::<manual::Taking>(&document, "ReceivePayment");
     agrees::<manual::HandingOut>(&document, "PayOutRefund");
     agrees::<payments::Starting>(&document, "StartPayment");

@@ -56,7 +56,7 @@ impl Body for Starting {
 /// Try to pay again
 ///
 /// Starts another attempt after one that failed, at the provider that is named, or at one that the
-/// rules of routing lead to: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
+/// rules of routing lead to. One that is still open is ended first, where its provider can be told so: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
 /// does is not reached at the moment.
 #[utoipa::path(
     post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
@@ -91,6 +91,16 @@ pub(crate) async fn start(
         Ok(choice) => choice,
         Err(nobody) => return nobody.answer(&app, &asked, envelope).await,
     };
+    // A repetition has begun what is open, and whoever names a version wants nothing else changed.
+    if let Some(told) = asked.told_before(&app).await? {
+        return Ok(told);
+    }
+    if envelope.expected_version.is_none() {
+        // Whoever wants to pay otherwise has left the page that is open, if there is one.
+        app.providers()
+            .end_open(payment_id, asked.command_id)
+            .await?;
+    }
     let attempt = attempt(choice);
     let command = payment::Command::StartAttempt { attempt: attempt.clone() };
     let wording = asked.wording(StatusCode::CREATED, |accepted| StartedView {

@@ -15,7 +15,6 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use workers::providers::{InHand, Pauses, Providers};
 use workers::reconciling::statement::{BYTES_MAX, Statement};
 use workers::reconciling::{Difference, Line, Mode, Reconciliation, Source, Summary};
 
@@ -209,15 +208,7 @@ pub(crate) async fn reconcile(
         Problem::new(StatusCode::CONFLICT, "already_reconciling", detail)
     })?;
     let reconciliation = Reconciliation {
-        providers: Providers {
-            routing: app.routing.clone(),
-            in_hand: InHand::default(),
-            pool: app.pool.clone(),
-            journal: app.journal.clone(),
-            registry: app.registry.clone(),
-            // It plans no questions.
-            pauses: Pauses::default(),
-        },
+        providers: app.providers(),
         inbox: app.inbox.clone(),
         gateway: gateway.clone(),
         span,

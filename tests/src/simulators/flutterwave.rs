@@ -284,6 +284,12 @@ impl Simulator for Flutterwave {
         PaymentMethod::MobileMoney
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        let pages = self.books.lock();
+        let amount = pages.asked[reference]["amount"].as_str();
+        amount.expect("it was asked for").to_owned()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         usize::from(self.books.lock().asked.contains_key(reference))
     }

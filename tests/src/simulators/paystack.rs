@@ -267,6 +267,10 @@ impl Simulator for Paystack {
         PaymentMethod::BankTransfer
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        self.books.lock().transactions[reference]["amount"].to_string()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         usize::from(self.books.lock().transactions.contains_key(reference))
     }
@@ -321,7 +325,7 @@ impl Simulator for Paystack {
         let mut pages = self.books.lock();
         let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
         for refund in refunds {
-            if refund["status"] == "pending" {
+            if refund["status"] == "pending" || refund["status"] == "needs-attention" {
                 let attempt = refund["transaction"]["reference"].as_str();
                 let fail = *refunds_fail || failing.remove(attempt.unwrap_or_default());
                 refund["status"] = if fail { "failed" } else { "processed" }.into();
@@ -333,6 +337,15 @@ impl Simulator for Paystack {
         for refund in &mut self.books.lock().refunds {
             if refund["status"] == "processed" && refund["transaction"]["reference"] == reference {
                 refund["status"] = "failed".into();
+            }
+        }
+        true
+    }
+
+    fn refunds_wait_for_somebody(&self) -> bool {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "pending" {
+                refund["status"] = "needs-attention".into();
             }
         }
         true

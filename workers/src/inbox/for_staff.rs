@@ -54,10 +54,10 @@ impl Inbox {
         let parked_for = reference.map(nobodys);
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and event_key = $2) \
-             or exists (select from webhooks where gateway = $1 and state = 'parked' \
+             or exists (select from webhooks where gateway = $1 and state in ('parked', 'resolved') \
                 and reason = $3) \
              or exists (select from webhooks where gateway = $1 and provider_reference = $4 \
-                and state in ('parked', 'refunding', 'refunded', 'failed'))",
+                and state in ('parked', 'refunding', 'refunded', 'failed', 'resolved'))",
         )
         .bind(gateway)
         .bind(event_key)
@@ -72,8 +72,8 @@ impl Inbox {
         let ForStaff { gateway, event_key, body, payment_id, names, reason } = what;
         let parked = sqlx::query(
             "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
-             payment_id, reference, provider_reference) \
-             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8) \
+             payment_id, reference, provider_reference, made_here) \
+             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8, true) \
              on conflict on constraint webhooks_once do nothing",
         )
         .bind(Uuid::now_v7())
@@ -89,6 +89,23 @@ impl Inbox {
         if 0 < parked.rows_affected() {
             tracing::warn!(gateway, reason, "something that takes a person is parked");
         }
+        Ok(())
+    }
+
+    /// Takes what was parked under this name from before staff: it has been settled by itself.
+    pub(crate) async fn waits_for_nobody(
+        &self,
+        gateway: &str,
+        event_key: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "update webhooks set state = 'done', reason = null, worked_at = now() \
+             where gateway = $1 and event_key = $2 and state = 'parked'",
+        )
+        .bind(gateway)
+        .bind(event_key)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -110,8 +127,15 @@ impl Inbox {
         .bind(but)
         .bind(match but {
             // One that is being worked on finds out itself.
-            None => vec!["received", "parked", "refunding", "refunded", "failed"],
-            Some(_) => vec!["parked", "refunding", "refunded", "failed"],
+            None => vec![
+                "received",
+                "parked",
+                "refunding",
+                "refunded",
+                "failed",
+                "resolved",
+            ],
+            Some(_) => vec!["parked", "refunding", "refunded", "failed", "resolved"],
         })
         .fetch_one(&self.pool)
         .await

@@ -39,6 +39,8 @@ pub(super) struct Errand<T> {
     pub(super) what: T,
     /// Of an attempt that a rule has routed: who has been tried for it so far, this one included.
     pub(super) tried_at: Vec<String>,
+    /// Whether its money is still asked for.
+    pub(super) is_wanted: bool,
 }
 
 /// One step of a payment, and because of what.
@@ -116,9 +118,13 @@ impl Providers {
         reference: &str,
         why: &Why,
     ) -> Result<bool, ExecuteError> {
-        let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
-        if let Some(errand) = self.charge(payment_id, reference, awaited).await? {
+        if let Some(errand) = self
+            .charge(payment_id, reference, AttemptState::is_open)
+            .await?
+        {
             let begun = match why {
+                // Nothing begins that nobody waits for any more.
+                _ if !errand.is_wanted => self.verify(&errand).await?,
                 Why::Event { .. } => self.begin(&errand).await?,
                 // After the deadline nobody waits for it; but it may have been made before a crash.
                 Why::Late if Utc::now() <= errand.what.pay_by => self.begin(&errand).await?,
@@ -148,7 +154,7 @@ impl Providers {
         self.is_open(payment_id, why, |payment| {
             payment
                 .attempt(reference)
-                .is_some_and(|tried| awaited(tried.state))
+                .is_some_and(|tried| tried.state.is_open())
         })
         .await
     }
@@ -165,6 +171,9 @@ impl Providers {
                 Why::Event { .. } | Why::Late => self.refund(&errand).await,
                 Why::Silence { .. } => self.refund_status(&errand).await,
             };
+            if let Some(answer) = &answer {
+                self.call_staff_about_refund(&errand, answer).await?;
+            }
             if let Some(command) = answer.and_then(|answer| said_of_refund(refund_id, answer)) {
                 let said = format!("{command:?}");
                 let (cause, name) = why.step("refunded", refund_id.0, &said);
@@ -253,6 +262,7 @@ impl Providers {
             Some(Found::NeverHeard) => return Ok(true),
             None => return Ok(false),
         };
+        self.call_staff_about_refund(&errand, &answer).await?;
         let has_failed = matches!(answer, PaybackOutcome::Failed { .. });
         let is_pending = self
             .payback(payment_id, refund_id, is_pending)
@@ -312,12 +322,44 @@ impl Providers {
         Ok(in_time(errand.gateway.name(), errand.gateway.refund_status(&errand.what)).await)
     }
 
+    /// Ends what is open of a payment, where its provider can be told so, because another attempt is
+    /// to begin under the name of this command. What cannot be ended stays open.
+    pub async fn end_open(&self, payment_id: PaymentId, key: Uuid) -> Result<(), ExecuteError> {
+        let (payment, _) = self
+            .journal
+            .decided::<Payment>(&payment_id.to_string())
+            .await?;
+        for tried in payment.open_attempts() {
+            let reference = &tried.attempt.reference;
+            let errand = self.charge_of(payment_id, &payment, tried).await?;
+            let Some(errand) = errand.filter(|errand| errand.gateway.cancels()) else {
+                continue;
+            };
+            let ended = in_time(errand.gateway.name(), errand.gateway.cancel(&errand.what)).await;
+            if let Some(Found::Said(outcome)) = ended {
+                let cause = Cause::named(derived::id(key, reference));
+                let order_id = errand.order_id;
+                let step = Step { payment_id, order_id, cause: &cause, name: &name_of(&outcome) };
+                self.tell(step, said_of_attempt(reference, outcome)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks how an attempt stands; one that nobody waits for any more is ended first.
     async fn verify(&self, errand: &Errand<Charge>) -> Result<Begun, ExecuteError> {
-        let Errand { gateway, what: charge, .. } = errand;
-        match in_time(gateway.name(), gateway.verify(charge)).await {
+        let Errand { gateway, what: charge, is_wanted, .. } = errand;
+        let call = if *is_wanted {
+            gateway.verify(charge)
+        } else {
+            gateway.cancel(charge)
+        };
+        match in_time(gateway.name(), call).await {
             Some(Found::Said(outcome)) => Ok(Begun::Said(outcome)),
             // What we sent did not arrive: it is sent again while somebody waits for it.
-            Some(Found::NeverHeard) if Utc::now() <= charge.pay_by => self.begin(errand).await,
+            Some(Found::NeverHeard) if *is_wanted && Utc::now() <= charge.pay_by => {
+                self.begin(errand).await
+            }
             Some(Found::NeverHeard) => Ok(Begun::Said(Reason::Expired.declines())),
             None => Ok(Begun::Silence),
         }
@@ -423,7 +465,8 @@ impl Providers {
             }
             None => Vec::new(),
         };
-        Ok(Some(Errand { order_id, gateway, what: charge, tried_at }))
+        let is_wanted = payment.wants_money();
+        Ok(Some(Errand { order_id, gateway, what: charge, tried_at, is_wanted }))
     }
 
     fn gateway_of(&self, payment_id: PaymentId, name: &str) -> Option<Arc<dyn Gateway>> {
@@ -469,18 +512,19 @@ impl Providers {
                 gateway.map(|gateway| {
                     let charge = unmatched::charge(payment_id, money);
                     let order_id = charge.order_id;
-                    Errand { order_id, gateway, what: charge, tried_at: Vec::new() }
+                    let tried_at = Vec::new();
+                    Errand { order_id, gateway, what: charge, tried_at, is_wanted: false }
                 })
             }
         };
-        Ok(errand.map(|Errand { order_id, gateway, what: charge, tried_at }| {
+        Ok(errand.map(|Errand { order_id, gateway, what: charge, tried_at, is_wanted }| {
             let payback = Payback {
                 refund_id,
                 provider_reference: refund.provider_reference.map(ToOwned::to_owned),
                 amount: Money { minor: refund.amount_minor, currency: charge.amount.currency },
                 charge,
             };
-            Errand { order_id, gateway, what: payback, tried_at }
+            Errand { order_id, gateway, what: payback, tried_at, is_wanted }
         }))
     }
 
@@ -528,6 +572,9 @@ fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment
     match answer {
         PaybackOutcome::Pending { provider_reference } => {
             let provider_reference = provider_reference?;
+            Some(payment::Command::AcceptRefund { refund_id, provider_reference })
+        }
+        PaybackOutcome::NeedsStaff { provider_reference, .. } => {
             Some(payment::Command::AcceptRefund { refund_id, provider_reference })
         }
         PaybackOutcome::Settled { provider_reference } => {

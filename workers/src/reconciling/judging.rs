@@ -284,9 +284,9 @@ pub(super) fn judge_missing(
             }
         }
         Said::OfAttempt(Found::Said(Outcome::Accepted { .. }))
-        | Said::OfRefund(Found::Said(PaybackOutcome::Pending { .. })) => {
-            Some((Kind::StateDiffers, "pending".to_owned()))
-        }
+        | Said::OfRefund(Found::Said(
+            PaybackOutcome::Pending { .. } | PaybackOutcome::NeedsStaff { .. },
+        )) => Some((Kind::StateDiffers, "pending".to_owned())),
         Said::OfAttempt(Found::Said(Outcome::Declined { reason })) => {
             Some((Kind::StateDiffers, format!("declined: {reason}")))
         }

@@ -407,6 +407,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                 &[
                     "webhook_not_worked_on",
                     "payment_provider_off",
+                    "webhook_resolved",
                     "webhook_without_money",
                     "money_is_ours",
                     "money_not_found",
@@ -420,6 +421,28 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["refund_too_large"]),
             (503, &["payment_provider_silent"]),
         ],
+    ),
+    (
+        "post /webhooks/{id}/resolve",
+        &[(
+            409,
+            &[
+                "webhook_not_worked_on",
+                "webhook_not_parked",
+                "webhook_resolved",
+            ],
+        )],
+    ),
+    (
+        "post /webhooks/{id}/retry",
+        &[(
+            409,
+            &[
+                "webhook_not_worked_on",
+                "webhook_not_parked",
+                "webhook_not_repeatable",
+            ],
+        )],
     ),
     (
         "post /webhooks/{name}",

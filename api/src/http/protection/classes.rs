@@ -89,6 +89,8 @@ mod tests {
             (Method::GET, "/api/v1/customers", Some("query")),
             (Method::POST, "/api/v1/webhooks/{name}", Some("webhook")),
             (Method::POST, "/api/v1/webhooks/{id}/refund", Some("command")),
+            (Method::POST, "/api/v1/webhooks/{id}/resolve", Some("command")),
+            (Method::POST, "/api/v1/webhooks/{id}/retry", Some("command")),
             (Method::GET, "/docs/{*rest}", Some("query")),
             (Method::GET, "", Some("query")),
             (Method::GET, "/health/ready", None),
