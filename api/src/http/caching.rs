@@ -76,8 +76,7 @@ impl Class {
             Self::Catalogue => Duration::from_mins(10),
             Self::Categories => Duration::from_mins(15),
             // A rate that has gone up meanwhile is caught by `expected_total`.
-            Self::Delivery => Duration::from_mins(5),
-            Self::Promotions => Duration::from_mins(5),
+            Self::Delivery | Self::Promotions => Duration::from_mins(5),
             // Ten at most; who looks at figures would rather see today's.
             Self::Analytics => Duration::from_mins(1),
             Self::Documentation => Duration::ZERO,
