@@ -14,6 +14,7 @@ mod codes;
 pub(super) mod postman;
 mod problems;
 pub(super) mod reference;
+mod secrets;
 
 use self::codes::Kind;
 use self::problems::Shared;
@@ -85,13 +86,7 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     components["parameters"] = parameters();
     components["headers"] = headers();
     components["responses"] = shared.responses();
-    components["securitySchemes"] = json!({
-        "bearer": {
-            "type": "http", "scheme": "bearer",
-            "description": "An access token of `POST /auth/login`, an API key, or the staff \
-                token, which is an administrator's. The scopes are the roles that may."
-        }
-    });
+    components["securitySchemes"] = secrets::schemes();
     document
 }
 
@@ -150,7 +145,8 @@ fn complete_operation(
     let is_closed = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody") || below == "/webhooks/{name}";
     let kind = Kind { method, path: below, is_command, is_closed, has_body };
-    operation.insert("security".into(), security(operation.get("security"), is_command));
+    let who = security(operation.get("security"), is_command);
+    operation.insert("security".into(), secrets::in_place_of_nothing(method, below, who));
     add_parameters(path, method, operation);
     let Some(responses) = operation
         .get_mut("responses")

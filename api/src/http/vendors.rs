@@ -396,7 +396,7 @@ pub(crate) async fn show_own(
     let (position, _seat) = asking.seat(&app, &[vendors::NAME]).await?;
     let view = vendors::by_id(app.read_models.reads(), vendor).await?;
     let view = view.ok_or_else(|| Problem::not_found("vendor").at(position))?;
-    Ok(queries::show(position, &view))
+    Ok(asking.show_versioned(position, view.version, &view))
 }
 
 /// List vendors
