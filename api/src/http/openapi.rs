@@ -3,7 +3,7 @@
 
 use projections::customers::CustomersBy;
 use projections::orders::Status;
-use projections::sales::GroupBy;
+use projections::sales::{GroupBy, VendorsBy};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi};
@@ -55,7 +55,7 @@ const CUSTOMERS: &str = "/customers";
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Status, GroupBy, CustomersBy)))]
+#[openapi(components(schemas(Status, GroupBy, CustomersBy, VendorsBy)))]
 struct Parameters;
 
 /// The document that the table of routes fills.

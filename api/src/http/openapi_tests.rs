@@ -29,7 +29,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-const CONTRACT: [&str; 119] = [
+const CONTRACT: [&str; 121] = [
     "post /api/v1/orders",
     "get /api/v1/orders",
     "get /api/v1/orders/{id}",
@@ -65,6 +65,8 @@ const CONTRACT: [&str; 119] = [
     "get /api/v1/vendors/me",
     "put /api/v1/vendors/me",
     "get /api/v1/vendors/me/orders",
+    "get /api/v1/vendors/me/orders/{id}",
+    "get /api/v1/vendors/me/sales",
     "get /api/v1/vendors/{id}",
     "post /api/v1/vendors/{id}/activate",
     "post /api/v1/vendors/{id}/deactivate",

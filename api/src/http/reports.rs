@@ -24,7 +24,7 @@ use super::{App, tables};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SalesView {
     /// Ordered by key, then by currency
-    items: Vec<SalesRow>,
+    pub(crate) items: Vec<SalesRow>,
 }
 
 /// Sales, or what changed of them.

@@ -26,7 +26,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 pub(crate) use self::goods::{of_products, of_promotions, of_stock};
-pub(crate) use self::orders::{of_orders, of_payments};
+pub(crate) use self::orders::{of_orders, of_payments, of_vendors_orders};
 pub(crate) use self::people::{of_customers, of_reviews, of_tickets, of_vendors};
 pub(crate) use self::reports::{of_cohorts, of_months, of_sales, of_settlement};
 use super::App;

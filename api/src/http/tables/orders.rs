@@ -1,10 +1,12 @@
-//! Orders and their payments as tables.
+//! Orders and their payments as tables: the house's, and what of them is a vendor's.
 
 use axum::response::Response;
+use domain::ids::VendorId;
 use exports::table::{Column, Kind};
 use projections::orders::{self, OrderSummary};
 use projections::payments::{self, PaymentView};
-use serde_json::json;
+use projections::vendor_orders::{self, VendorOrderView};
+use serde_json::{Value, json};
 
 use super::{PAGE, Source, answer, of};
 use crate::http::App;
@@ -104,4 +106,66 @@ pub(crate) async fn of_payments(
         Box::pin(async move { payments::list(connection, &filter, PAGE, after).await })
     })
     .await
+}
+
+const VENDORS_ORDERS: &[Column] = &[
+    of("id", Kind::Word),
+    of("placed_at", Kind::Time),
+    of("status", Kind::Word),
+    of("line", Kind::Int),
+    of("sku", Kind::Text),
+    of("name", Kind::Text),
+    of("quantity", Kind::Int),
+    of("currency", Kind::Word),
+    of("unit_price", Kind::Word),
+    of("line_total", Kind::Word),
+    of("refunded_quantity", Kind::Int),
+    of("shipped_at", Kind::Time),
+    of("carrier", Kind::Text),
+    of("tracking_number", Kind::Text),
+    of("ship_to_name", Kind::Text),
+    of("line1", Kind::Text),
+    of("line2", Kind::Text),
+    of("city", Kind::Text),
+    of("postcode", Kind::Text),
+    of("country", Kind::Word),
+    of("version", Kind::Int),
+];
+
+/// A vendor's orders, newest first, a row for each of their lines: what is to be packed.
+pub(crate) async fn of_vendors_orders(
+    app: &App,
+    asking: &Asking,
+    vendor: VendorId,
+    filter: vendor_orders::Filter,
+) -> Result<Response, Problem> {
+    let names = [vendor_orders::NAME, orders::NAME];
+    let source = Source { names: &names, columns: VENDORS_ORDERS, room: Room::Vendors };
+    answer(app, asking, source, lines_of, move |connection, after| {
+        let filter = filter.clone();
+        Box::pin(async move { vendor_orders::list(connection, vendor, &filter, PAGE, after).await })
+    })
+    .await
+}
+
+fn lines_of(order: VendorOrderView) -> Vec<Value> {
+    let VendorOrderView { id, placed_at, status, version, ship_to, items, .. } = order;
+    let address = ship_to.as_ref().map(|to| &to.address);
+    let line = |line: vendor_orders::VendorLineView| {
+        let shipped = line.shipped.as_ref();
+        json!({
+            "id": id, "placed_at": placed_at, "status": status, "line": line.line,
+            "sku": line.sku, "name": line.name, "quantity": line.quantity,
+            "currency": line.unit_price.currency, "unit_price": line.unit_price.amount,
+            "line_total": line.line_total.amount, "refunded_quantity": line.refunded_quantity,
+            "shipped_at": shipped.map(|it| it.at),
+            "carrier": shipped.map(|it| &it.carrier),
+            "tracking_number": shipped.map(|it| &it.tracking_number),
+            "ship_to_name": ship_to.as_ref().map(|to| &to.name),
+            "line1": address.map(|it| &it.line1), "line2": address.map(|it| &it.line2),
+            "city": address.map(|it| &it.city), "postcode": address.map(|it| &it.postcode),
+            "country": address.map(|it| &it.country), "version": version,
+        })
+    };
+    items.into_iter().map(line).collect()
 }
