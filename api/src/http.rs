@@ -14,6 +14,7 @@ pub mod app;
 mod attending;
 mod auth;
 mod availability;
+mod back_office;
 mod blocklist;
 pub mod bodies;
 pub mod buying_bodies;
@@ -267,7 +268,9 @@ fn marketplace() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(vendors::register, vendors::list))
         .routes(routes!(vendors::show_own, vendors::describe_own))
-        .routes(routes!(vendors::list_orders))
+        .routes(routes!(back_office::list_orders))
+        .routes(routes!(back_office::show_order))
+        .routes(routes!(back_office::report_sales))
         .routes(routes!(vendors::show))
         .routes(routes!(vendors::activate))
         .routes(routes!(vendors::deactivate))

@@ -38,6 +38,18 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
+    /// Every one of them, in the order in which money moves.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Awaiting,
+        Self::Captured,
+        Self::Declined,
+        Self::Mismatched,
+        Self::Voided,
+        Self::PartiallyRefunded,
+        Self::Refunded,
+    ];
+
     /// The name in answers and rows.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -28,6 +28,7 @@ mod expecting;
 mod exporting;
 mod exporting_rows;
 mod fields;
+mod filtered;
 mod following;
 mod forgetting;
 mod gateways;

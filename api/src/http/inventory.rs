@@ -25,6 +25,7 @@ use super::offering::Offering;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::rows::Room;
 use super::{App, tables};
 
 /// What tells whose stock is whose.
@@ -43,13 +44,12 @@ impl FromRequestParts<App> for Counting {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Caller::from_request_parts(parts, app).await? {
-            Caller::Account { id, role: Role::Vendor } => Ok(Self { only_of: Some(VendorId(id)) }),
-            _ => {
-                Readers::from_request_parts(parts, app).await?;
-                Ok(Self { only_of: None })
-            }
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if let Caller::Account { id, role: Role::Vendor } = caller {
+            return Ok(Self { only_of: Some(VendorId(id)) });
         }
+        Readers::from_request_parts(parts, app).await?;
+        Ok(Self { only_of: None })
     }
 }
 
@@ -179,13 +179,17 @@ async fn change<B: Sync>(
 
 /// List stock
 ///
-/// Ordered by SKU; vendors see that of their own articles. `Accept: text/csv` gives every row, as a
-/// table of one moment.
+/// Ordered by SKU; vendors see that of their own articles. `Accept: text/csv` gives every row that the
+/// filters leave, as a table of one moment.
 #[utoipa::path(
     get, path = "/inventory", tag = "inventory",
     security(("bearer" = ["vendor", "admin", "analyst", "auditor"])),
     extensions(("x-own" = json!(["vendor"]))),
     params(
+        ("search" = Option<String>, Query, description = "Part of the SKU or of the product's name"),
+        ("vendor" = Option<Uuid>, Query, description = "Of this vendor's articles; not for vendors"),
+        ("available_min" = Option<i64>, Query, minimum = 0, description = "That many are left, or more"),
+        ("available_max" = Option<i64>, Query, minimum = 0, description = "That many, or fewer"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -205,13 +209,24 @@ pub(crate) async fn list(
     if as_table {
         parameters.whole();
     }
+    let (vendor, room) = match only_of {
+        Some(vendor) => (Some(vendor), Room::Vendors),
+        // Vendors are told that there is no such parameter.
+        None => (parameters.optional("vendor", str::parse), Room::House),
+    };
+    let filter = stock::Filter {
+        vendor,
+        search: parameters.text("search"),
+        available_min: parameters.integer("available_min", 0..=i64::MAX),
+        available_max: parameters.integer("available_max", 0..=i64::MAX),
+    };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
     if as_table {
-        return tables::of_stock(&app, &asking, only_of).await;
+        return tables::of_stock(&app, &asking, filter, room).await;
     }
     let (position, _seat) = asking.seat(&app, &MODELS).await?;
-    let page = stock::list(app.read_models.reads(), only_of, limit, cursor).await?;
+    let page = stock::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
 

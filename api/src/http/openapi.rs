@@ -3,7 +3,7 @@
 
 use projections::customers::CustomersBy;
 use projections::orders::Status;
-use projections::sales::GroupBy;
+use projections::sales::{GroupBy, VendorsBy};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi};
@@ -14,6 +14,7 @@ mod codes;
 pub(super) mod postman;
 mod problems;
 pub(super) mod reference;
+mod secrets;
 
 use self::codes::Kind;
 use self::problems::Shared;
@@ -61,7 +62,7 @@ const CUSTOMERS: &str = "/customers";
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Status, GroupBy, CustomersBy)))]
+#[openapi(components(schemas(Status, GroupBy, CustomersBy, VendorsBy)))]
 struct Parameters;
 
 /// The document that the table of routes fills.
@@ -92,13 +93,7 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     components["parameters"] = parameters();
     components["headers"] = headers();
     components["responses"] = shared.responses();
-    components["securitySchemes"] = json!({
-        "bearer": {
-            "type": "http", "scheme": "bearer",
-            "description": "An access token of `POST /auth/login`, an API key, or the staff \
-                token, which is an administrator's. The scopes are the roles that may."
-        }
-    });
+    components["securitySchemes"] = secrets::schemes();
     document
 }
 
@@ -157,7 +152,8 @@ fn complete_operation(
     let is_closed = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody") || below == "/webhooks/{name}";
     let kind = Kind { method, path: below, is_command, is_closed, has_body };
-    operation.insert("security".into(), security(operation.get("security"), is_command));
+    let who = security(operation.get("security"), is_command);
+    operation.insert("security".into(), secrets::in_place_of_nothing(method, below, who));
     add_parameters(path, method, operation);
     let Some(responses) = operation
         .get_mut("responses")

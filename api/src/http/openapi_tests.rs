@@ -65,6 +65,8 @@ const CONTRACT: [&str; 121] = [
     "get /api/v1/vendors/me",
     "put /api/v1/vendors/me",
     "get /api/v1/vendors/me/orders",
+    "get /api/v1/vendors/me/orders/{id}",
+    "get /api/v1/vendors/me/sales",
     "get /api/v1/vendors/{id}",
     "post /api/v1/vendors/{id}/activate",
     "post /api/v1/vendors/{id}/deactivate",

@@ -1,8 +1,8 @@
 //! Promotions over HTTP: offered by staff, shown to everybody.
 
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
 use domain::ids::Sku;
@@ -13,7 +13,6 @@ use serde::Serialize;
 use store::command::Verdict;
 use utoipa::ToSchema;
 
-use super::App;
 use super::answers::{Computed, Of};
 use super::buying_bodies::DescribePromotion;
 use super::command::{Asked, respond};
@@ -23,6 +22,7 @@ use super::order_body::NAME_CHARS_MAX;
 use super::parameters::Parameters;
 use super::problem::{Flaw, Problem};
 use super::queries::{self, Asking};
+use super::{App, tables};
 
 /// A promotion as it was described.
 #[derive(Debug, Serialize, ToSchema)]
@@ -206,26 +206,48 @@ pub(crate) async fn list(
 /// List all promotions
 ///
 /// With how often they were used, ordered by code; also those that nobody is told of, that have ended
-/// or that are switched off.
+/// or that are switched off. `Accept: text/csv` gives every row that the filters leave, as a table of
+/// one moment.
 #[utoipa::path(
     get, path = "/promotions/all", tag = "promotions",
     security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
+        ("active" = Option<bool>, Query, description = "Whether they can be used at all"),
+        ("listed" = Option<bool>, Query, description = "Whether everybody is told of them"),
+        ("automatic" = Option<bool>, Query, description = "Whether they apply by themselves"),
+        ("at" = Option<String>, Query, description = "Begun and not ended then: time (RFC 3339) or day"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = Page<PromotionDetails>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((Page<PromotionDetails> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_all(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
+    let filter = promotions::Filter {
+        active: parameters.flag("active"),
+        listed: parameters.flag("listed"),
+        automatic: parameters.flag("automatic"),
+        at: parameters.instant("at"),
+    };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        return tables::of_promotions(&app, &asking, filter).await;
+    }
     let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
-    let page = promotions::all(app.read_models.reads(), limit, cursor).await?;
+    let page = promotions::all(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
 

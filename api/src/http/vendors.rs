@@ -10,8 +10,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::VendorId;
 use domain::vendor::{self, DESCRIPTION_CHARS_MAX, Profile, Standing, Vendor};
-use projections::orders::{self, AddressView, Status};
-use projections::vendor_orders::{self, VendorOrderView};
+use projections::orders::AddressView;
 use projections::vendors::{self, Filter, STANDINGS, VendorView};
 use serde::Serialize;
 use store::command::{Envelope, Verdict};
@@ -183,7 +182,7 @@ fn profile(fields: &mut Fields<'_>) -> Option<Profile> {
 
 /// A vendor who has signed in, active or not.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Oneself(VendorId);
+pub(crate) struct Oneself(pub(crate) VendorId);
 
 impl FromRequestParts<App> for Oneself {
     type Rejection = Problem;
@@ -396,7 +395,7 @@ pub(crate) async fn show_own(
     let (position, _seat) = asking.seat(&app, &[vendors::NAME]).await?;
     let view = vendors::by_id(app.read_models.reads(), vendor).await?;
     let view = view.ok_or_else(|| Problem::not_found("vendor").at(position))?;
-    Ok(queries::show(position, &view))
+    Ok(asking.show_versioned(position, view.version, &view))
 }
 
 /// List vendors
@@ -484,44 +483,4 @@ pub(crate) async fn show(
     app.answers
         .tell(&asking, format!("vendors/{id}"), compute)
         .await
-}
-
-/// List a vendor's orders
-///
-/// Newest first, from when they are paid on: the vendor's own lines and where they go, and nothing of
-/// the others or of the payment.
-#[utoipa::path(
-    get, path = "/vendors/me/orders", tag = "vendors",
-    security(("bearer" = ["vendor"])), extensions(("x-own" = json!(["vendor"]))),
-    params(
-        ("status" = Option<Status>, Query, description = "How far they have come"),
-        ("shipped" = Option<bool>, Query, description = "Whether all of the vendor's lines have left"),
-        ("placed_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
-        ("placed_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ),
-    responses((status = 200, description = "A page", body = projections::Page<VendorOrderView>))
-)]
-pub(crate) async fn list_orders(
-    State(app): State<App>,
-    Oneself(vendor): Oneself,
-    asking: Asking,
-    mut parameters: Parameters,
-) -> Result<Response, Problem> {
-    let filter = vendor_orders::Filter {
-        status: parameters.optional("status", str::parse),
-        shipped: parameters
-            .optional("shipped", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
-        placed_from: parameters.instant("placed_from"),
-        placed_to: parameters.end("placed_to"),
-    };
-    let (limit, cursor) = (parameters.limit(), parameters.cursor());
-    parameters.finish()?;
-    let (position, _seat) = asking
-        .seat(&app, &[vendor_orders::NAME, orders::NAME])
-        .await?;
-    let reads = app.read_models.reads();
-    let page = vendor_orders::list(reads, vendor, &filter, limit, cursor).await?;
-    Ok(queries::show(position, &page))
 }

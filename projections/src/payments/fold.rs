@@ -17,7 +17,7 @@ use super::{AttemptView, PaymentView};
 use crate::error::Error;
 use crate::history::Fold;
 use crate::money::MoneyView;
-use crate::paying::{Paying, Refunds};
+use crate::paying::{Paying, PaymentStatus, Refunds};
 use crate::storable;
 
 /// One try, as remembered in the row.
@@ -45,7 +45,7 @@ struct Tried {
 /// A row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Payment {
-    order_id: OrderId,
+    pub(super) order_id: OrderId,
     amount: Money,
     paying: Paying,
     attempts: Vec<Tried>,
@@ -155,6 +155,22 @@ impl Payment {
         }
     }
 
+    /// Where the money stands.
+    pub(super) fn status(&self) -> PaymentStatus {
+        self.paying.status()
+    }
+
+    /// The provider that was tried last, as an index holds it; none before the first try.
+    pub(super) fn gateway(&self) -> Option<String> {
+        let last = self.attempts.last();
+        last.map(|tried| storable::key(&tried.gateway))
+    }
+
+    /// How it was tried last.
+    pub(super) fn method(&self) -> Option<&'static str> {
+        self.attempts.last().map(|tried| name_of(tried.method))
+    }
+
     pub(super) fn from_row(row: &PgRow) -> Result<Self, Error> {
         let payment: Self = serde_json::from_str(row.try_get("payment")?)?;
         Ok(Self {
@@ -171,7 +187,7 @@ impl Payment {
             payment_id: id,
             order_id: self.order_id,
             amount: self.amount.into(),
-            status: self.paying.status(),
+            status: self.status(),
             captured: money(self.paying.captured_minor),
             refunded: money(self.paying.refunded_minor),
             pending_refunds: money(self.refunds.pending_minor()),
@@ -194,6 +210,12 @@ impl Payment {
             }
         }
     }
+}
+
+/// The name in answers and rows.
+pub(super) fn name_of(method: PaymentMethod) -> &'static str {
+    let named = PaymentMethod::NAMES.iter().find(|(_, it)| *it == method);
+    named.expect("every method is in the list").0
 }
 
 impl Tried {

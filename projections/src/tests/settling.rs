@@ -80,8 +80,9 @@ async fn every_penny_is_one_that_the_payments_show() {
     let world = World::projected(&log, 50).await;
     let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
     let (mut pending, mut cursor) = (0, None);
+    let all = payments::Filter::default();
     loop {
-        let page = payments::list(world.models.reads(), 20, cursor)
+        let page = payments::list(world.models.reads(), &all, 20, cursor)
             .await
             .unwrap();
         for payment in page.items {
