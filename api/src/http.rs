@@ -11,7 +11,7 @@ pub mod answers;
 mod api_keys;
 pub mod app;
 mod auth;
-mod availability;
+pub mod availability;
 mod blocklist;
 pub mod bodies;
 pub mod buying_bodies;

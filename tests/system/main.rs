@@ -62,6 +62,7 @@ mod self_audit;
 mod settling;
 mod shipping;
 mod signing_in;
+mod stampedes;
 mod starting_secrets;
 mod stock;
 mod storm;
