@@ -28,6 +28,7 @@ mod fields;
 mod following;
 mod forgetting;
 mod gateways;
+mod guessing;
 mod guests;
 mod hand;
 mod history;
