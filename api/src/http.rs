@@ -13,7 +13,7 @@ mod api_keys;
 pub mod app;
 mod attending;
 mod auth;
-mod availability;
+pub mod availability;
 mod back_office;
 mod blocklist;
 pub mod bodies;
@@ -113,6 +113,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
@@ -375,7 +376,9 @@ async fn around(State(guard): State<Guard>, request: Request, next: Next) -> Res
         };
         let terms = caching::Terms::of(&request);
         let mut response = terms.apply(in_time(request, next).await).await;
-        if let Some(admitted) = admitted {
+        // Whoever was held up by another limit since is told of that one.
+        let is_held_up = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        if let Some(admitted) = admitted.filter(|_| !is_held_up) {
             admitted.tell(response.headers_mut());
         }
         response

@@ -1,4 +1,5 @@
-//! Answers about the public catalogue, computed once and told to everybody who asks the same.
+//! Answers about the public catalogue, and reports, computed once and told to everybody who asks the
+//! same.
 //!
 //! ```text
 //! asked ─▶ is it kept, and does it stand? ── yes ─▶ told, as of the position that was heard last
@@ -25,7 +26,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{Handle, Sku};
-use domain::promotion;
+use domain::{order, promotion};
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
@@ -41,10 +42,15 @@ use super::caching::{self, for_staff};
 use super::problem::Problem;
 use super::queries::{self, Asking, CATCH_UP_MAX};
 
-/// The metric that the hit rate is made of.
+/// The metric that the hit rate of the catalogue is made of.
 pub(crate) const TOLD: &str = "catalogue_answers_total";
+/// The same of reports.
+pub(crate) const REPORTED: &str = "report_answers_total";
 /// Bytes of answers in memory: some thousand pages of lists, the most wanted ones.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of reports, of which one by SKU may have a megabyte; they are apart, or they would put the
+/// catalogue out.
+const REPORT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What an answer takes beside its body and its key, roughly.
 const OVERHEAD_BYTES: usize = 512;
 /// How long an answer is kept that nothing changes, so that what nobody asks for any more goes.
@@ -71,6 +77,10 @@ pub(crate) enum Of {
     Delivery,
     /// How promotions are offered; not how often they were used.
     Promotions,
+    /// What was sold and given back.
+    Sales,
+    /// Who bought, as far as they are not forgotten.
+    Customers,
 }
 
 /// An answer.
@@ -135,10 +145,32 @@ impl Computed {
 
 type Kept = Result<Arc<Computed>, Problem>;
 
+/// Where answers of a kind are kept, and the metric that counts them.
+#[derive(Clone)]
+struct Shelf {
+    kept: Cache<String, Kept>,
+    metric: &'static str,
+}
+
+impl Shelf {
+    fn new(metric: &'static str, bytes_max: u64) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(|key: &String, kept: &Kept| {
+                let body = kept.as_ref().map_or(0, |computed| computed.body.len());
+                u32::try_from(key.len() + body + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            })
+            .time_to_live(KEPT)
+            .build();
+        Self { kept, metric }
+    }
+}
+
 /// The answers of this process; clones share them.
 #[derive(Clone)]
 pub struct Answers {
-    kept: Cache<String, Kept>,
+    catalogue: Shelf,
+    reports: Shelf,
     changes: Arc<Mutex<Changes>>,
     heard: Arc<watch::Sender<i64>>,
 }
@@ -154,6 +186,8 @@ struct Changes {
     categories: i64,
     delivery: i64,
     promotions: i64,
+    sales: i64,
+    customers: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -163,14 +197,6 @@ impl Answers {
     /// Keeps nothing yet, and nothing from before this position ever; nothing stands until
     /// [`Self::keep_up`] has begun to listen.
     pub fn new(head: i64) -> Self {
-        let kept = Cache::builder()
-            .max_capacity(BYTES_MAX)
-            .weigher(|key: &String, kept: &Kept| {
-                let body = kept.as_ref().map_or(0, |computed| computed.body.len());
-                u32::try_from(key.len() + body + OVERHEAD_BYTES).unwrap_or(u32::MAX)
-            })
-            .time_to_live(KEPT)
-            .build();
         let changes = Changes {
             heard: 0,
             floor: head,
@@ -179,12 +205,15 @@ impl Answers {
             categories: head,
             delivery: head,
             promotions: head,
+            sales: head,
+            customers: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
         };
         Self {
-            kept,
+            catalogue: Shelf::new(TOLD, BYTES_MAX),
+            reports: Shelf::new(REPORTED, REPORT_BYTES_MAX),
             changes: Arc::new(Mutex::new(changes)),
             heard: Arc::new(watch::Sender::new(0)),
         }
@@ -218,6 +247,32 @@ impl Answers {
     where
         F: Future<Output = Result<Computed, Problem>> + Send,
     {
+        self.tell_from(&self.catalogue, asking, key, compute).await
+    }
+
+    /// Tells a report likewise. Whoever may read reports may read all of them.
+    pub(crate) async fn report<F>(
+        &self,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
+        self.tell_from(&self.reports, asking, key, compute).await
+    }
+
+    async fn tell_from<F>(
+        &self,
+        shelf: &Shelf,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
         let wanted = asking.min_position();
         self.wait_for(wanted).await?;
         let is_own = AtomicBool::new(false);
@@ -225,7 +280,7 @@ impl Answers {
             is_own.store(true, Ordering::Relaxed);
             compute().await.map(Arc::new)
         };
-        let entry = self
+        let entry = shelf
             .kept
             .entry(key)
             .or_insert_with_if(computed, |kept| !self.stands(kept))
@@ -233,7 +288,7 @@ impl Answers {
         // Whoever waited for somebody else's computation has cost none.
         let is_own = is_own.load(Ordering::Relaxed);
         let from = if is_own { "computation" } else { "memory" };
-        counter!(TOLD, "from" => from).increment(1);
+        counter!(shelf.metric, "from" => from).increment(1);
         let kept = match entry.into_value() {
             Ok(kept) => kept,
             Err(problem) if is_own || wanted == 0 => return Err(problem),
@@ -340,6 +395,8 @@ impl Changes {
             Of::Listing(handle) => self.by_listing.get(handle.as_str()),
             Of::Product(sku) => self.by_product.get(sku.as_str()),
             Of::Delivery => Some(&self.delivery),
+            Of::Sales => Some(&self.sales),
+            Of::Customers => Some(&self.customers),
         };
         known.copied().unwrap_or(self.floor)
     }
@@ -371,8 +428,14 @@ impl Changes {
             Event::Vendor(_) => self.forget(position),
             Event::Delivery(_) => self.delivery = position,
             Event::Promotion(promotion::Event::Described(_)) => self.promotions = position,
-            // Nobody is told how often it is used.
-            Event::Promotion(_) | Event::Order(_) | Event::Payment(_) | Event::Person(_) => {}
+            // An order counts once it is paid.
+            Event::Order(order::Event::Confirmed { .. } | order::Event::Refunded(_)) => {
+                self.sales = position;
+                self.customers = position;
+            }
+            Event::Person(_) => self.customers = position,
+            // Nobody is told how often a promotion is used.
+            Event::Promotion(_) | Event::Order(_) | Event::Payment(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use chrono::TimeDelta;
 use domain::money::Money;
 use domain::product::{self, Description};
-use domain::{inventory, listing};
+use domain::{inventory, listing, person};
 use serde_json::json;
 use store::recorded::Metadata;
 use tokio::sync::Barrier;
@@ -123,6 +123,22 @@ fn lists_change_with_what_runs_out_or_comes_in_and_not_with_every_piece() {
     assert_eq!(answers.holds_at(&lists(11)), Some(12));
     hear(13, adjusted(-1));
     assert_eq!(answers.holds_at(&lists(12)), None, "it ran out");
+}
+
+#[test]
+fn reports_stand_until_something_is_sold_given_back_or_somebody_forgotten() {
+    let answers = listening();
+    let sales = |position| answers.holds_at(&made_at(position, &[Of::Sales]));
+    let customers = |position| answers.holds_at(&made_at(position, &[Of::Customers]));
+    let hear = |position, event| answers.hear(&[recorded(position, "x", event)]);
+    hear(11, Event::Order(order::Event::Processing));
+    hear(12, received(5));
+    assert_eq!((sales(10), customers(10)), (Some(12), Some(12)));
+    hear(13, Event::Order(order::Event::Confirmed { captured_minor: 450 }));
+    assert_eq!((sales(12), customers(12)), (None, None));
+    let forgotten = person::Event::Forgotten { orders: vec![], reason: "asked to be".into() };
+    hear(14, Event::Person(forgotten));
+    assert_eq!((sales(13), customers(13)), (Some(14), None));
 }
 
 #[test]

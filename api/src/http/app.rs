@@ -20,6 +20,7 @@ use workers::providers::{InHand, Pauses, Providers};
 use workers::routing::Routing;
 
 use super::answers::Answers;
+use super::availability::LookUps;
 use super::delivering::Deliveries;
 use super::health::Readiness;
 use super::offers::Offers;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub outcomes: Outcomes,
     /// How many pieces of articles there are.
     pub availability: Availability,
+    /// What that does not hold, while it is looked up.
+    pub look_ups: LookUps,
     /// What articles are called and cost.
     pub offers: Offers,
     /// What the public catalogue looks like.

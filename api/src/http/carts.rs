@@ -30,6 +30,7 @@ use super::identity::Caller;
 use super::order_body::Item;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
+use super::protection::guesses::Guesser;
 use super::said::{Said, done, tell};
 
 pub(crate) use self::view::{CartView, MergedView};
@@ -245,15 +246,17 @@ pub(crate) async fn open(
 pub(crate) async fn show(
     State(app): State<App>,
     shopping: Shopping,
+    guesser: Guesser,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let code: Option<Code> = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
     let cart = current(&app, &shopping).await?;
     let customer_id = shopping.customer_id();
+    let promotion = code.map(|code| (code, guesser));
     Ok(tell(
         StatusCode::OK,
-        &view::with_promotion(&app, cart, customer_id, code).await?,
+        &view::with_promotion(&app, cart, customer_id, promotion).await?,
     ))
 }
 

@@ -34,6 +34,7 @@ use super::plainly_gone;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
 use super::promising::{self, Basket};
+use super::protection::guesses::Guesser;
 
 /// An order that was placed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -144,7 +145,7 @@ pub(crate) async fn place_as<B: Sync>(
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
     let mut placing = Placing { customer_id, ..placing(order, address, lines, now, pay_by) };
-    match discount(app, order, &placing, now).await? {
+    match discount(app, asked.guesser, order, &placing, now).await? {
         Ok(discount) => placing.discount = discount.map(Box::new),
         Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     }
@@ -193,6 +194,7 @@ pub(crate) async fn place_as<B: Sync>(
 /// What a promotion takes off, or why the one that was asked for does not.
 async fn discount(
     app: &App,
+    guesser: Guesser,
     order: &OrderBody,
     placing: &Placing,
     at: DateTime<Utc>,
@@ -200,7 +202,7 @@ async fn discount(
     let Placing { lines, currency, customer_id, .. } = placing;
     let basket = Basket { lines, currency: *currency, customer_id: *customer_id, at };
     if let Some(code) = &order.promotion_code {
-        let promised = promising::by_code(app, code, basket).await?;
+        let promised = promising::by_code(app, guesser, code, basket).await?;
         return Ok(promised.map(Some));
     }
     if order.is_as_staff_say() {

@@ -1,5 +1,7 @@
 //! Promotions over HTTP: offered by staff, shown to everybody.
 
+use std::sync::OnceLock;
+
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::answers::{Computed, Of};
 use super::buying_bodies::DescribePromotion;
-use super::command::{Asked, respond};
+use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::{Readers, Staff};
 use super::order_body::NAME_CHARS_MAX;
@@ -148,30 +150,26 @@ pub(crate) async fn describe(
     if let Some(problem) = app.promises.has_no_room_for(&code, terms) {
         return asked.turn_away(&app, asked.alone(), &problem).await;
     }
-    let wording =
-        asked.wording(StatusCode::OK, |accepted: super::command::Accepted<'_, Promotion>| {
-            let terms = accepted.state.terms().cloned();
-            DescribedPromotion {
-                promotion: PromotionView::of(
-                    code.clone(),
-                    terms.unwrap_or_else(|| terms_of(&asked)),
-                ),
-                version: accepted.version,
-            }
-        });
+    let described = OnceLock::new();
+    let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Promotion>| {
+        let terms = accepted.state.terms().cloned();
+        let terms = terms.expect("a promotion that was described has terms");
+        let _once = described.set(terms.clone());
+        let promotion = PromotionView::of(code.clone(), terms);
+        DescribedPromotion { promotion, version: accepted.version }
+    });
     let command = promotion::Command::Describe(terms.clone());
     let receipt = app
         .journal
         .execute::<Promotion>(code.as_str(), command, asked.alone(), wording)
         .await?;
     if receipt.verdict == Verdict::Accepted && !receipt.replayed {
-        app.promises.described(&code, receipt.version, terms);
+        // As the event has them, not as they were sent: memory is the same in every process.
+        if let Some(terms) = described.get() {
+            app.promises.described(&code, receipt.version, terms);
+        }
     }
     Ok(respond(receipt))
-}
-
-fn terms_of(asked: &Asked<Describing>) -> Terms {
-    asked.body.0.clone()
 }
 
 /// List promotions

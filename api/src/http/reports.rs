@@ -13,6 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use workers::inbox::Parked;
 
+use super::App;
+use super::answers::{Computed, Of};
 use super::history::Moments;
 use super::identity::Readers;
 use super::parameters::{Parameters, instant_or_day};
@@ -83,6 +85,7 @@ pub(crate) async fn report_sales(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key("reports/sales");
     let group_by = group_by(&mut parameters);
     let mut day =
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
@@ -94,29 +97,38 @@ pub(crate) async fn report_sales(
     }
     parameters.finish()?;
     let asking = asking.at_least(moments.needs(&app).await?);
-    let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
-    let reads = app.read_models.reads();
-    let asked = moments.are_given().then(|| moments.asked(position));
-    let answer = match asked {
-        None => {
-            let items = sales::report(reads, group_by, from, to).await?;
-            SalesAnswer::Sales(SalesView { items })
-        }
-        Some(Asked::At(as_of)) => {
-            let items = sales::report_at(reads, group_by, from, to, as_of).await?;
-            SalesAnswer::Sales(SalesView { items })
-        }
-        Some(Asked::Between { from: since, to: until }) => {
-            let items = sales::changes(reads, group_by, (from, to), since, until).await?;
-            SalesAnswer::Changes(SalesChangesView { from: since, to: until, items })
-        }
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
+        let reads = app.read_models.reads();
+        let asked = moments.are_given().then(|| moments.asked(position));
+        let answer = match asked {
+            None => {
+                let items = sales::report(reads, group_by, from, to).await?;
+                SalesAnswer::Sales(SalesView { items })
+            }
+            Some(Asked::At(as_of)) => {
+                let items = sales::report_at(reads, group_by, from, to, as_of).await?;
+                SalesAnswer::Sales(SalesView { items })
+            }
+            Some(Asked::Between { from: since, to: until }) => {
+                let items = sales::changes(reads, group_by, (from, to), since, until).await?;
+                SalesAnswer::Changes(SalesChangesView { from: since, to: until, items })
+            }
+        };
+        Ok::<_, Problem>((position, answer))
     };
-    if let SalesAnswer::Sales(SalesView { items }) = &answer
-        && as_table
-    {
-        return tables::of_sales(position, items);
+    if as_table {
+        let (position, answer) = compute().await?;
+        if let SalesAnswer::Sales(SalesView { items }) = &answer {
+            return tables::of_sales(position, items);
+        }
+        return Ok(queries::show(position, &answer));
     }
-    Ok(queries::show(position, &answer))
+    let computed = || async {
+        let (position, answer) = compute().await?;
+        Ok(Computed::new(position, vec![Of::Sales], &answer))
+    };
+    app.answers.report(&asking, key, computed).await
 }
 
 /// Has to be said; the value that stands in for a flaw is never used.
@@ -176,6 +188,7 @@ pub(crate) async fn report_customers(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key("reports/customers");
     let group_by = parameters.required("group_by", |text| match text {
         "month" => Ok(CustomersBy::Month),
         "cohort" => Ok(CustomersBy::Cohort),
@@ -185,27 +198,37 @@ pub(crate) async fn report_customers(
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
     let (from, to) = (day("from"), day("to"));
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[customers::NAME]).await?;
-    let reads = app.read_models.reads();
-    let as_table = tables::wanted(&headers);
-    let answer = match group_by {
-        Some(CustomersBy::Cohort) => {
-            let items = customers::by_cohort(reads, from, to).await?;
-            if as_table {
-                return tables::of_cohorts(position, &items);
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[customers::NAME]).await?;
+        let reads = app.read_models.reads();
+        let answer = match group_by {
+            Some(CustomersBy::Cohort) => {
+                let items = customers::by_cohort(reads, from, to).await?;
+                CustomersAnswer::Cohort(CohortsView { items })
             }
-            CustomersAnswer::Cohort(CohortsView { items })
-        }
-        // Where it was none of them, the parameters were refused above.
-        Some(CustomersBy::Month) | None => {
-            let items = customers::by_month(reads, from, to).await?;
-            if as_table {
-                return tables::of_months(position, &items);
+            // Where it was none of them, the parameters were refused above.
+            Some(CustomersBy::Month) | None => {
+                let items = customers::by_month(reads, from, to).await?;
+                CustomersAnswer::Month(CustomersView { items })
             }
-            CustomersAnswer::Month(CustomersView { items })
-        }
+        };
+        Ok::<_, Problem>((position, answer))
     };
-    Ok(queries::show(position, &answer))
+    if tables::wanted(&headers) {
+        return match compute().await? {
+            (position, CustomersAnswer::Cohort(CohortsView { items })) => {
+                tables::of_cohorts(position, &items)
+            }
+            (position, CustomersAnswer::Month(CustomersView { items })) => {
+                tables::of_months(position, &items)
+            }
+        };
+    }
+    let computed = || async {
+        let (position, answer) = compute().await?;
+        Ok(Computed::new(position, vec![Of::Customers], &answer))
+    };
+    app.answers.report(&asking, key, computed).await
 }
 
 /// Settlement, row by row.
