@@ -3,6 +3,7 @@
 //! A new provider is one more line at the end of this file.
 
 mod alone;
+mod currencies;
 mod ending;
 mod garbage;
 mod listing;

@@ -439,6 +439,7 @@ stories!(stripe, tests::simulators::stripe::Stripe::start());
 stories!(paystack, tests::simulators::paystack::Paystack::start());
 stories!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
 stories!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
+stories!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
 
 mod mtn_momo {
     /// It signs nothing, so that only what names an attempt of ours is kept.
