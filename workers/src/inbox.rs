@@ -95,8 +95,8 @@ pub struct Webhook {
     pub gateway: String,
     /// The provider's name for it.
     pub event_key: String,
-    /// `received`, `done`, `parked`, `resolved`, or of money that is given back `refunding`, `refunded`,
-    /// `failed`.
+    /// `received`, `done`, `parked`, `resolved`, or of money that is given back `refunding`,
+    /// `refunded`, `failed`.
     pub state: String,
     /// Why it is parked.
     pub reason: Option<String>,

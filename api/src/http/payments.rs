@@ -56,8 +56,9 @@ impl Body for Starting {
 /// Try to pay again
 ///
 /// Starts another attempt after one that failed, at the provider that is named, or at one that the
-/// rules of routing lead to. One that is still open is ended first, where its provider can be told so: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
-/// does is not reached at the moment.
+/// rules of routing lead to: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
+/// does is not reached at the moment. One that is still open is ended first, where its provider can be
+/// told so.
 #[utoipa::path(
     post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
     security((), ("bearer" = ["customer", "vendor", "admin"])),

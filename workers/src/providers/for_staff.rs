@@ -1,6 +1,8 @@
-//! What the log has of a payment, or a provider says of a refund, that only a person can settle: parked among the webhooks, where it can
-//! be given back, before the mark moves on; so it is there whatever crashes, and whether a webhook, a
-//! poll or somebody who looked brought it.
+//! What the log has of a payment, or a provider says of a refund, that only a person can settle.
+//!
+//! It is parked among the webhooks, where money can be given back, before the mark moves on or the
+//! answer is taken down; so it is there whatever crashes, and whether a webhook, a poll or somebody who
+//! looked brought it.
 
 use domain::ids::PaymentId;
 use domain::payment::{self, Payment};

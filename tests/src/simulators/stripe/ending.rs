@@ -1,5 +1,5 @@
-//! How what is open at Stripe is ended: docs.stripe.com/api/checkout/sessions/expire and
-//! docs.stripe.com/api/payment_intents/cancel.
+//! How what is open at Stripe is ended: `docs.stripe.com/api/checkout/sessions/expire` and
+//! `docs.stripe.com/api/payment_intents/cancel`.
 
 use axum::Json;
 use axum::extract::{Path, State};
