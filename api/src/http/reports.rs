@@ -282,7 +282,7 @@ fn table(items: &[SettlementRow]) -> Result<Vec<u8>, csv::Error> {
 }
 
 /// Written also where there is no row to take them from.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 20] = [
     "day",
     "gateway",
     "currency",
@@ -298,6 +298,8 @@ const COLUMNS: [&str; 18] = [
     "unmatched_amount",
     "refunds",
     "refunded",
+    "chargebacks",
+    "charged_back",
     "pending_refunds",
     "pending_refunds_amount",
     "net",

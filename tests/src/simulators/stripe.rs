@@ -4,6 +4,7 @@
 mod disputes;
 mod lists;
 mod parameters;
+mod refunds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ struct Pages {
     sessions: BTreeMap<String, Value>,
     intents: BTreeMap<String, Value>,
     refunds: BTreeMap<String, Value>,
+    disputes: BTreeMap<String, Value>,
     refunds_fail: bool,
     /// What Radar makes of whatever is paid; `normal` if nobody says.
     risk: Option<String>,
@@ -64,8 +66,9 @@ impl Stripe {
             .route("/v1/events", get(lists::events))
             .route("/v1/payment_intents/search", get(lists::search))
             .route("/v1/payment_intents/{id}", get(show_intent))
-            .route("/v1/refunds", post(refund).get(lists::refunds))
-            .route("/v1/refunds/{id}", get(show_refund));
+            .route("/v1/refunds", post(refunds::refund).get(lists::refunds))
+            .route("/v1/refunds/{id}", get(refunds::show))
+            .route("/v1/disputes/{id}", get(disputes::show));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
@@ -374,50 +377,6 @@ async fn show_intent(
     (StatusCode::OK, Json(shown(intent, asks_for(&query, "latest_charge"))))
 }
 
-/// Only the one query that is used, in the search query language.
-async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
-    let (key, form) = match read(&headers, &body, &parameters::REFUND) {
-        Ok(read) => read,
-        Err(reply) => return reply,
-    };
-    books.lock().once(&key, form, |pages, form| {
-        let text = |name: &str| form.get(name).cloned().unwrap_or_default();
-        let Some(intent) = pages.intents.get(&text("payment_intent")) else {
-            return missing("payment_intent");
-        };
-        let currency = intent["currency"].clone();
-        let left = intent["amount_received"].as_i64().unwrap_or(0)
-            - pages
-                .refunds
-                .values()
-                .filter(|refund| refund["payment_intent"] == intent["id"])
-                .filter(|refund| refund["status"] != "failed")
-                .filter_map(|refund| refund["amount"].as_i64())
-                .sum::<i64>();
-        let amount: i64 = text("amount").parse().unwrap_or(left);
-        if left < amount {
-            let message = "Refund amount is greater than unrefunded amount on charge";
-            return problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message);
-        }
-        let id = pages.name("re");
-        let refund = json!({
-            "id": id, "object": "refund", "status": "pending", "amount": amount,
-            "currency": currency, "created": Utc::now().timestamp(), "payment_intent": text("payment_intent"),
-            "metadata": {
-                "refund_id": text("metadata[refund_id]"),
-                "reference": text("metadata[reference]"),
-            },
-        });
-        pages.refunds.insert(id, refund.clone());
-        (StatusCode::OK, Json(refund))
-    })
-}
-
-async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
-    let found = books.lock().refunds.get(&id).cloned();
-    found.map_or_else(|| missing("refund"), |refund| (StatusCode::OK, Json(refund)))
-}
-
 impl Simulator for Stripe {
     fn name(&self) -> &'static str {
         "stripe"
@@ -513,6 +472,14 @@ impl Simulator for Stripe {
     fn refunds_come_back(&self, reference: &str) -> bool {
         self.refunds_are_turned_away(reference);
         true
+    }
+
+    fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {
+        self.withdraws(reference, minor)
+    }
+
+    fn reinstates(&self, reference: &str) -> Vec<Sent> {
+        self.wins_disputes_of(reference)
     }
 
     fn fails_a_refund_of(&self, reference: &str) {
