@@ -33,8 +33,8 @@ impl Pages {
         let dispute = self.disputes.get_mut(id).expect("there is such a dispute");
         dispute["status"] = status.into();
         let moved = json!({"object": "balance_transaction", "amount": minor, "fee": 1500});
-        let moves = dispute["balance_transactions"].as_array_mut();
-        moves.expect("a list").push(moved);
+        let balance = dispute["balance_transactions"].as_array_mut();
+        balance.expect("a list").push(moved);
     }
 
     fn said_of(&mut self, id: &str, kind: &str) -> Sent {
