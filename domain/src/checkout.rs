@@ -210,6 +210,7 @@ impl Checkout {
                 | F::PaymentRefunded { .. }
                 | F::PaymentRefundFailed { .. }
                 | F::PaymentRefundReturned { .. }
+                | F::PaymentChargedBack { .. }
                 | F::DeadlinePassed),
             ) => self.hear_of_money(&brief, fact),
         }
@@ -361,6 +362,14 @@ impl Checkout {
             }
             (stage, F::PaymentRefundReturned { refund_id, reason }) if stage.knows_of_payment() => {
                 Ok(self.refund_returned(brief.payment_id, refund_id, &reason))
+            }
+            // The goods may have left: only people know what is to become of them.
+            (stage, F::PaymentChargedBack { dispute, amount_minor, reason })
+                if stage.knows_of_payment() =>
+            {
+                let amount = Money { minor: amount_minor, ..brief.total };
+                let reason = format!("{amount} was charged back ({dispute}): {reason}");
+                Ok(vec![Intent::CallStaff { reason }])
             }
 
             (_, fact) => self.out_of_place(fact),

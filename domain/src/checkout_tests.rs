@@ -306,6 +306,20 @@ fn money_that_came_back_after_it_was_paid_out_goes_back_again_and_a_person_is_ca
 }
 
 #[test]
+fn a_person_is_called_about_money_that_is_charged_back_and_the_stock_stays_where_it_is() {
+    let fact = || Fact::PaymentChargedBack {
+        dispute: "dp_1".into(),
+        amount_minor: 1850,
+        reason: "fraudulent".into(),
+    };
+    for stage in [Stage::Confirmed, Stage::Completed, Stage::Abandoned] {
+        let reason = "GBP 18.50 was charged back (dp_1): fraudulent".to_owned();
+        walk(stage, [(fact(), vec![Intent::CallStaff { reason }], stage)]);
+    }
+    assert!(at(Stage::Reserved).react(fact()).is_err(), "nothing was asked for yet");
+}
+
+#[test]
 fn a_refund_that_nobody_asked_for_is_out_of_place() {
     assert!(at(Stage::Completed).react(paid_out(1)).is_err());
 }
@@ -501,29 +515,37 @@ const ROWS: [(Stage, &[&str]); 12] = [
     (Stage::Reserved,        &["order_processing", "order_moved_on", "order_cancelled",]),
     (Stage::AwaitingPayment, &["order_cancelled", "payment_captured", "payment_captured_again",
                                "payment_mismatched", "payment_misnamed", "payment_declined",
-                               "deadline_passed",]),
+                               "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Confirming,      &["order_confirmed", "order_moved_on", "order_cancelled",
                                "order_held", "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::HeldPaid,        &["order_moved_on", "order_cancelled", "order_approved",
                                "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Confirmed,       &["lines_shipped", "order_completed", "order_cancelled", "refund_requested",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Completed,       &["refund_requested",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Rereserving,     &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::TimedOut,        &["order_moved_on", "order_cancelled", "payment_captured",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Abandoned,       &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
                                "order_approved", "order_refused", "refund_requested", "payment_captured",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
 ];

@@ -505,6 +505,9 @@ impl Trade {
                 payment::Event::RefundReturned { refund_id, reason, .. } => {
                     Fact::PaymentRefundReturned { refund_id, reason }
                 }
+                payment::Event::ChargedBack { dispute, amount_minor, reason, .. } => {
+                    Fact::PaymentChargedBack { dispute, amount_minor, reason }
+                }
                 payment::Event::RefundRequested { refund_id, .. } => {
                     self.pending_refunds.push(refund_id);
                     continue;
@@ -514,6 +517,7 @@ impl Trade {
                 | payment::Event::AttemptAccepted { .. }
                 | payment::Event::RefundAccepted { .. }
                 | payment::Event::UnmatchedReceived(_)
+                | payment::Event::ChargebackReversed { .. }
                 | payment::Event::Voided => continue,
             };
             self.tell(Place::Payment, fact);

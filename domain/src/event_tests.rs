@@ -536,6 +536,13 @@ fn of_a_payment() -> Vec<payment::Event> {
             reason: reason(),
         },
         E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
+        E::ChargedBack {
+            reference: reference(),
+            dispute: "dp_1".into(),
+            amount_minor,
+            reason: reason(),
+        },
+        E::ChargebackReversed { reference: reference(), dispute: "dp_1".into(), amount_minor },
         E::UnmatchedReceived(Unmatched {
             gateway: "sandbox".into(),
             reference: reference(),

@@ -115,6 +115,15 @@ pub enum Fact {
         /// What the provider said.
         reason: String,
     },
+    /// The provider has taken money back, because it is disputed.
+    PaymentChargedBack {
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// How much, in minor units.
+        amount_minor: i64,
+        /// What the provider said.
+        reason: String,
+    },
     /// The time to pay is over.
     DeadlinePassed,
 }

@@ -18,7 +18,9 @@
 //!    paid by it, and all of it goes back.
 //! 7. An attempt whose provider was certainly not reached ends in the same decision that starts the
 //!    one that stands in for it: there is never neither of them, and never both.
+//! 8. What its provider has taken back is refunded no more; see [`chargebacks`].
 
+mod chargebacks;
 mod refunds;
 #[path = "payment_starting.rs"]
 mod starting;
@@ -28,6 +30,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::chargebacks::{Chargeback, Funds};
 pub use self::unmatched::{Brought, GivingBack, Unmatched};
 use crate::aggregate::{Decider, runs_on_cqrs_es};
 pub use crate::attempt::{Attempt, AttemptState, NextStep, Outcome, Terms, Tried};
@@ -66,6 +69,9 @@ pub struct Payment {
     /// Invariant 6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unmatched: Option<Unmatched>,
+    /// By the provider's name; invariant 8.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    disputes: BTreeMap<String, chargebacks::Disputed>,
 }
 
 /// A refund and what became of it.
@@ -174,6 +180,13 @@ pub enum Command {
         /// What it said.
         reason: String,
     },
+    /// Take down what the provider says of money that is disputed.
+    RecordChargeback {
+        /// What the money came in under.
+        reference: String,
+        /// What it said.
+        chargeback: Chargeback,
+    },
 }
 
 runs_on_cqrs_es!(Payment, "payment");
@@ -234,7 +247,10 @@ pub enum Refusal {
     #[error("no money came in")]
     NothingCameIn,
     /// Invariants 1 and 4.
-    #[error("a refund must be above zero and at most what is left of one attempt's money")]
+    #[error(
+        "a refund must be above zero and at most what is left of one attempt's money; \
+             what is refunded, about to be or charged back is not left"
+    )]
     RefundTooLarge {
         /// What may still be refunded at once, in minor units.
         left_minor: i64,
@@ -305,10 +321,12 @@ impl Payment {
             .map(|(refund_id, _)| *refund_id)
     }
 
-    /// What may still be refunded: captured less refunded and pending, in minor units.
+    /// What may still be refunded: captured less refunded, pending and charged back, in minor units.
     pub fn refundable_minor(&self) -> i64 {
         self.captured_minor()
             .saturating_sub(self.sum_of_refunds(Payback::counts))
+            .saturating_sub(self.charged_back_minor())
+            .max(0)
     }
 
     /// The same of one attempt.
@@ -318,6 +336,8 @@ impl Payment {
         tried
             .received_minor
             .saturating_sub(self.sum_of_refunds(gone))
+            .saturating_sub(self.charged_back_of(&tried.attempt.reference))
+            .max(0)
     }
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
@@ -325,7 +345,9 @@ impl Payment {
         let attempts = self.attempts.len().saturating_mul(ATTEMPT_BYTES);
         let refunds = self.refunds.len().saturating_mul(REFUND_BYTES);
         let unmatched = self.unmatched.as_ref().map_or(0, |_| ATTEMPT_BYTES);
-        attempts.saturating_add(refunds).saturating_add(unmatched)
+        let disputes = self.disputes.len().saturating_mul(REFUND_BYTES);
+        let more = unmatched.saturating_add(disputes);
+        attempts.saturating_add(refunds).saturating_add(more)
     }
 
     /// Whether it holds what a customer gave to pay with.
@@ -408,6 +430,9 @@ impl Decider for Payment {
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
             (_, C::FailRefund { refund_id, reason }) => self.fail_refund(refund_id, reason),
+            (_, C::RecordChargeback { reference, chargeback }) => {
+                self.charge_back(reference, chargeback)
+            }
             // Nobody is asked for money that has come in of its own accord.
             (
                 None,
@@ -479,6 +504,10 @@ impl Decider for Payment {
             Event::RefundFailed { refund_id, .. } | Event::RefundReturned { refund_id, .. } => {
                 self.move_refund(*refund_id, RefundState::Failed);
             }
+            Event::ChargedBack { reference, dispute, amount_minor, .. } => {
+                self.take_charge_back(reference, dispute, *amount_minor);
+            }
+            Event::ChargebackReversed { dispute, .. } => self.reverse_charge_back(dispute),
         }
     }
 }

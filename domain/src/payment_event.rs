@@ -146,6 +146,28 @@ pub enum Event {
         /// What the provider said.
         reason: String,
     },
+    /// The provider has taken back money that had come in, because it is disputed.
+    #[serde(rename = "payment.charged_back")]
+    ChargedBack {
+        /// The attempt, or the name of what nobody asked for, that had brought it.
+        reference: String,
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// Minor units.
+        amount_minor: i64,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The dispute was won: the provider has given the money back.
+    #[serde(rename = "payment.chargeback_reversed")]
+    ChargebackReversed {
+        /// The attempt, or the name of what nobody asked for, that had brought it.
+        reference: String,
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// Minor units.
+        amount_minor: i64,
+    },
 }
 
 stored_events!(Event {
@@ -163,5 +185,7 @@ stored_events!(Event {
     Self::Refunded { .. } => "payment.refunded" v 1,
     Self::RefundFailed { .. } => "payment.refund_failed" v 1,
     Self::RefundReturned { .. } => "payment.refund_returned" v 1,
+    Self::ChargedBack { .. } => "payment.charged_back" v 1,
+    Self::ChargebackReversed { .. } => "payment.chargeback_reversed" v 1,
     Self::UnmatchedReceived(_) => "payment.unmatched_received" v 1,
 });

@@ -11,13 +11,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
+use domain::payment::Chargeback;
 use domain::placing::{Address, Customer, PaymentMethod};
 use futures::future::BoxFuture;
 
 pub use crate::capabilities::Capabilities;
 use crate::listing::{Page, Span};
 use crate::reason::Reason;
-pub use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
+pub use crate::webhook::{About, BadSignature, Delivery, Dispute, Notice, Unreadable};
 
 /// A call that takes longer has an unknown outcome, which is asked for later.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -213,6 +214,17 @@ pub trait Gateway: Send + Sync {
 
     /// Asks what became of a refund.
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>>;
+
+    /// Asks what a dispute has made of an attempt's money, by the provider's own name for the dispute:
+    /// `None` in the answer if it is where it was. `None` where the provider does not say so in a form
+    /// that we know.
+    fn chargeback<'a>(
+        &'a self,
+        _charge: &'a Charge,
+        _dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        None
+    }
 
     /// A page of what it has, made within a span of time: the first one, or where the cursor of the
     /// page before leads. `None` where the provider has no lists.

@@ -5,15 +5,17 @@
 //! 2. Refunds have no name of ours but a note. So before one is asked for, those that exist are
 //!    looked through for the note.
 //!
-//! Sources: the vendor's `PaystackOSS/openapi`, paystack.com/docs/payments (refunds, webhooks);
-//! constants with less certain sources say so.
+//! Sources: the vendor's `PaystackOSS/openapi`, paystack.com/docs (payments: refunds, webhooks;
+//! disputes); constants with less certain sources say so.
 
+mod disputes;
 mod listing;
 
 use std::sync::Arc;
 
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
+use domain::payment::Chargeback;
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -337,10 +339,7 @@ fn notice(event: &Event) -> Option<Notice> {
             Some(reference) => About::RefundsOf { reference },
             None => About::Staff { reference: None, what: NEEDS_DETAILS.to_owned() },
         },
-        kind if kind.starts_with("charge.dispute.") => About::Staff {
-            reference: text("/transaction/reference"),
-            what: format!("{kind}: {}", text("/category").unwrap_or_default()),
-        },
+        kind if kind.starts_with("charge.dispute.") => About::Dispute(disputes::about(kind, data)),
         kind if kind.starts_with("charge.") => {
             About::Attempt { reference: text("/reference")?, provider_reference: None }
         }
@@ -385,6 +384,14 @@ impl Gateway for Paystack {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn chargeback<'a>(
+        &'a self,
+        charge: &'a Charge,
+        dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        Some(self.ask_about_dispute(charge, dispute).boxed())
     }
 
     fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Listed>> {
@@ -489,10 +496,6 @@ mod tests {
                 format!(r#"{{"event":"{kind}","data":{{"id":"7","transaction_reference":"A1"}}}}"#);
             assert_eq!(about(&event), Some(About::RefundsOf { reference: reference() }), "{kind}");
         }
-        let dispute = r#"{"event":"charge.dispute.create",
-            "data":{"id":7,"category":"chargeback","transaction":{"reference":"A1"}}}"#;
-        let what = "charge.dispute.create: chargeback".to_owned();
-        assert_eq!(about(dispute), Some(About::Staff { reference: Some(reference()), what }));
         let details = r#"{"event":"refund.needs-attention","data":{"id":7}}"#;
         assert!(matches!(about(details), Some(About::Staff { reference: None, .. })));
         let transfer = r#"{"event":"transfer.success","data":{"id":7}}"#;

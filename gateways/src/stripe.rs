@@ -6,11 +6,13 @@
 //! | attempt | Checkout Session `cs_...`, and the `PaymentIntent` `pi_...` behind it |
 //! | reference | `metadata[reference]`, and the `Idempotency-Key` |
 //! | refund | Refund `re_...`, ours by `metadata[refund_id]` |
+//! | chargeback | Dispute `dp_...`, and what it has moved in Stripe's balance |
 //!
-//! Sources: docs.stripe.com/api (payment intents, checkout sessions, refunds, idempotent requests),
-//! docs.stripe.com/webhooks, docs.stripe.com/currencies.
+//! Sources: docs.stripe.com/api (payment intents, checkout sessions, refunds, disputes, idempotent
+//! requests), docs.stripe.com/webhooks, docs.stripe.com/currencies.
 
 mod answers;
+mod disputes;
 mod listing;
 mod webhooks;
 
@@ -20,6 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::ids::OrderId;
 use domain::money::Money;
+use domain::payment::Chargeback;
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
 use reqwest::header::CONTENT_TYPE;
@@ -411,6 +414,14 @@ impl Gateway for Stripe {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn chargeback<'a>(
+        &'a self,
+        charge: &'a Charge,
+        dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        Some(self.ask_about_dispute(charge, dispute).boxed())
     }
 
     fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Page>> {

@@ -84,22 +84,32 @@ pub enum About {
         /// What it says.
         what: String,
     },
-    /// Something that takes a person, such as a dispute.
+    /// Something that takes a person, such as a refund that needs details.
     Staff {
         /// Our name for the attempt, if it says so.
         reference: Option<String>,
         /// What it says.
         what: String,
     },
-    /// The same about money that it names in its own way only: whose it is, the provider knows.
-    StaffUnnamed {
-        /// The provider's name for the money.
-        provider_reference: String,
-        /// What it says.
-        what: String,
-    },
+    /// Money that had come in and is disputed, so that it may be gone by now, or back.
+    Dispute(Dispute),
     /// Nothing that changes anything here.
     Nothing,
+}
+
+/// A dispute about money that had come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// The provider's name for it; `None` where it has none that we know of.
+    pub name: Option<String>,
+    /// Our name for the money, if it says so.
+    pub reference: Option<String>,
+    /// The provider's name for the money, where it says ours not.
+    pub provider_reference: Option<String>,
+    /// What it says.
+    pub what: String,
+    /// Whether it takes a person, such as to answer it, whatever the money does.
+    pub is_for_staff: bool,
 }
 
 impl Delivery<'_> {

@@ -252,7 +252,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        6
+        7
     }
 
     /// Customers look at what they have just done.

@@ -116,6 +116,9 @@ pub struct PaymentView {
     pub refunded: MoneyView,
     /// What is about to go back.
     pub pending_refunds: MoneyView,
+    /// What its provider has taken back, because it is disputed; absent if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged_back: Option<MoneyView>,
     /// Every attempt, in order.
     pub attempts: Vec<AttemptView>,
     /// Every refund, in the order in which they were asked for.
@@ -227,7 +230,7 @@ impl Projection for Payments {
     }
 
     fn version(&self) -> i32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {

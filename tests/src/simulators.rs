@@ -243,6 +243,15 @@ pub trait Simulator: Send + Sync {
     fn refunds_come_back(&self, _reference: &str) -> bool {
         false
     }
+    /// The bank of this attempt's customer wants so much of the money back, and gets it: what the
+    /// provider says then. Nothing where it does not say where the money is.
+    fn charges_back(&self, _reference: &str, _minor: i64) -> Vec<Sent> {
+        Vec::new()
+    }
+    /// That dispute was won after all, and the money is back. Nothing where that never happens.
+    fn reinstates(&self, _reference: &str) -> Vec<Sent> {
+        Vec::new()
+    }
     /// How many refunds of this name were taken on.
     fn refunds_called(&self, refund_id: &str) -> usize;
     /// What its own books say about an attempt by now.

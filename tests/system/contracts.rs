@@ -33,7 +33,7 @@ use self::listing::{
     everything_is_listed_once_page_by_page,
 };
 use self::returning::{
-    a_refund_that_was_paid_out_and_came_back_says_so,
+    a_dispute_says_where_the_money_is, a_refund_that_was_paid_out_and_came_back_says_so,
     a_second_payment_under_one_reference_is_told_apart,
 };
 
@@ -460,7 +460,7 @@ async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {
             About::Refund { refund_id } => *refund_id == payback.refund_id,
             About::Attempt { .. }
             | About::Staff { .. }
-            | About::StaffUnnamed { .. }
+            | About::Dispute(_)
             | About::Unnamed { .. }
             | About::Nothing => false,
         };
@@ -536,6 +536,7 @@ macro_rules! contract {
             a_refund_that_was_paid_out_and_came_back_says_so,
             a_second_payment_under_one_reference_is_told_apart,
             a_refund_that_waits_for_a_person_says_so,
+            a_dispute_says_where_the_money_is,
             more_than_there_is_does_not_go_back,
             a_webhook_of_the_provider_says_what_to_ask_about,
             a_webhook_about_money_is_no_repetition_of_an_earlier_one,

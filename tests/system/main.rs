@@ -14,6 +14,7 @@ mod cancelling;
 mod carts;
 mod catalogue;
 mod catalogue_files;
+mod charging_back;
 mod claiming;
 mod commands;
 mod connections;

@@ -202,35 +202,3 @@ macro_rules! stories {
 
 stories!(stripe, super::Stripe::start());
 stories!(paystack, super::Paystack::start());
-
-/// A dispute names Stripe's payment and nothing of ours; staff see whose it is.
-#[tokio::test]
-async fn a_dispute_reaches_staff_with_its_payment() {
-    let stripe = Stripe::start().await;
-    let simulator: Arc<dyn Simulator> = stripe.clone();
-    let world = world(&simulator).await;
-    let (order_id, payment_id) = place(&world, &simulator).await;
-    let to_pay = to_pay(&world, &order_id).await;
-    let reference = to_pay["reference"].as_str().unwrap();
-    simulator.customer_pays(reference);
-    let webhook = simulator.webhook(reference);
-    let _stored = delivered(&world, "stripe", &webhook).await.expect(200);
-    world.order_when(&order_id, "confirmed").await;
-
-    let _stored = delivered(&world, "stripe", &stripe.disputes(reference))
-        .await
-        .expect(200);
-    let parked = until("it is parked", async || {
-        let page = world.get("/api/v1/webhooks?state=parked").await.json();
-        page["items"].as_array().unwrap().first().cloned()
-    })
-    .await;
-    assert_eq!(parked["payment_id"], payment_id.as_str());
-    assert!(parked["reason"].as_str().unwrap().contains("fraudulent"), "{parked}");
-    let payment = world.get(&format!("/api/v1/payments/{payment_id}")).await;
-    assert_eq!(payment.expect(200).json()["order_id"], order_id.as_str());
-    let path = format!("/api/v1/webhooks/{}/refund", parked["id"].as_str().unwrap());
-    let refused = world.post(&path, json!({"reason": "disputed"})).await;
-    assert_eq!(refused.problem(409), "webhook_without_money", "it would be paid out twice");
-    world.verify().await;
-}

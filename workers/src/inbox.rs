@@ -17,6 +17,7 @@
 //!    processes do not work on the same one.
 
 mod attending;
+mod disputes;
 mod following;
 mod for_staff;
 
@@ -364,7 +365,8 @@ fn name_in(about: &About) -> Option<String> {
         }
         About::Refund { refund_id } => Some(refund_id.to_string()),
         About::Staff { reference, .. } => reference.clone(),
-        About::Unnamed { .. } | About::StaffUnnamed { .. } | About::Nothing => None,
+        About::Dispute(dispute) => dispute.reference.clone(),
+        About::Unnamed { .. } | About::Nothing => None,
     }
 }
 
@@ -384,18 +386,14 @@ async fn work_on(inbox: &Inbox, providers: &Providers, taken: &Taken) -> Worked 
         Ok(notice) => notice,
         Err(unreadable) => return Worked::Parked(None, unreadable.to_string()),
     };
+    if let About::Dispute(dispute) = about {
+        let key = format!("{} {key} {}", gateway.name(), taken.tries);
+        let what = (key.as_str(), dispute);
+        return disputes::work_on(inbox, providers, gateway.as_ref(), taken, what).await;
+    }
     let Some(name) = name_in(&about) else {
         return match about {
             About::Staff { what, .. } | About::Unnamed { what, .. } => Worked::Parked(None, what),
-            About::StaffUnnamed { provider_reference, what } => {
-                let gateway = gateway.as_ref();
-                let whose = unmatched::whose(pool, gateway, &provider_reference, received_at).await;
-                match whose {
-                    Ok(Some(payment_id)) => Worked::Parked(Some(payment_id), what),
-                    Ok(None) => Worked::Parked(None, what),
-                    Err(why) => Worked::Later(why.to_string()),
-                }
-            }
             _ => Worked::Done(None),
         };
     };
@@ -496,11 +494,11 @@ async fn ask(
             }
             all
         }
-        About::Staff { what, .. }
-        | About::StaffUnnamed { what, .. }
-        | About::Unnamed { what, .. } => {
+        About::Staff { what, .. } | About::Unnamed { what, .. } => {
             return Ok(Asked::ForStaff(what));
         }
+        // Worked on before it comes to this.
+        About::Dispute(dispute) => return Ok(Asked::ForStaff(dispute.what)),
         About::Nothing => true,
     };
     Ok(if is_answered {

@@ -16,6 +16,7 @@
 
 mod beginning;
 mod calls;
+pub(crate) mod disputes;
 mod for_staff;
 mod in_hand;
 mod lanes;
@@ -345,6 +346,8 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
         | E::RefundReturned { .. }
+        | E::ChargedBack { .. }
+        | E::ChargebackReversed { .. }
         | E::RefundRequested { .. } => None,
     }
 }

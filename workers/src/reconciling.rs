@@ -26,7 +26,7 @@ use chrono::Utc;
 use domain::ids::{PaymentId, RefundId};
 use domain::money::Currency;
 use domain::payment::Payment;
-use gateways::gateway::{About, CALL_TIMEOUT, CallError, Delivery, Gateway};
+use gateways::gateway::{About, CALL_TIMEOUT, CallError, Delivery, Dispute, Gateway};
 use gateways::listing::{Entry, Page, Span, Standing, Transaction, What};
 use gateways::webhook::HeaderMap;
 use serde_json::json;
@@ -409,13 +409,13 @@ impl Run<'_> {
         };
         self.sum.listed += 1;
         let (what, reference) = match notice.about {
-            About::Nothing | About::Unnamed { .. } | About::StaffUnnamed { .. } => {
-                (What::Payment, None)
-            }
+            About::Nothing | About::Unnamed { .. } => (What::Payment, None),
             About::Attempt { reference, .. } => (What::Payment, Some(reference)),
             About::Refund { refund_id } => (What::Refund, Some(refund_id.to_string())),
             About::RefundsOf { reference } => (What::Refund, Some(reference)),
-            About::Staff { reference, .. } => (What::Payment, reference),
+            About::Staff { reference, .. } | About::Dispute(Dispute { reference, .. }) => {
+                (What::Payment, reference)
+            }
         };
         if inbox.knows(gateway.name(), &notice.key, None, None).await? {
             self.sum.agree += 1;

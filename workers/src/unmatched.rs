@@ -223,29 +223,26 @@ fn in_body(gateway: &dyn Gateway, webhook: &Webhook) -> Result<(String, Option<S
             About::Refund { .. }
             | About::RefundsOf { .. }
             | About::Staff { .. }
-            | About::StaffUnnamed { .. }
+            | About::Dispute(_)
             | About::Nothing,
         )
         | Err(_) => Err(Kept::WithoutMoney),
     }
 }
 
-/// The payment of ours that asked for money which the provider calls by a name of its own; `None` if
-/// none did. Asked by no name of ours, the provider speaks of whichever it has.
-pub(crate) async fn whose(
-    pool: &PgPool,
+/// What money is called by whoever asked for it that the provider calls by a name of its own; `None` if
+/// it knows no such money, or no name for it. Asked by no name, it speaks of whichever it has.
+pub(crate) async fn named(
     gateway: &dyn Gateway,
     provider_reference: &str,
     told_at: DateTime<Utc>,
-) -> Result<Option<PaymentId>, Kept> {
+) -> Result<Option<String>, Kept> {
     let silent = || Kept::Silent { gateway: gateway.name().to_owned() };
     let provider_reference = Some(provider_reference.to_owned());
     let charge = Charge { provider_reference, ..asking("", told_at) };
     let answer = tokio::time::timeout(CALL_TIMEOUT, gateway.verify(&charge)).await;
     match answer {
-        Ok(Ok(Found::Said(Outcome::Misnamed { named, .. }))) => {
-            Ok(references::payment_of(pool, gateway.name(), &named).await?)
-        }
+        Ok(Ok(Found::Said(Outcome::Misnamed { named, .. }))) => Ok(Some(named)),
         Ok(Ok(Found::Said(_) | Found::NeverHeard)) => Ok(None),
         Ok(Err(error)) => {
             tracing::warn!(%error, "whose money a dispute is about stays open");

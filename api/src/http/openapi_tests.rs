@@ -29,7 +29,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-const CONTRACT: [&str; 121] = [
+const CONTRACT: [&str; 123] = [
     "post /api/v1/orders",
     "get /api/v1/orders",
     "get /api/v1/orders/{id}",

@@ -20,7 +20,7 @@ use super::identity::Readers;
 use super::parameters::{Parameters, instant_or_day};
 use super::problem::Problem;
 use super::queries::{self, Asking};
-use super::{App, tables};
+use super::tables;
 
 /// Sales, row by row.
 #[derive(Debug, Serialize, ToSchema)]

@@ -15,7 +15,7 @@ impl Payment {
         self.pending_refund(refund_id).ok_or(Refusal::NoSuchRefund)
     }
 
-    /// Invariants 1 and 4.
+    /// Invariants 1, 4 and 8.
     pub(super) fn refund(
         &self,
         refund_id: RefundId,
@@ -30,11 +30,14 @@ impl Payment {
             let is_meant = reference.is_none_or(|meant| meant == tried.attempt.reference);
             is_meant && 0 < tried.received_minor
         };
+        // Where one attempt lost more than it brought, by a refund and a chargeback of the same money,
+        // the others do not make up for it.
+        let left_minor = self.refundable_minor();
         let mut able: Vec<(&Tried, i64)> = self
             .attempts
             .iter()
             .filter(may_pay)
-            .map(|tried| (tried, self.left_minor(tried)))
+            .map(|tried| (tried, self.left_minor(tried).min(left_minor)))
             .collect();
         // The order's own money first: what came in wrong or once more goes back by its reference,
         // and has to be there then.

@@ -203,6 +203,8 @@ impl Progress {
             | payment::Event::CapturedAgain { .. }
             | payment::Event::Mismatched { .. }
             | payment::Event::Declined { .. }
+            | payment::Event::ChargedBack { .. }
+            | payment::Event::ChargebackReversed { .. }
             | payment::Event::UnmatchedReceived(_)
             | payment::Event::Voided => {}
         }

@@ -111,7 +111,12 @@ impl Payment {
         self.updated_at = storable::instant(recorded.recorded_at);
         self.paying.take(event);
         match event {
-            E::Opened(_) | E::Voided | E::RefundAccepted { .. } | E::UnmatchedReceived(_) => {}
+            E::Opened(_)
+            | E::Voided
+            | E::RefundAccepted { .. }
+            | E::ChargedBack { .. }
+            | E::ChargebackReversed { .. }
+            | E::UnmatchedReceived(_) => {}
             E::AttemptStarted(attempt) => self.attempts.push(Tried::of(attempt)),
             E::AttemptAccepted { reference, provider_reference, next_step } => {
                 self.answer(reference, AttemptState::Accepted, |tried| {
@@ -191,6 +196,7 @@ impl Payment {
             captured: money(self.paying.captured_minor),
             refunded: money(self.paying.refunded_minor),
             pending_refunds: money(self.refunds.pending_minor()),
+            charged_back: self.paying.charged_back(self.amount.currency),
             refunds: self.refunds.view(self.amount.currency),
             attempts: self.attempts.into_iter().map(Tried::view).collect(),
             version: self.version,

@@ -1,6 +1,8 @@
 //! Paystack as its `OpenAPI` document and paystack.com/docs say: references that are used once for
 //! ever, transactions that are `abandoned` until somebody pays, refunds, signed events.
 
+mod disputes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ type Books = super::Books<Pages>;
 struct Pages {
     transactions: BTreeMap<String, Value>,
     refunds: Vec<Value>,
+    disputes: Vec<Value>,
     refunds_fail: bool,
     page_max: Option<usize>,
     /// Attempts of which one refund fails.
@@ -49,7 +52,8 @@ impl Paystack {
             .route("/transaction/initialize", post(initialize))
             .route("/transaction/verify/{reference}", get(verify))
             .route("/refund", post(refund).get(list_refunds))
-            .route("/refund/{id}", get(show_refund));
+            .route("/refund/{id}", get(show_refund))
+            .route("/dispute/{id}", get(disputes::show));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
@@ -349,6 +353,13 @@ impl Simulator for Paystack {
             }
         }
         true
+    }
+
+    fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {
+        let opened = self.disputes(reference, minor);
+        let mut said = self.resolves(reference, "merchant-accepted");
+        said.insert(0, opened);
+        said
     }
 
     fn fails_a_refund_of(&self, reference: &str) {

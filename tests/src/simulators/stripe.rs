@@ -47,6 +47,7 @@ struct Pages {
     sessions: BTreeMap<String, Value>,
     intents: BTreeMap<String, Value>,
     refunds: BTreeMap<String, Value>,
+    disputes: BTreeMap<String, Value>,
     refunds_fail: bool,
     /// What Radar makes of whatever is paid; `normal` if nobody says.
     risk: Option<String>,
@@ -73,7 +74,8 @@ impl Stripe {
             .route("/v1/payment_intents/{id}", get(show_intent))
             .route("/v1/payment_intents/{id}/cancel", post(ending::cancel))
             .route("/v1/refunds", post(refunds::refund).get(lists::refunds))
-            .route("/v1/refunds/{id}", get(refunds::show_refund));
+            .route("/v1/refunds/{id}", get(refunds::show))
+            .route("/v1/disputes/{id}", get(disputes::show));
         let routes = routes.layer(from_fn_with_state(books.clone(), versions::note));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
@@ -503,6 +505,14 @@ impl Simulator for Stripe {
             }
         }
         true
+    }
+
+    fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {
+        self.withdraws(reference, minor)
+    }
+
+    fn reinstates(&self, reference: &str) -> Vec<Sent> {
+        self.wins_disputes_of(reference)
     }
 
     fn fails_a_refund_of(&self, reference: &str) {

@@ -1,6 +1,9 @@
-//! Refunds that were paid out and did not arrive, and money that came in twice under one name.
+//! Refunds that were paid out and did not arrive, money that came in twice under one name, and money
+//! that was charged back.
 
 use domain::attempt::Outcome;
+use domain::money::Money;
+use domain::payment::{Chargeback, Funds};
 use gateways::gateway::{About, Found, PaybackOutcome};
 
 use super::{Pair, payback};
@@ -54,4 +57,54 @@ pub(crate) async fn a_second_payment_under_one_reference_is_told_apart(pair: Pai
         .verify_one(&charge, "1")
         .expect("it can be asked");
     assert_eq!(nothing.await.unwrap(), Found::NeverHeard);
+}
+
+/// Where it is known how the provider says so.
+pub(crate) async fn a_dispute_says_where_the_money_is(pair: Pair) {
+    let charge = pair.paid().await;
+    let price = charge.amount;
+    let part = Money { minor: price.minor / 3, ..price };
+    let said = pair.simulator.charges_back(&charge.reference, part.minor);
+    if said.is_empty() {
+        assert!(pair.gateway.chargeback(&charge, "1").is_none(), "staff are told, and no more");
+        return;
+    }
+    let ask = async |name: &str| {
+        let call = pair.gateway.chargeback(&charge, name);
+        call.expect("it can be asked").await.unwrap()
+    };
+    let mut names = Vec::new();
+    for sent in said {
+        let About::Dispute(dispute) = pair.read(&sent).unwrap().about else {
+            panic!("it is about a dispute");
+        };
+        let ours = dispute
+            .reference
+            .as_ref()
+            .map(|named| *named == charge.reference);
+        let theirs = dispute.provider_reference == charge.provider_reference;
+        assert!(ours.unwrap_or(theirs), "{dispute:?}");
+        names.extend(dispute.name);
+    }
+    names.dedup();
+    let [name] = names.as_slice() else {
+        panic!("{names:?}");
+    };
+    let Found::Said(Some(Chargeback { dispute, amount, reason, funds })) = ask(name).await else {
+        panic!("the money is gone");
+    };
+    assert_eq!((&dispute, amount, funds), (name, part, Funds::Withdrawn));
+    assert!(!reason.is_empty());
+    assert_eq!(ask("1").await, Found::NeverHeard);
+
+    let other = pair.paid().await;
+    let of_another = pair.gateway.chargeback(&other, name);
+    let confused = of_another.expect("it can be asked").await;
+    assert!(confused.is_err(), "{confused:?}: it is about other money");
+    if !pair.simulator.reinstates(&charge.reference).is_empty() {
+        let Found::Said(Some(Chargeback { funds, .. })) = ask(name).await else {
+            panic!("the money is back");
+        };
+        assert_eq!(funds, Funds::Reinstated);
+    }
 }

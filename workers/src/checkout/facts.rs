@@ -81,10 +81,16 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
         E::RefundReturned { refund_id, reason, .. } => {
             Some(Fact::PaymentRefundReturned { refund_id: *refund_id, reason: reason.clone() })
         }
+        E::ChargedBack { dispute, amount_minor, reason, .. } => Some(Fact::PaymentChargedBack {
+            dispute: dispute.clone(),
+            amount_minor: *amount_minor,
+            reason: reason.clone(),
+        }),
         E::Opened(_)
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::ChargebackReversed { .. }
         | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,

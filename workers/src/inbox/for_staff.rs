@@ -177,7 +177,7 @@ impl<'a> Names<'a> {
             About::Refund { .. }
             | About::RefundsOf { .. }
             | About::Staff { .. }
-            | About::StaffUnnamed { .. }
+            | About::Dispute(_)
             | About::Nothing => Self::default(),
         }
     }

@@ -13,7 +13,9 @@ use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
 use domain::order;
-use domain::payment::{self, AttemptState, Brought, Outcome, Payment, RefundState, Tried};
+use domain::payment::{
+    self, AttemptState, Brought, Outcome, Payment, RefundState, Tried, Unmatched,
+};
 use gateways::gateway::{
     CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payback, PaybackOutcome, Payer,
 };
@@ -44,11 +46,11 @@ pub(super) struct Errand<T> {
 }
 
 /// One step of a payment, and because of what.
-struct Step<'a> {
-    payment_id: PaymentId,
-    order_id: OrderId,
-    cause: &'a Cause,
-    name: &'a str,
+pub(super) struct Step<'a> {
+    pub(super) payment_id: PaymentId,
+    pub(super) order_id: OrderId,
+    pub(super) cause: &'a Cause,
+    pub(super) name: &'a str,
 }
 
 impl Providers {
@@ -407,7 +409,7 @@ impl Providers {
     }
 
     /// The attempt as its provider knows it; `None` if nothing is to be asked any more.
-    async fn charge(
+    pub(super) async fn charge(
         &self,
         payment_id: PaymentId,
         reference: &str,
@@ -469,6 +471,19 @@ impl Providers {
         Ok(Some(Errand { order_id, gateway, what: charge, tried_at, is_wanted }))
     }
 
+    /// Money that nobody asked for, as its provider knows it.
+    pub(super) fn nobodys(
+        &self,
+        payment_id: PaymentId,
+        money: &Unmatched,
+    ) -> Option<Errand<Charge>> {
+        let gateway = self.gateway_of(payment_id, &money.gateway)?;
+        let charge = unmatched::charge(payment_id, money);
+        let order_id = charge.order_id;
+        let tried_at = Vec::new();
+        Some(Errand { order_id, gateway, what: charge, tried_at, is_wanted: false })
+    }
+
     fn gateway_of(&self, payment_id: PaymentId, name: &str) -> Option<Arc<dyn Gateway>> {
         let gateway = self.registry.get(name);
         if gateway.is_none() {
@@ -507,15 +522,7 @@ impl Providers {
         };
         let errand = match refund.brought {
             Brought::Attempt(tried) => self.charge_of(payment_id, &payment, tried).await?,
-            Brought::Unmatched(money) => {
-                let gateway = self.gateway_of(payment_id, &money.gateway);
-                gateway.map(|gateway| {
-                    let charge = unmatched::charge(payment_id, money);
-                    let order_id = charge.order_id;
-                    let tried_at = Vec::new();
-                    Errand { order_id, gateway, what: charge, tried_at, is_wanted: false }
-                })
-            }
+            Brought::Unmatched(money) => self.nobodys(payment_id, money),
         };
         Ok(errand.map(|Errand { order_id, gateway, what: charge, tried_at, is_wanted }| {
             let payback = Payback {
@@ -529,16 +536,26 @@ impl Providers {
     }
 
     async fn tell(&self, step: Step<'_>, command: payment::Command) -> Result<(), ExecuteError> {
+        self.told(step, command).await.map(drop)
+    }
+
+    /// What a provider has said is taken down; why not, if it was refused.
+    pub(super) async fn told(
+        &self,
+        step: Step<'_>,
+        command: payment::Command,
+    ) -> Result<Option<payment::Refusal>, ExecuteError> {
         let Step { payment_id, order_id, cause, name } = step;
         let envelope = derived::envelope("gateway", order_id, cause, name, None);
         let receipt = self
             .journal
             .execute_derived::<Payment>(&payment_id.to_string(), command, envelope)
             .await?;
-        if let Verdict::Refused(refusal) = receipt.verdict {
-            tracing::warn!(payment.id = %payment_id, %refusal, "a provider's word was refused");
-        }
-        Ok(())
+        let Verdict::Refused(refusal) = receipt.verdict else {
+            return Ok(None);
+        };
+        tracing::warn!(payment.id = %payment_id, %refusal, "a provider's word was refused");
+        Ok(Some(refusal))
     }
 }
 

@@ -152,6 +152,8 @@ fn claim(event: &payment::Event) -> Option<Name> {
         | E::RefundRequested { .. }
         | E::RefundAccepted { .. }
         | E::RefundFailed { .. }
-        | E::RefundReturned { .. } => None,
+        | E::RefundReturned { .. }
+        | E::ChargedBack { .. }
+        | E::ChargebackReversed { .. } => None,
     }
 }

@@ -75,6 +75,7 @@ const PAYMENTS: &[Column] = &[
     of("provider_reference", Kind::Text),
     of("updated_at", Kind::Time),
     of("version", Kind::Int),
+    of("charged_back", Kind::Word),
 ];
 
 /// Payments, newest first; method, provider and references are those of the last attempt.
@@ -97,6 +98,7 @@ pub(crate) async fn of_payments(
             "reference": last.map(|last| &last.reference),
             "provider_reference": last.and_then(|last| last.provider_reference.as_ref()),
             "updated_at": payment.updated_at, "version": payment.version,
+            "charged_back": payment.charged_back.map(|money| money.amount),
         })]
     };
     let names = [payments::NAME];

@@ -117,6 +117,8 @@ const SETTLEMENT: &[Column] = &[
     of("pending_refunds", Kind::Int),
     of("pending_refunds_amount", Kind::Word),
     of("net", Kind::Word),
+    of("chargebacks", Kind::Int),
+    of("charged_back", Kind::Word),
 ];
 
 /// Settlement, ordered by day, gateway and currency.

@@ -1,4 +1,4 @@
-//! Stripe's refunds: docs.stripe.com/api/refunds.
+//! Stripe's refunds, made under a key, paid out or turned away later: docs.stripe.com/api/refunds.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::Utc;
 use serde_json::json;
 
-use super::{Books, missing, parameters, problem, read};
+use super::{Books, Stripe, missing, parameters, problem, read};
 use crate::simulators::Reply;
 
 pub(super) async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
@@ -47,7 +47,20 @@ pub(super) async fn refund(State(books): State<Books>, headers: HeaderMap, body:
     })
 }
 
-pub(super) async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
+pub(super) async fn show(State(books): State<Books>, Path(id): Path<String>) -> Reply {
     let found = books.lock().refunds.get(&id).cloned();
     found.map_or_else(|| missing("refund"), |refund| (StatusCode::OK, Json(refund)))
+}
+
+impl Stripe {
+    /// The banks of customers turn away what was paid out of this attempt.
+    pub(super) fn refunds_are_turned_away(&self, reference: &str) {
+        let mut pages = self.books.lock();
+        for refund in pages.refunds.values_mut() {
+            if refund["status"] == "succeeded" && refund["metadata"]["reference"] == reference {
+                refund["status"] = "failed".into();
+                refund["failure_reason"] = "expired_or_canceled_card".into();
+            }
+        }
+    }
 }
