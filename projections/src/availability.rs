@@ -101,6 +101,15 @@ pub async fn find_many(
         .collect()
 }
 
+/// An article beside the mark, or the mark alone.
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    position: i64,
+    sku: Option<String>,
+    available: Option<i64>,
+    version: Option<i64>,
+}
+
 /// The read models' word on every article that there is room for, and the position as of which.
 async fn find_all(reads: impl PgExecutor<'_>) -> Result<(i64, Vec<(String, Found)>), Error> {
     // One statement sees one moment.
@@ -111,14 +120,13 @@ async fn find_all(reads: impl PgExecutor<'_>) -> Result<(i64, Vec<(String, Found
           from products left join stock using (sku) order by sku limit {ARTICLES_MAX}) as known \
          on true where marks.name = 'stock'"
     );
-    let rows: Vec<(i64, Option<String>, Option<i64>, Option<i64>)> =
-        sqlx::query_as(&select).fetch_all(reads).await?;
-    let position = rows
-        .first()
+    let rows: Vec<KnownRow> = sqlx::query_as(&select).fetch_all(reads).await?;
+    let first = rows.first();
+    let position = first
         .ok_or(Error::NoMark { name: crate::stock::NAME })?
-        .0;
-    let known = rows.into_iter().filter_map(|(_, sku, available, version)| {
-        Some((sku?, Found { available: available?, version: version?, position }))
+        .position;
+    let known = rows.into_iter().filter_map(|row| {
+        Some((row.sku?, Found { available: row.available?, version: row.version?, position }))
     });
     Ok((position, known.collect()))
 }

@@ -144,6 +144,41 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn no_two_schemas_of_the_document_have_the_same_name() {
+    // The later would replace the earlier, and the document describe what is told by neither.
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (path, text) in sources() {
+        let mut pieces = text.split("\n#[derive(").skip(1);
+        for piece in pieces.by_ref().filter(|piece| {
+            let derived = piece.split_once(']').map_or("", |(derived, _)| derived);
+            derived.contains("ToSchema")
+        }) {
+            let word = |before: &str| {
+                let (_, behind) = piece.split_once(before)?;
+                let end = behind.find(|c: char| !c.is_alphanumeric());
+                Some(behind[..end.unwrap_or(behind.len())].to_owned())
+            };
+            let at = |word: &str| piece.find(word).unwrap_or(usize::MAX);
+            let kind = if at("struct ") < at("enum ") {
+                "struct "
+            } else {
+                "enum "
+            };
+            let own = word(kind);
+            let name = word("#[schema(as = ").or(own).unwrap();
+            if let Some(other) = named.insert(name.clone(), path.clone()) {
+                panic!(
+                    "{name} of {} and of {}: say #[schema(as = ...)]",
+                    path.display(),
+                    other.display()
+                );
+            }
+        }
+    }
+    assert!(100 < named.len(), "{}", named.len());
+}
+
+#[test]
 fn every_source_file_opens_with_its_idea_and_stays_readable() {
     for (path, text) in sources() {
         let comment = match path.extension().and_then(|ending| ending.to_str()) {

@@ -12,7 +12,7 @@ use super::bodies::{
     ChangePassword, ForgotPassword, Login, Proof, Refresh, Register, ResetPassword,
 };
 use super::fields::{Body, Fields};
-use super::identity::{Caller, SignedIn};
+use super::identity::{Anybody, Caller, SignedIn};
 use super::leaving::{self, Because};
 use super::moves::Empty;
 use super::occurrence::Occurrence;
@@ -252,7 +252,7 @@ pub(crate) async fn forgot_password(
 )]
 pub(crate) async fn reset_password(
     State(app): State<App>,
-    caller: Caller,
+    Anybody(caller): Anybody,
     occurrence: Occurrence,
     Said(Reset { token, password }): Said<Reset>,
 ) -> Result<Response, Problem> {

@@ -21,7 +21,7 @@ async fn customer(world: &World, name: &str) -> String {
 }
 
 /// What somebody is told when they say this.
-async fn told(
+pub(super) async fn told(
     world: &World,
     token: Option<&str>,
     method: Method,
@@ -35,7 +35,7 @@ async fn told(
 }
 
 /// A cart with so many cups, of whoever shows the token; a guest's token.
-async fn filled_cart(world: &World, token: Option<&str>, cups: u32) -> Value {
+pub(super) async fn filled_cart(world: &World, token: Option<&str>, cups: u32) -> Value {
     let cart = told(world, token, Method::POST, "carts", json!({"currency": "GBP"})).await;
     let items = json!({"items": [{"sku": "CUP-RED", "quantity": cups}]});
     let put = match cart["cart_token"].as_str() {

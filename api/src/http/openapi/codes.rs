@@ -87,6 +87,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
         "post /cart/checkout",
         &[
             (403, &["staff_only_fields"]),
+            (404, &["not_found"]),
             (409, &["order_already_placed", "out_of_stock"]),
             (422, &["cart_empty"]),
             (422, &NOT_PLACED),

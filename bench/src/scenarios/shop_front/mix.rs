@@ -179,7 +179,7 @@ impl Mix {
         }
     }
 
-    /// What an answer that is none of the usual ones is.
+    /// What an answer counts as, and what follows from it.
     fn took(&mut self, caller: usize, ask: Ask, answer: &Answer<'_>) -> Outcome {
         let place = |caller: &mut Caller, then| caller.then = then;
         let caller = &mut self.callers[caller];
