@@ -265,7 +265,7 @@ impl Answers {
 
     async fn tell_from<F>(
         &self,
-        shelf: &Shelf,
+        kind: &Shelf,
         asking: &Asking,
         key: String,
         compute: impl Fn() -> F + Sync,
@@ -280,7 +280,7 @@ impl Answers {
             is_own.store(true, Ordering::Relaxed);
             compute().await.map(Arc::new)
         };
-        let entry = shelf
+        let entry = kind
             .kept
             .entry(key)
             .or_insert_with_if(computed, |kept| !self.stands(kept))
@@ -288,7 +288,7 @@ impl Answers {
         // Whoever waited for somebody else's computation has cost none.
         let is_own = is_own.load(Ordering::Relaxed);
         let from = if is_own { "computation" } else { "memory" };
-        counter!(shelf.metric, "from" => from).increment(1);
+        counter!(kind.metric, "from" => from).increment(1);
         let kept = match entry.into_value() {
             Ok(kept) => kept,
             Err(problem) if is_own || wanted == 0 => return Err(problem),

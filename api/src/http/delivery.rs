@@ -205,12 +205,13 @@ pub(crate) async fn describe_method(
         .journal
         .execute::<Delivery>(SHOP, command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(method) = described.get()
+    {
         // As the event has it, its lists in order: memory is the same in every process.
-        if let Some(method) = described.get() {
-            app.deliveries
-                .method_described(&method_id, receipt.version, method);
-        }
+        app.deliveries
+            .method_described(&method_id, receipt.version, method);
     }
     Ok(respond(receipt))
 }
@@ -245,11 +246,12 @@ pub(crate) async fn describe_point(
         .journal
         .execute::<Delivery>(SHOP, command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
-        if let Some(point) = described.get() {
-            app.deliveries
-                .point_described(&point_id, receipt.version, point);
-        }
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(point) = described.get()
+    {
+        app.deliveries
+            .point_described(&point_id, receipt.version, point);
     }
     Ok(respond(receipt))
 }

@@ -163,11 +163,12 @@ pub(crate) async fn describe(
         .journal
         .execute::<Promotion>(code.as_str(), command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(terms) = described.get()
+    {
         // As the event has them, not as they were sent: memory is the same in every process.
-        if let Some(terms) = described.get() {
-            app.promises.described(&code, receipt.version, terms);
-        }
+        app.promises.described(&code, receipt.version, terms);
     }
     Ok(respond(receipt))
 }
