@@ -57,6 +57,8 @@ const NAMED: [&str; 6] = [
 const CHECKOUT: &str = "/cart/checkout";
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = [CUSTOMERS, "/customers/{id}"];
+/// One vendor, whose name is known from the token.
+const ONESELF: &str = "/vendors/me";
 /// Queries of accounts are queries of guests as well, who are a read model.
 const CUSTOMERS: &str = "/customers";
 
@@ -200,7 +202,7 @@ fn has_tag(path: &str) -> bool {
     let flows = ["timeline", "history"]
         .iter()
         .any(|end| path.ends_with(end));
-    caching::is_kept(path) || path.contains('{') && !flows
+    caching::is_kept(path) || path.ends_with(ONESELF) || path.contains('{') && !flows
 }
 
 fn is_of_an_order(path: &str) -> bool {
@@ -283,7 +285,7 @@ fn headers_of(path: &str, method: &str) -> Value {
     if is_command {
         names.extend(["Daybook-First-Position", "Idempotent-Replayed"]);
     }
-    if path.contains('{') || caching::is_kept(path) {
+    if path.contains('{') || path.ends_with(ONESELF) || caching::is_kept(path) {
         names.push("ETag");
     }
     if !is_command {
