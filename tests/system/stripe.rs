@@ -190,15 +190,15 @@ async fn every_request_names_the_version_of_the_api_that_it_is_written_for() {
     };
     charge.provider_reference = Some(begin(&charge).await);
     let _ended = pair.gateway.cancel(&charge).await.unwrap();
-    let mut paid = Charge { token: Some("pm_card_visa".to_owned()), ..pair.charge() };
-    let _searched = pair.gateway.verify(&paid).await.unwrap();
-    paid.provider_reference = Some(begin(&paid).await);
-    let _shown = pair.gateway.verify(&paid).await.unwrap();
+    let mut by_card = Charge { token: Some("pm_card_visa".to_owned()), ..pair.charge() };
+    let _searched = pair.gateway.verify(&by_card).await.unwrap();
+    by_card.provider_reference = Some(begin(&by_card).await);
+    let _shown = pair.gateway.verify(&by_card).await.unwrap();
     let mut payback = Payback {
         refund_id: RefundId(uuid::Uuid::now_v7()),
         provider_reference: None,
-        amount: paid.amount,
-        charge: paid,
+        amount: by_card.amount,
+        charge: by_card,
     };
     for _ in 0..2 {
         let refund = pair.gateway.refund(&payback).await.unwrap();

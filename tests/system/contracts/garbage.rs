@@ -168,9 +168,9 @@ pub(super) async fn garbage_moves_no_money_and_harms_nothing(pair: Pair) {
     let babbler = Babbler::start().await;
     let deaf = pair.speaking_to(&babbler.url);
     let mut chance = Chance::of(seed, 0);
-    let sent = pair.simulator.webhook(&pair.begun().await.reference);
-    let signed_within = sent.headers.is_empty().then(|| said(&sent.body));
-    let genuine = sent.body;
+    let webhook = pair.simulator.webhook(&pair.begun().await.reference);
+    let signed_within = webhook.headers.is_empty().then(|| said(&webhook.body));
+    let genuine = webhook.body;
     for round in 0..ROUNDS {
         let mut charge = pair.charge();
         if chance.happens(500) {

@@ -22,6 +22,10 @@ struct Somebody {
     order: String,
     ticket: String,
     wishlist: String,
+    /// One of their address book; nobody's where there is no account.
+    kept_address: String,
+    /// Who sells the pot.
+    seller: String,
     /// What opens it all to whoever has no account.
     headers: Vec<(&'static str, String)>,
     wishlist_token: Option<String>,
@@ -61,7 +65,12 @@ async fn furnish(world: &World) {
 impl Somebody {
     /// Whoever this is buys, asks, wishes and reviews. A list of a guest is somebody else's, shown to
     /// them by a link.
-    async fn with_things(world: &World, role: &'static str, token: Option<String>) -> Self {
+    async fn with_things(
+        world: &World,
+        role: &'static str,
+        token: Option<String>,
+        seller: &str,
+    ) -> Self {
         let shown = token.as_deref();
         let mut order = an_order(&[("CUP-RED", 1), ("POT", 1)]);
         let email = format!("{role}@example.org");
@@ -86,7 +95,11 @@ impl Somebody {
         let _put = told(world, Some(&owner), Method::PUT, &path, json!({})).await;
         let path = format!("wishlists/{wishlist}/share");
         let link = told(world, Some(&owner), Method::POST, &path, json!({})).await;
+        let mut kept_address = String::new();
         if shown.is_some() {
+            let book = "profile/addresses";
+            let kept = told(world, shown, Method::POST, book, example(book, "post")).await;
+            kept_address = text(&kept["id"]);
             let review = json!({"author": role, "rating": 4, "body": "It holds tea."});
             let path = "profile/reviews/CUP-RED";
             let review = told(world, shown, Method::PUT, path, review).await;
@@ -107,6 +120,8 @@ impl Somebody {
             order,
             ticket: text(&ticket["id"]),
             wishlist,
+            kept_address,
+            seller: seller.to_owned(),
             headers: headers.collect(),
             wishlist_token: token.is_none().then(|| text(&link["token"])),
             token,
@@ -120,6 +135,9 @@ impl Somebody {
             path if path.contains("/orders/") => &self.order,
             path if path.contains("/tickets/") => &self.ticket,
             path if path.contains("/wishlists/") => &self.wishlist,
+            path if path.contains("/addresses/") => &self.kept_address,
+            path if path.ends_with("/vendors/{id}") => &self.seller,
+            path if path.contains("/inventory/") => "POT",
             path if path.contains("{sku}") => "CUP-RED",
             path if path.contains("/categories/") => "kitchen",
             path if path.contains("/listings/") => "red-cup",
@@ -134,6 +152,7 @@ impl Somebody {
         let address = parts.collect::<Vec<_>>().join("/");
         match (&self.wishlist_token, path) {
             (_, path) if path.ends_with("/cart/shipping") => format!("{address}?country=GB"),
+            (_, path) if path.ends_with("/me/sales") => format!("{address}?group_by=sku"),
             (Some(link), path) if path.contains("/wishlists/") => format!("{address}?token={link}"),
             _ => address,
         }
@@ -149,7 +168,9 @@ fn may_ask(operation: &Value, role: &str) -> bool {
         let roles = one["bearer"].as_array().into_iter().flatten();
         roles.into_iter().any(|name| name == role)
     };
-    let is_open = |one: &Value| one.as_object().is_some_and(serde_json::Map::is_empty);
+    // Guests have the secrets of what is theirs.
+    let is_secret = |scheme: &String| scheme.ends_with("Token") || scheme.ends_with("Link");
+    let is_open = |one: &Value| one.as_object().is_some_and(|of| of.keys().all(is_secret));
     alternatives.iter().any(|one| match role {
         "guest" => is_open(one),
         role => names(one, role),
@@ -194,7 +215,8 @@ async fn what_people_are_told_has_the_form_that_the_document_says() {
     let potter = signed_in(world, "potter@example.org", Role::Vendor).await;
     let profile = json!({"business_name": "Potter", "address": {"line1": "1", "country": "GB"}});
     let vendor = told(world, Some(&potter), Method::POST, "vendors", profile).await;
-    let path = format!("vendors/{}/activate", text(&vendor["id"]));
+    let seller = text(&vendor["id"]);
+    let path = format!("vendors/{seller}/activate");
     let _active = told(world, Some(STAFF), Method::POST, &path, json!({})).await;
     let pot = json!({
         "name": "Pot", "active": true, "price": {"amount": "1.00", "currency": "GBP"}
@@ -205,9 +227,9 @@ async fn what_people_are_told_has_the_form_that_the_document_says() {
     let _stocked = told(world, Some(&potter), Method::POST, path, stock).await;
     let shopper = signed_in(world, "customer@example.org", Role::Customer).await;
     let people = [
-        Somebody::with_things(world, "guest", None).await,
-        Somebody::with_things(world, "customer", Some(shopper)).await,
-        Somebody::with_things(world, "vendor", Some(potter)).await,
+        Somebody::with_things(world, "guest", None, &seller).await,
+        Somebody::with_things(world, "customer", Some(shopper), &seller).await,
+        Somebody::with_things(world, "vendor", Some(potter), &seller).await,
     ];
     world.settle().await;
     let mut asked = BTreeSet::new();
