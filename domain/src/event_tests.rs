@@ -1,5 +1,8 @@
 //! One of each event, written to the log and read back.
 
+#[path = "event_payment_tests.rs"]
+mod payments;
+
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
@@ -268,7 +271,7 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
 
 fn one_of_each() -> Vec<Event> {
     let orders = of_an_order().into_iter().map(Event::Order);
-    let payments = of_a_payment().into_iter().map(Event::Payment);
+    let payments = payments::one_of_each().into_iter().map(Event::Payment);
     let stock = of_stock().into_iter().map(Event::Inventory);
     let price = Money { minor: 450, currency: "GBP".parse().unwrap() };
     let prices = vec![Money { minor: 900, currency: "JPY".parse().unwrap() }];
@@ -464,93 +467,6 @@ fn shipment() -> order::Shipment {
 fn screened(outcome: Outcome) -> Screening {
     let reason = Reason { rule: "many orders".into(), outcome, detail: "4 orders".into() };
     Screening::new(Decision { outcome, reasons: vec![reason] }, noon())
-}
-
-fn of_a_payment() -> Vec<payment::Event> {
-    use payment::Event as E;
-
-    let (reference, provider_reference) = (|| "a".to_owned(), || "p-1".to_owned());
-    let (refund_id, amount_minor) = (refund_id(1), 800);
-    let reason = || "insufficient_funds".to_owned();
-    vec![
-        E::Opened(Terms { order_id: order_id(1), amount: gbp(1850), pay_by: noon() }),
-        E::AttemptStarted(Attempt {
-            reference: reference(),
-            choice: by_card(),
-            started_at: noon(),
-            instead_of: None,
-        }),
-        E::AttemptAccepted {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            next_step: Some(NextStep::Redirect { url: "https://pay.example/1".into() }),
-        },
-        E::Declined { reference: reference(), reason: reason() },
-        E::Mismatched {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            expected: gbp(1850),
-            received: gbp(1849),
-        },
-        E::Captured {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            assessment: None,
-        },
-        E::Captured {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            assessment: Some(Assessment {
-                risk: Some(Risk::Elevated),
-                card_country: Some("NG".into()),
-                fingerprint: Some("Xt5EWLLDS7FJjR1c".into()),
-                hold: true,
-            }),
-        },
-        E::CapturedAgain {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-        },
-        E::Misnamed {
-            reference: reference(),
-            named: "z".into(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-        },
-        E::Voided,
-        E::RefundRequested {
-            refund_id,
-            amount_minor,
-            reference: Some(reference()),
-            reason: reason(),
-        },
-        E::RefundAccepted { refund_id, provider_reference: provider_reference() },
-        E::RefundFailed { refund_id, amount_minor, reason: reason() },
-        E::RefundReturned {
-            refund_id,
-            amount_minor,
-            reference: Some(reference()),
-            reason: reason(),
-        },
-        E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
-        E::ChargedBack {
-            reference: reference(),
-            dispute: "dp_1".into(),
-            amount_minor,
-            reason: reason(),
-        },
-        E::ChargebackReversed { reference: reference(), dispute: "dp_1".into(), amount_minor },
-        E::UnmatchedReceived(Unmatched {
-            gateway: "sandbox".into(),
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            told_at: noon(),
-        }),
-    ]
 }
 
 /// Its first line costs what EUR 5.35 come to by way of the euro.

@@ -20,7 +20,12 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// Whether a spreadsheet would run this text.
 pub fn is_formula(text: &str) -> bool {
-    text.starts_with(FORMULA) && !is_below_zero(text)
+    begins_like_a_formula(text) && !is_below_zero(text)
+}
+
+/// Whether it begins as formulas do, be it a number.
+pub fn begins_like_a_formula(text: &str) -> bool {
+    text.starts_with(FORMULA)
 }
 
 /// Whether it is a number as amounts are written, and nothing more: nobody runs that.

@@ -39,6 +39,8 @@ const NAME: &str = "availability";
 /// Articles in memory: some 20 MB with the longest SKUs. Those that there are at the start, and then
 /// those that are asked for first; a shop of more keeps its others in the read model.
 const ARTICLES_MAX: usize = 100_000;
+/// Those that are known from the start; there is room left for what is asked for.
+const KNOWN_AT_START_MAX: usize = ARTICLES_MAX / 2;
 /// Moves that are remembered of one article while the read model is behind them; some seconds of
 /// an article that everybody wants.
 const MOVES_MAX: usize = 4_096;
@@ -117,7 +119,8 @@ async fn find_all(reads: impl PgExecutor<'_>) -> Result<(i64, Vec<(String, Found
         "select marks.position, known.sku, available, known.version from marks left join \
          (select sku, coalesce(on_hand - reserved, 0) as available, \
           coalesce(stock.version, 0) as version \
-          from products left join stock using (sku) order by sku limit {ARTICLES_MAX}) as known \
+          from products left join stock using (sku) where products.active \
+          order by sku limit {KNOWN_AT_START_MAX}) as known \
          on true where marks.name = 'stock'"
     );
     let rows: Vec<KnownRow> = sqlx::query_as(&select).fetch_all(reads).await?;

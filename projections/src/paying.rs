@@ -42,7 +42,7 @@ pub enum PaymentStatus {
 
 impl PaymentStatus {
     /// Every one of them, in the order in which money moves.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Awaiting,
         Self::Captured,
@@ -51,6 +51,7 @@ impl PaymentStatus {
         Self::Voided,
         Self::PartiallyRefunded,
         Self::Refunded,
+        Self::ChargedBack,
     ];
 
     /// The name in answers and rows.

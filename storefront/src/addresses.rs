@@ -4,8 +4,9 @@
 //! 2. One at most is the default for delivery, and one for billing. The first of a book is both.
 //! 3. An order copies the address that it names: what becomes of the book changes no order.
 //!
-//! An owner is a set of accounts: the one that is signed in, and those that were merged into it. An
-//! address that came with a merged account is no default until its owner says so again.
+//! An owner is an account. A book is not merged as orders are when an account is merged into the one
+//! whose owner has proved the address: whoever opened the other may have been somebody else, who
+//! mistyped theirs, and where they live is nobody's business.
 
 use chrono::{DateTime, Utc};
 use domain::placing::Address;
@@ -32,15 +33,6 @@ pub enum Error {
     /// The database.
     #[error("addresses: {0}")]
     Database(#[from] sqlx::Error),
-}
-
-/// Whose book it is.
-#[derive(Debug, Clone)]
-pub struct Owner {
-    /// The account that is signed in.
-    pub account_id: Uuid,
-    /// It, and those that were merged into it.
-    pub accounts: Vec<Uuid>,
 }
 
 /// What its owner says of an address.
@@ -72,7 +64,6 @@ pub struct Kept {
 #[derive(Debug, FromRow)]
 struct Row {
     address_id: Uuid,
-    account_id: Uuid,
     label: Option<String>,
     line1: String,
     line2: Option<String>,
@@ -85,42 +76,38 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-const COLUMNS: &str = "address_id, account_id, label, line1, line2, city, postcode, country, \
+const COLUMNS: &str = "address_id, label, line1, line2, city, postcode, country, \
      is_for_delivery, is_for_billing, created_at, updated_at";
 
 /// All of an owner's addresses, newest first.
-pub async fn of_owner(pool: &PgPool, owner: &Owner) -> Result<Vec<Kept>, Error> {
-    // Of merged accounts each may have as many.
+pub async fn of_owner(pool: &PgPool, owner: Uuid) -> Result<Vec<Kept>, Error> {
     let select = format!(
-        "select {COLUMNS} from addresses where account_id = any($1) \
-         order by created_at desc, address_id desc limit {ADDRESSES_MAX} * 5"
+        "select {COLUMNS} from addresses where account_id = $1 \
+         order by created_at desc, address_id desc limit {ADDRESSES_MAX}"
     );
-    let rows: Vec<Row> = sqlx::query_as(&select)
-        .bind(&owner.accounts)
-        .fetch_all(pool)
-        .await?;
-    Ok(rows.into_iter().map(|row| row.kept(owner)).collect())
+    let rows: Vec<Row> = sqlx::query_as(&select).bind(owner).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(Kept::from).collect())
 }
 
 /// One of an owner's addresses; nobody else's exists.
-pub async fn by_id(pool: &PgPool, owner: &Owner, address_id: Uuid) -> Result<Kept, Error> {
+pub async fn by_id(pool: &PgPool, owner: Uuid, address_id: Uuid) -> Result<Kept, Error> {
     let select =
-        format!("select {COLUMNS} from addresses where address_id = $2 and account_id = any($1)");
+        format!("select {COLUMNS} from addresses where address_id = $2 and account_id = $1");
     let row: Option<Row> = sqlx::query_as(&select)
-        .bind(&owner.accounts)
+        .bind(owner)
         .bind(address_id)
         .fetch_optional(pool)
         .await?;
-    row.map(|row| row.kept(owner)).ok_or(Error::NoSuchAddress)
+    row.map(Kept::from).ok_or(Error::NoSuchAddress)
 }
 
-/// Puts an address into a book.
-pub async fn add(pool: &PgPool, owner: &Owner, entry: &Entry) -> Result<Kept, Error> {
+/// Puts an address into a book. An account that is closed has none.
+pub async fn add(pool: &PgPool, owner: Uuid, entry: &Entry) -> Result<Kept, Error> {
     let mut transaction = pool.begin().await?;
     alone(&mut transaction, owner).await?;
-    let count = "select count(*) from addresses where account_id = any($1)";
+    let count = "select count(*) from addresses where account_id = $1";
     let there: i64 = sqlx::query_scalar(count)
-        .bind(&owner.accounts)
+        .bind(owner)
         .fetch_one(&mut *transaction)
         .await?;
     if ADDRESSES_MAX <= there {
@@ -134,10 +121,13 @@ pub async fn add(pool: &PgPool, owner: &Owner, entry: &Entry) -> Result<Kept, Er
     };
     let address_id = Uuid::now_v7();
     make_way(&mut transaction, owner, &entry, address_id).await?;
+    // Locked, so that whoever closes the account deletes this with the rest of its book, however late
+    // another process hears that its sessions have ended.
     let insert = format!(
-        "insert into addresses ({COLUMNS}) \
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 \
-         where $2 = any($12) returning {COLUMNS}"
+        "insert into addresses (account_id, {COLUMNS}) \
+         select owner.account_id, $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 \
+         from (select account_id from accounts where account_id = $2 and closed_at is null for share) \
+         as owner returning {COLUMNS}"
     );
     let kept = written(&mut transaction, &insert, owner, address_id, &entry).await?;
     transaction.commit().await?;
@@ -147,18 +137,17 @@ pub async fn add(pool: &PgPool, owner: &Owner, entry: &Entry) -> Result<Kept, Er
 /// Says all of an address anew.
 pub async fn replace(
     pool: &PgPool,
-    owner: &Owner,
+    owner: Uuid,
     address_id: Uuid,
     entry: &Entry,
 ) -> Result<Kept, Error> {
     let mut transaction = pool.begin().await?;
     alone(&mut transaction, owner).await?;
     make_way(&mut transaction, owner, entry, address_id).await?;
-    // Whatever account it came with, it is of the one that is signed in from now on.
     let update = format!(
-        "update addresses set account_id = $2, label = $3, line1 = $4, line2 = $5, city = $6, \
-         postcode = $7, country = $8, is_for_delivery = $9, is_for_billing = $10, \
-         updated_at = $11 where address_id = $1 and account_id = any($12) returning {COLUMNS}"
+        "update addresses set label = $3, line1 = $4, line2 = $5, city = $6, postcode = $7, \
+         country = $8, is_for_delivery = $9, is_for_billing = $10, updated_at = $11 \
+         where address_id = $1 and account_id = $2 returning {COLUMNS}"
     );
     let kept = written(&mut transaction, &update, owner, address_id, entry).await?;
     // Before the commit: an address that is not there takes no default from another.
@@ -168,10 +157,10 @@ pub async fn replace(
 }
 
 /// Takes an address out of a book. If it was a default, there is none until its owner names another.
-pub async fn delete(pool: &PgPool, owner: &Owner, address_id: Uuid) -> Result<(), Error> {
-    let delete = "delete from addresses where address_id = $2 and account_id = any($1)";
+pub async fn delete(pool: &PgPool, owner: Uuid, address_id: Uuid) -> Result<(), Error> {
+    let delete = "delete from addresses where address_id = $2 and account_id = $1";
     let deleted = sqlx::query(delete)
-        .bind(&owner.accounts)
+        .bind(owner)
         .bind(address_id)
         .execute(pool)
         .await?;
@@ -192,9 +181,9 @@ pub async fn forget(pool: &PgPool, accounts: &[Uuid]) -> sqlx::Result<()> {
 
 /// Changes of a book happen one after another, so that its bound is one, and so that of two who name
 /// a default at the same moment neither is refused.
-async fn alone(connection: &mut PgConnection, owner: &Owner) -> Result<(), Error> {
+async fn alone(connection: &mut PgConnection, owner: Uuid) -> Result<(), Error> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('addresses:' || $1::text, 0))")
-        .bind(owner.account_id)
+        .bind(owner)
         .execute(connection)
         .await?;
     Ok(())
@@ -203,17 +192,17 @@ async fn alone(connection: &mut PgConnection, owner: &Owner) -> Result<(), Error
 /// Takes from the others what this one is to be.
 async fn make_way(
     connection: &mut PgConnection,
-    owner: &Owner,
+    owner: Uuid,
     entry: &Entry,
     address_id: Uuid,
 ) -> Result<(), Error> {
     sqlx::query(
         "update addresses set is_for_delivery = is_for_delivery and not $3, \
          is_for_billing = is_for_billing and not $4 \
-         where account_id = any($1) and address_id <> $2 \
+         where account_id = $1 and address_id <> $2 \
          and (is_for_delivery and $3 or is_for_billing and $4)",
     )
-    .bind(&owner.accounts)
+    .bind(owner)
     .bind(address_id)
     .bind(entry.is_for_delivery)
     .bind(entry.is_for_billing)
@@ -225,14 +214,14 @@ async fn make_way(
 async fn written(
     connection: &mut PgConnection,
     sql: &str,
-    owner: &Owner,
+    owner: Uuid,
     address_id: Uuid,
     entry: &Entry,
 ) -> Result<Option<Kept>, Error> {
     let Entry { label, address, is_for_delivery, is_for_billing } = entry;
     let row: Option<Row> = sqlx::query_as(sql)
         .bind(address_id)
-        .bind(owner.account_id)
+        .bind(owner)
         .bind(label)
         .bind(&address.line1)
         .bind(&address.line2)
@@ -242,11 +231,10 @@ async fn written(
         .bind(is_for_delivery)
         .bind(is_for_billing)
         .bind(Utc::now())
-        .bind(&owner.accounts)
         .fetch_optional(connection)
         .await
         .map_err(standing)?;
-    Ok(row.map(|row| row.kept(owner)))
+    Ok(row.map(Kept::from))
 }
 
 fn standing(error: sqlx::Error) -> Error {
@@ -256,25 +244,24 @@ fn standing(error: sqlx::Error) -> Error {
     }
 }
 
-impl Row {
-    fn kept(self, owner: &Owner) -> Kept {
-        let is_own = self.account_id == owner.account_id;
-        Kept {
-            address_id: self.address_id,
+impl From<Row> for Kept {
+    fn from(row: Row) -> Self {
+        Self {
+            address_id: row.address_id,
             entry: Entry {
-                label: self.label,
+                label: row.label,
                 address: Address {
-                    line1: self.line1,
-                    line2: self.line2,
-                    city: self.city,
-                    postcode: self.postcode,
-                    country: self.country,
+                    line1: row.line1,
+                    line2: row.line2,
+                    city: row.city,
+                    postcode: row.postcode,
+                    country: row.country,
                 },
-                is_for_delivery: self.is_for_delivery && is_own,
-                is_for_billing: self.is_for_billing && is_own,
+                is_for_delivery: row.is_for_delivery,
+                is_for_billing: row.is_for_billing,
             },
-            created_at: self.created_at,
-            updated_at: self.updated_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::placing::Address;
 use projections::Page;
 use projections::orders::AddressView;
 use serde::Serialize;
-use storefront::addresses::{self, Entry, Kept, LABEL_CHARS_MAX, Owner};
+use storefront::addresses::{self, Entry, Kept, LABEL_CHARS_MAX};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -69,11 +69,6 @@ impl Body for Writing {
     }
 }
 
-async fn owner(app: &App, account_id: Uuid) -> Result<Owner, Problem> {
-    let (accounts, _) = app.accounts.belongings(account_id).await?;
-    Ok(Owner { account_id, accounts })
-}
-
 /// Where an order goes: as it says, or as the caller's book has it at this moment.
 pub(crate) async fn destination(
     app: &App,
@@ -88,7 +83,7 @@ pub(crate) async fn destination(
     let Caller::Account { id, .. } = caller else {
         return Ok(Err(unknown()));
     };
-    match addresses::by_id(&app.pool, &owner(app, id).await?, address_id).await {
+    match addresses::by_id(&app.pool, id, address_id).await {
         Ok(kept) => Ok(Ok(kept.entry.address)),
         Err(addresses::Error::NoSuchAddress) => Ok(Err(unknown())),
         Err(error) => Err(error.into()),
@@ -116,7 +111,7 @@ pub(crate) async fn list(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let book = addresses::of_owner(&app.pool, &owner(&app, id).await?).await?;
+    let book = addresses::of_owner(&app.pool, id).await?;
     let items: Vec<_> = book.into_iter().map(KeptAddressView::from).collect();
     Ok(tell(StatusCode::OK, &Page { items, next_cursor: None }))
 }
@@ -135,7 +130,7 @@ pub(crate) async fn add(
     SignedIn { id }: SignedIn,
     Said(Writing(entry)): Said<Writing>,
 ) -> Result<Response, Problem> {
-    let kept = addresses::add(&app.pool, &owner(&app, id).await?, &entry).await?;
+    let kept = addresses::add(&app.pool, id, &entry).await?;
     Ok(tell(StatusCode::CREATED, &KeptAddressView::from(kept)))
 }
 
@@ -154,7 +149,7 @@ pub(crate) async fn show(
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let kept = addresses::by_id(&app.pool, &owner(&app, id).await?, address_id).await?;
+    let kept = addresses::by_id(&app.pool, id, address_id).await?;
     Ok(tell(StatusCode::OK, &KeptAddressView::from(kept)))
 }
 
@@ -174,8 +169,7 @@ pub(crate) async fn replace(
     OfId(address_id): OfId,
     Said(Writing(entry)): Said<Writing>,
 ) -> Result<Response, Problem> {
-    let owner = owner(&app, id).await?;
-    let kept = addresses::replace(&app.pool, &owner, address_id, &entry).await?;
+    let kept = addresses::replace(&app.pool, id, address_id, &entry).await?;
     Ok(tell(StatusCode::OK, &KeptAddressView::from(kept)))
 }
 
@@ -195,7 +189,7 @@ pub(crate) async fn delete(
     SignedIn { id }: SignedIn,
     OfId(address_id): OfId,
 ) -> Result<Response, Problem> {
-    addresses::delete(&app.pool, &owner(&app, id).await?, address_id).await?;
+    addresses::delete(&app.pool, id, address_id).await?;
     Ok(done(StatusCode::NO_CONTENT))
 }
 

@@ -26,7 +26,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{Handle, Sku};
-use domain::{order, promotion};
+use domain::{order, promotion, vendor};
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
@@ -81,6 +81,8 @@ pub(crate) enum Of {
     Sales,
     /// Who bought, as far as they are not forgotten.
     Customers,
+    /// What vendors say of themselves.
+    Vendors,
 }
 
 /// An answer.
@@ -188,6 +190,7 @@ struct Changes {
     promotions: i64,
     sales: i64,
     customers: i64,
+    vendors: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -207,6 +210,7 @@ impl Answers {
             promotions: head,
             sales: head,
             customers: head,
+            vendors: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
@@ -397,6 +401,7 @@ impl Changes {
             Of::Delivery => Some(&self.delivery),
             Of::Sales => Some(&self.sales),
             Of::Customers => Some(&self.customers),
+            Of::Vendors => Some(&self.vendors),
         };
         known.copied().unwrap_or(self.floor)
     }
@@ -424,8 +429,14 @@ impl Changes {
                     self.listings = position;
                 }
             }
-            // Whether vendors may sell decides on all that they offer; it is rare that one changes.
-            Event::Vendor(_) => self.forget(position),
+            // Whether vendors may sell decides on all that they offer; it is rare that this changes.
+            Event::Vendor(vendor::Event::Activated | vendor::Event::Deactivated { .. }) => {
+                self.forget(position);
+            }
+            // What they say of themselves is on their own page alone.
+            Event::Vendor(vendor::Event::Registered(_) | vendor::Event::ProfileChanged(_)) => {
+                self.vendors = position;
+            }
             Event::Delivery(_) => self.delivery = position,
             Event::Promotion(promotion::Event::Described(_)) => self.promotions = position,
             // An order counts once it is paid.

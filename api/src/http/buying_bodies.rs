@@ -94,7 +94,8 @@ pub struct CheckOut {
     pub customer: Customer,
     /// Where the goods go, if no `address_id` is given
     pub shipping_address: Option<Address>,
-    /// Instead: an address of `GET /profile/addresses`, of which the order keeps a copy
+    /// Instead: an address of `GET /profile/addresses`, of which the order keeps a copy. A
+    /// telephone number then names its country
     pub address_id: Option<uuid::Uuid>,
     /// ISO 4217 code; the cart's
     #[schema(min_length = 3, max_length = 3)]

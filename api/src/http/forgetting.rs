@@ -84,9 +84,8 @@ impl FromRequestParts<App> for ToForget {
 ///
 /// Destroys the keys of the personal data of all their orders, and closes their accounts: name,
 /// address, email address and telephone number are gone from the log, read models, stream and
-/// exports. Their address books, tickets,
-/// reviews and wishlists are deleted. Orders, totals and proofs stay. It cannot be undone. Orders that are still to be sent
-/// lose their address as well.
+/// exports. Their address books, tickets, reviews and wishlists are deleted. Orders, totals and proofs
+/// stay. It cannot be undone. Orders that are still to be sent lose their address as well.
 #[utoipa::path(
     delete, path = "/customers/{id}/personal-data", tag = "accounts", request_body = ForgetPerson,
     security(("bearer" = ["customer", "vendor", "admin"])),

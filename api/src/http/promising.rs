@@ -123,8 +123,11 @@ pub(crate) async fn by_code(
     code: &Code,
     basket: Basket<'_>,
 ) -> Result<Result<Discount, Problem>, Problem> {
-    let guess = guesser.look(app)?;
+    // Whoever is held up costs no look-up; and nobody is counted while it takes its time, or many who
+    // name what exists at the same moment would hold up one another.
+    drop(guesser.look(app)?);
     let (promotion, _) = app.journal.decided::<Promotion>(code.as_str()).await?;
+    let guess = guesser.look(app)?;
     let Some(terms) = promotion.terms() else {
         guess.was_wrong();
         return Ok(Err(refused("promotion_unknown", "there is no such promotion")));

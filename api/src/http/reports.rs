@@ -117,12 +117,15 @@ pub(crate) async fn report_sales(
         };
         Ok::<_, Problem>((position, answer))
     };
-    if as_table {
+    // Changes name the moment up to which they are told; kept, it would fall behind.
+    if as_table || moments.are_compared() {
         let (position, answer) = compute().await?;
-        if let SalesAnswer::Sales(SalesView { items }) = &answer {
-            return tables::of_sales(position, items);
-        }
-        return Ok(queries::show(position, &answer));
+        return match &answer {
+            SalesAnswer::Sales(SalesView { items }) if as_table => {
+                tables::of_sales(position, items)
+            }
+            answer => Ok(queries::show(position, answer)),
+        };
     }
     let computed = || async {
         let (position, answer) = compute().await?;

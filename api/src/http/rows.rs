@@ -24,7 +24,8 @@ use super::queries::Asking;
 /// database from tidying up behind it.
 const AT_ONCE_MAX: usize = 2;
 static ROOM: Semaphore = Semaphore::const_new(AT_ONCE_MAX);
-static ROOM_OF_VENDORS: Semaphore = Semaphore::const_new(AT_ONCE_MAX);
+/// One, so that slow vendors take little of what all queries share.
+static ROOM_OF_VENDORS: Semaphore = Semaphore::const_new(1);
 /// Pieces of up to 200 rows that wait for a client.
 const PIECES_MAX: usize = 2;
 /// How long a client may take nothing before the transaction is ended.

@@ -17,7 +17,7 @@ use store::command::{Envelope, Verdict};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::answers::Computed;
+use super::answers::{Computed, Of};
 use super::bodies::{CancelOrder, DescribeVendor, Nothing, RegisterVendor};
 use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
@@ -477,8 +477,7 @@ pub(crate) async fn show(
     }
     let compute = || async {
         let (position, vendor) = find().await?;
-        // Of no part of the catalogue: as soon as any vendor changes, nothing from before stands.
-        Ok(Computed::new(position, Vec::new(), &SeenVendorView::public(vendor)))
+        Ok(Computed::new(position, vec![Of::Vendors], &SeenVendorView::public(vendor)))
     };
     app.answers
         .tell(&asking, format!("vendors/{id}"), compute)

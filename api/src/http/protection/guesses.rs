@@ -1,9 +1,9 @@
 //! Guesses: codes that are short enough to be tried until one fits, such as those of promotions.
 //!
-//! Every look at a code is counted before it is known whether there is one, and taken back if there is:
-//! so many who try at the same time have no more tries than one after the other, and whoever names what
-//! exists is never held up by it. Once too many were wrong, no code is looked at: whoever were still
-//! told which are right would go on.
+//! Every look at a code is counted before anybody is told whether there is one, and taken back if there
+//! is: so many who try at the same time are told no more than one after the other, and whoever names
+//! what exists counts for nothing. Once too many were wrong, no code is looked at, right or wrong:
+//! whoever were still told which are right would go on.
 //!
 //! Tokens of orders, carts, tickets and wish lists need no such limit: each is 256 bits of chance, or a
 //! keyed hash as long.
