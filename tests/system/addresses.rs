@@ -3,7 +3,7 @@
 use accounts::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::people::{asked, asking, said, signed_in};
+use tests::people::{asked, asking, prove, said, signed_in};
 use tests::telling::{a_world_with_cups, id_in, items, pointers, these};
 use tests::world::{STAFF, World, an_order, send};
 
@@ -193,4 +193,29 @@ async fn the_book_goes_with_the_account() {
         .await
         .unwrap();
     assert_eq!(left, 0);
+}
+
+/// Whoever opened the other account may have mistyped their address.
+#[tokio::test]
+async fn where_somebody_lives_is_not_told_to_whoever_proves_their_address() {
+    let world = a_world_with_cups().await;
+    let email = "mina@example.org";
+    let mistyped = signed_in(&world, email, Role::Customer).await;
+    let of_a_stranger = kept(&world, &mistyped, at("7 Crescent")).await;
+    let mina = signed_in(&world, email, Role::Customer).await;
+
+    prove(&world, email).await;
+
+    let merged: i64 =
+        sqlx::query_scalar("select count(*) from accounts where merged_into is not null")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(merged, 1);
+    let book = asked(&world, Some(&mina), PATH).await;
+    assert_eq!(items(&book.expect(200)), Vec::<Value>::new());
+    let order = an_order_to(&of_a_stranger);
+    let order = said(&world, Some(&mina), Method::POST, ORDERS, order).await;
+    assert_eq!(order.problem(422), "unknown_address");
+    let _own = kept(&world, &mina, at("7 Crescent")).await;
 }

@@ -241,3 +241,37 @@ fn markdown_has_one_title_and_working_links() {
         }
     }
 }
+
+/// Whoever adds a table says whether anybody is in it; and what is deleted of those who are forgotten
+/// comes back with no backup.
+#[test]
+fn the_page_on_privacy_knows_every_table() {
+    let page = fs::read_to_string(root().join("docs/PRIVACY.md")).unwrap();
+    let (_, backups) = page.split_once("PERSONAL=\"").unwrap();
+    let (kept_apart, _) = backups.split_once('"').unwrap();
+    let kept_apart: Vec<&str> = kept_apart.split_whitespace().collect();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let mut known = BTreeMap::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let after = *cells.get(3).unwrap_or(&"");
+        for name in cells[1].split('`').skip(1).step_by(2) {
+            known.insert(name.split('.').next().unwrap().to_owned(), after);
+        }
+    }
+    let mut tables = 0;
+    for migration in fs::read_dir(root().join("migrations")).unwrap() {
+        let sql = fs::read_to_string(migration.unwrap().path()).unwrap();
+        for made in sql.split("create table ").skip(1) {
+            let name = made.split([' ', '(']).next().unwrap();
+            let after = known.get(name);
+            let after = after.unwrap_or_else(|| panic!("docs/PRIVACY.md does not know {name}"));
+            let is_deleted = ["deleted", "closed", "ended"]
+                .iter()
+                .any(|it| after.starts_with(it));
+            assert!(!is_deleted || kept_apart.contains(&name), "backups keep {name}");
+            tables += 1;
+        }
+    }
+    assert!(40 < tables, "{tables}");
+}
