@@ -19,3 +19,7 @@ alter table webhooks
 -- What reconciliation and the log have parked so far: their events are named by us.
 update webhooks set made_here = true
 where state <> 'received' and (event_key like 'listed %' or event_key like 'not counted %');
+
+-- Reconciliation asks by it whether money is with staff.
+create index webhooks_by_provider_reference on webhooks (gateway, provider_reference)
+where provider_reference is not null;

@@ -173,8 +173,15 @@ pub enum Command {
         /// The provider's own name for it.
         provider_reference: String,
     },
-    /// The provider could not pay the refund out, or what it had paid out did not arrive.
+    /// The provider could not pay the refund out.
     FailRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// What it said.
+        reason: String,
+    },
+    /// What the provider had paid out did not arrive.
+    ReturnRefund {
         /// Which.
         refund_id: RefundId,
         /// What it said.
@@ -430,6 +437,7 @@ impl Decider for Payment {
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
             (_, C::FailRefund { refund_id, reason }) => self.fail_refund(refund_id, reason),
+            (_, C::ReturnRefund { refund_id, reason }) => self.return_refund(refund_id, reason),
             (_, C::RecordChargeback { reference, chargeback }) => {
                 self.charge_back(reference, chargeback)
             }

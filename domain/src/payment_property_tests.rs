@@ -93,6 +93,9 @@ fn a_command() -> impl Strategy<Value = Command> {
         4 => name().prop_map(|refund_id| {
             Command::FailRefund { refund_id, reason: "account closed".into() }
         }),
+        3 => name().prop_map(|refund_id| {
+            Command::ReturnRefund { refund_id, reason: "account closed".into() }
+        }),
         3 => (reference(), a_chargeback())
             .prop_map(|(reference, chargeback)| Command::RecordChargeback { reference, chargeback }),
     ]

@@ -2,6 +2,8 @@
 
 #[path = "payment_falling_back_tests.rs"]
 mod falling_back;
+#[path = "payment_returning_tests.rs"]
+mod returning;
 
 use super::*;
 use crate::money::Money;
@@ -306,29 +308,6 @@ fn a_pending_refund_is_settled_or_fails_once() {
             .when(fail(1))
             .then_refused(&Refusal::NoSuchRefund);
     }
-}
-
-#[test]
-fn money_that_was_paid_out_and_came_back_may_be_refunded_again_and_comes_back_once() {
-    let settled = [captured(), vec![requested(1, 1850), settled(1, 1850)]].concat();
-    let returned = Event::RefundReturned {
-        refund_id: refund_id(1),
-        amount_minor: 1850,
-        reference: Some("a".into()),
-        reason: "account closed".into(),
-    };
-    given::<Payment>(&settled)
-        .when(fail(1))
-        .then(std::slice::from_ref(&returned));
-    let history = [settled, vec![returned]].concat();
-    let payment = Payment::replay(&history);
-    assert_eq!((payment.refunded_minor(), payment.refundable_minor()), (0, 1850));
-    given::<Payment>(&history)
-        .when(fail(1))
-        .then_refused(&Refusal::NoSuchRefund);
-    given::<Payment>(&history)
-        .when(refund(2, 1850))
-        .then(&[requested(2, 1850)]);
 }
 
 #[test]

@@ -279,8 +279,18 @@ impl Stripe {
             // It is paid, has ended before, or is being paid at this moment.
             status if status.is_client_error() => self.ask(charge).await,
             status if !status.is_success() => Err(reply.unexpected()),
-            _ if is_session => Ok(Found::Said(reply.json::<Session>()?.outcome(charge, &reply)?)),
-            _ => Ok(Found::Said(reply.json::<Intent>()?.outcome(charge, &reply)?)),
+            _ => {
+                let outcome = if is_session {
+                    reply.json::<Session>()?.outcome(charge, &reply)?
+                } else {
+                    reply.json::<Intent>()?.outcome(charge, &reply)?
+                };
+                // We have ended it, not the customer.
+                Ok(Found::Said(match outcome {
+                    Outcome::Declined { .. } => Reason::Expired.declines(),
+                    outcome => outcome,
+                }))
+            }
         }
     }
 

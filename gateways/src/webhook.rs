@@ -110,6 +110,9 @@ pub struct Dispute {
     pub what: String,
     /// Whether it takes a person, such as to answer it, whatever the money does.
     pub is_for_staff: bool,
+    /// Whether the bank waits for an answer, so that a person has to hear of it at once; what only tells
+    /// where the money is can wait for the provider's own word.
+    pub is_urgent: bool,
 }
 
 impl Delivery<'_> {

@@ -236,6 +236,8 @@ pub trait Simulator: Send + Sync {
     fn refunds_wait_for_somebody(&self) -> bool {
         false
     }
+    /// Nothing waits for a person any more, and nothing is paid out yet.
+    fn refunds_go_on(&self) {}
     /// One refund of this attempt's money that it has not paid out yet, or else the next, fails.
     fn fails_a_refund_of(&self, reference: &str);
     /// Refunds of this attempt's money that were paid out did not arrive; false where the provider

@@ -259,7 +259,7 @@ async fn whoever_repeats_it_after_a_crash_finds_it_done_whatever_became_of_it() 
 }
 
 /// A refund that goes no further without a person, found by asking: whoever asks, and however often,
-/// staff have it before them once, and only as long as it waits.
+/// staff have it before them once, and only as long as it waits; and again when it waits again.
 async fn a_refund_that_waits_for_a_person_is_told_once(simulator: Arc<dyn Simulator>) {
     let world = world(&simulator).await;
     let (order_id, payment_id) = place(&world, &simulator).await;
@@ -305,6 +305,20 @@ async fn a_refund_that_waits_for_a_person_is_told_once(simulator: Arc<dyn Simula
         "webhook_without_money",
         "it goes already"
     );
+
+    simulator.refunds_go_on();
+    until("it waits for nobody", async || {
+        look().await;
+        webhooks(&world, "parked").await.is_empty().then_some(())
+    })
+    .await;
+    assert!(simulator.refunds_wait_for_somebody(), "once more");
+    let again = until("staff have it before them again", async || {
+        look().await;
+        webhooks(&world, "parked").await.pop()
+    })
+    .await;
+    assert_eq!((&again["id"], &again["reason"]), (&parked["id"], &parked["reason"]));
 
     simulator.works_off_refunds();
     until("it is paid out", async || {

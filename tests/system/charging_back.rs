@@ -247,3 +247,47 @@ async fn a_dispute_that_is_declined_takes_nothing() {
     assert_eq!(payment(&world, &payment_id).await["status"], "captured");
     world.verify().await;
 }
+
+/// While the provider is silent, people hear of what has to be answered; what says that the money is gone
+/// waits for the provider, or nobody would ever count it.
+#[tokio::test]
+async fn a_chargeback_is_counted_however_long_its_provider_is_silent() {
+    let simulator: Arc<dyn Simulator> = Paystack::start().await;
+    let (world, price) = (world(&simulator).await, simulator.price());
+    let (_, payment_id, reference) = paid(&world, &simulator).await;
+    let said = simulator.charges_back(&reference, price.minor);
+    simulator.server().goes_away().await;
+    for sent in &said {
+        let _stored = delivered(&world, "paystack", sent).await.expect(200);
+    }
+    let change = async |set: &str| {
+        let change = format!("update webhooks set {set} where state = 'received'");
+        sqlx::query(&change).execute(&world.pool).await.unwrap();
+    };
+    // As after a few tries.
+    change("tries = 5, due_at = now()").await;
+
+    let parked = until("people hear of it", async || webhooks(&world, "parked").await.pop()).await;
+    let reason = parked["reason"].as_str().unwrap();
+    assert!(reason.starts_with("charge.dispute.create:"), "{reason}");
+    assert!(reason.ends_with("the provider does not answer"), "{reason}");
+    until("the other has been tried", async || {
+        let tries: i32 = sqlx::query_scalar("select tries from webhooks where state = 'received'")
+            .fetch_one(&world.pool)
+            .await
+            .ok()?;
+        (6 <= tries).then_some(())
+    })
+    .await;
+    assert_eq!(webhooks(&world, "received").await.len(), 1);
+
+    simulator.server().comes_back().await;
+    change("due_at = now()").await;
+    until("it is counted", async || {
+        let shows = payment(&world, &payment_id).await;
+        (shows["status"] == "charged_back").then_some(())
+    })
+    .await;
+    world.settle().await;
+    world.verify().await;
+}

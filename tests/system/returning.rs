@@ -172,6 +172,7 @@ async fn a_reconciliation_finds_it(simulator: Arc<dyn Simulator>) {
     assert_eq!(told(false).await, is("reported"));
     assert_eq!(told(true).await, is("repaired"));
     let again = another(&world, &payment_id).await;
+    world.settle().await;
     staff_were_called(&world, &order_id).await;
     goes_through(&world, &simulator, &reference, &again).await;
     until("it has gone back", async || {

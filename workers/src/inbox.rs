@@ -29,7 +29,7 @@ use domain::ids::PaymentId;
 use domain::payment::Payment;
 use futures::StreamExt as _;
 use futures::stream;
-use gateways::gateway::{About, Delivery, Gateway, Notice};
+use gateways::gateway::{About, Delivery, Dispute, Gateway, Notice};
 use gateways::webhook::HeaderMap;
 use sqlx::{FromRow, PgPool};
 use store::command::ExecuteError;
@@ -437,18 +437,19 @@ async fn settle(
         .journal
         .load::<Payment>(&payment_id.to_string())
         .await?;
-    let is_uncounted = payment
-        .attempt(reference)
-        .is_some_and(unmatched::is_uncounted);
-    let is_known = is_uncounted
-        && inbox
-            .is_with_staff(&taken.gateway, reference, Some(taken.webhook_id))
-            .await
-            .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
-    Ok(if is_uncounted && !is_known {
-        Worked::Parked(Some(payment_id), unmatched::uncounted(reference))
-    } else {
+    let tried = payment.attempt(reference);
+    let Some(tried) = tried.filter(|tried| unmatched::is_uncounted(tried)) else {
+        return Ok(Worked::Done(Some(payment_id)));
+    };
+    let names = (reference, tried.provider_reference.as_deref());
+    let is_known = inbox
+        .is_with_staff(&taken.gateway, names, Some(taken.webhook_id))
+        .await
+        .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+    Ok(if is_known {
         Worked::Done(Some(payment_id))
+    } else {
+        Worked::Parked(Some(payment_id), unmatched::uncounted(reference))
     })
 }
 
@@ -466,7 +467,15 @@ async fn ask(
 ) -> Result<Asked, ExecuteError> {
     let is_answered = match about {
         About::Attempt { reference, provider_reference } => {
-            if let Some(named) = &provider_reference {
+            let named = provider_reference.clone();
+            if !providers
+                .ask_again(payment_id, &reference, provider_reference, key)
+                .await?
+            {
+                return Ok(Asked::Silence);
+            }
+            // Afterwards: this may be the first that is heard of what the attempt itself has brought.
+            if let Some(named) = &named {
                 match providers
                     .second_payment(payment_id, &reference, named)
                     .await?
@@ -476,9 +485,7 @@ async fn ask(
                     Err(Silence) => return Ok(Asked::Silence),
                 }
             }
-            providers
-                .ask_again(payment_id, &reference, provider_reference, key)
-                .await?
+            true
         }
         About::Refund { refund_id } => {
             providers
@@ -494,11 +501,9 @@ async fn ask(
             }
             all
         }
-        About::Staff { what, .. } | About::Unnamed { what, .. } => {
-            return Ok(Asked::ForStaff(what));
-        }
-        // Worked on before it comes to this.
-        About::Dispute(dispute) => return Ok(Asked::ForStaff(dispute.what)),
+        About::Staff { what, .. }
+        | About::Unnamed { what, .. }
+        | About::Dispute(Dispute { what, .. }) => return Ok(Asked::ForStaff(what)),
         About::Nothing => true,
     };
     Ok(if is_answered {

@@ -23,6 +23,7 @@ mod lanes;
 #[cfg(test)]
 #[path = "providers/lanes_tests.rs"]
 mod lanes_tests;
+mod refunds;
 pub(crate) mod twice;
 
 use std::collections::HashMap;
@@ -200,7 +201,8 @@ impl Desk {
                 self.lanes.hear_answer(subject);
             }
             self.providers.call_staff(payment_id, payment_event).await?;
-            if matches!(payment_event, payment::Event::Voided) {
+            // Also when the money came by another attempt, late: then a page may be open beside it.
+            if let payment::Event::Voided | payment::Event::Captured { .. } = payment_event {
                 self.end_what_is_open(payment_id).await?;
             }
         }

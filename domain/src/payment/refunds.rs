@@ -54,24 +54,28 @@ impl Payment {
         Ok(vec![Event::RefundRequested { refund_id, amount_minor, reference, reason }])
     }
 
-    /// One row per state of the refund. Banks turn money away days after a provider has paid it out.
+    /// Only while nothing has been paid out: what is said late of the first call is no return.
     pub(super) fn fail_refund(
         &self,
         refund_id: RefundId,
         reason: String,
     ) -> Result<Vec<Event>, Refusal> {
-        let refund = self.refund_of(refund_id).ok_or(Refusal::NoSuchRefund)?;
-        let amount_minor = refund.amount_minor;
-        match refund.state {
-            RefundState::Pending => {
-                Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
-            }
-            RefundState::Settled => {
-                let reference = Some(refund.brought.reference().to_owned());
-                Ok(vec![Event::RefundReturned { refund_id, amount_minor, reference, reason }])
-            }
-            RefundState::Failed => Err(Refusal::NoSuchRefund),
-        }
+        let amount_minor = self.pending(refund_id)?.amount_minor;
+        Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
+    }
+
+    /// Banks turn money away days after a provider has paid it out.
+    pub(super) fn return_refund(
+        &self,
+        refund_id: RefundId,
+        reason: String,
+    ) -> Result<Vec<Event>, Refusal> {
+        let refund = self.refund_of(refund_id);
+        let settled = refund.filter(|refund| refund.state == RefundState::Settled);
+        let refund = settled.ok_or(Refusal::NoSuchRefund)?;
+        let (amount_minor, reference) = (refund.amount_minor, refund.brought.reference());
+        let reference = Some(reference.to_owned());
+        Ok(vec![Event::RefundReturned { refund_id, amount_minor, reference, reason }])
     }
 
     pub(super) fn move_refund(&mut self, refund_id: RefundId, to: RefundState) {

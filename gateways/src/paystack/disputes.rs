@@ -44,6 +44,7 @@ pub(super) fn about(kind: &str, data: &Value) -> webhook::Dispute {
         provider_reference: None,
         what: format!("{kind}: {}", words.join(" ")),
         is_for_staff: true,
+        is_urgent: kind != "charge.dispute.resolve",
     }
 }
 

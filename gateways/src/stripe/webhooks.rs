@@ -73,6 +73,7 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
                 // Whoever is to answer it has until a day that Stripe shows; that it is closed tells
                 // them what came of it.
                 is_for_staff: matches!(kind, "charge.dispute.created" | "charge.dispute.closed"),
+                is_urgent: kind == "charge.dispute.created",
                 name: object.id,
                 // A dispute has no metadata but what staff have given it.
                 reference: None,
@@ -267,6 +268,7 @@ mod tests {
                 provider_reference: Some("pi_1".to_owned()),
                 what: format!("{kind}: fraudulent pi_1"),
                 is_for_staff,
+                is_urgent: kind == "charge.dispute.created",
             });
             assert_eq!(about_object(kind, object), dispute);
         }

@@ -477,6 +477,14 @@ impl Simulator for FlutterwaveV4 {
         true
     }
 
+    fn refunds_go_on(&self) {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "requires_action" {
+                refund["status"] = "new".into();
+            }
+        }
+    }
+
     fn fails_a_refund_of(&self, reference: &str) {
         let mut pages = self.books.lock();
         let charge = pages

@@ -499,12 +499,12 @@ impl Simulator for Stripe {
     }
 
     fn refunds_wait_for_somebody(&self) -> bool {
-        for refund in self.books.lock().refunds.values_mut() {
-            if refund["status"] == "pending" {
-                refund["status"] = "requires_action".into();
-            }
-        }
+        self.refunds_move("pending", "requires_action");
         true
+    }
+
+    fn refunds_go_on(&self) {
+        self.refunds_move("requires_action", "pending");
     }
 
     fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {

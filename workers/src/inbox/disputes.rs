@@ -11,8 +11,8 @@ use crate::providers::disputes::Asked;
 use crate::unmatched::Kept;
 use crate::{references, unmatched};
 
-/// Tries before a person is told without the provider's answer: about a minute, because a dispute has to
-/// be answered within days, and some providers count in hours.
+/// Tries before a person is told without the provider's answer where the bank waits for one: about half
+/// a minute, because it has to be given within days, and some providers count in hours.
 const TRIES_MAX: i32 = 5;
 
 pub(super) async fn work_on(
@@ -83,7 +83,7 @@ async fn is_an_orders(providers: &Providers, payment_id: PaymentId) -> Result<bo
 }
 
 fn later(taken: &Taken, payment_id: Option<PaymentId>, dispute: &Dispute, why: &str) -> Worked {
-    if dispute.is_for_staff && TRIES_MAX <= taken.tries {
+    if dispute.is_urgent && TRIES_MAX <= taken.tries_now() {
         return Worked::Parked(payment_id, format!("{}; {why}", dispute.what));
     }
     Worked::Later(why.to_owned())

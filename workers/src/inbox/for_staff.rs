@@ -67,14 +67,17 @@ impl Inbox {
         .await
     }
 
-    /// Parks what no webhook has told of, for staff. Once, whatever it is called again.
+    /// Parks what no webhook has told of, for staff. Once, whatever it is called again; once more if it
+    /// had gone on by itself.
     pub(crate) async fn park(&self, what: &ForStaff<'_>) -> sqlx::Result<()> {
         let ForStaff { gateway, event_key, body, payment_id, names, reason } = what;
         let parked = sqlx::query(
             "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
              payment_id, reference, provider_reference, made_here) \
              values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8, true) \
-             on conflict on constraint webhooks_once do nothing",
+             on conflict on constraint webhooks_once do update \
+             set state = 'parked', reason = excluded.reason, body = excluded.body \
+             where webhooks.made_here and webhooks.state = 'done'",
         )
         .bind(Uuid::now_v7())
         .bind(gateway)
@@ -110,15 +113,16 @@ impl Inbox {
     }
 
     /// Whether staff have this money before them, or will have it: another webhook than this one
-    /// tells of it.
+    /// tells of it. One that tells of another payment under the same reference does not.
     pub(crate) async fn is_with_staff(
         &self,
         gateway: &str,
-        reference: &str,
+        (reference, provider_reference): (&str, Option<&str>),
         but: Option<Uuid>,
     ) -> sqlx::Result<bool> {
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and reference = $2 \
+             and (provider_reference is null or $5::text is null or provider_reference = $5) \
              and webhook_id is distinct from $3 \
              and state = any($4))",
         )
@@ -137,6 +141,7 @@ impl Inbox {
             ],
             Some(_) => vec!["parked", "refunding", "refunded", "failed", "resolved"],
         })
+        .bind(provider_reference)
         .fetch_one(&self.pool)
         .await
     }

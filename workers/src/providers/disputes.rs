@@ -2,7 +2,7 @@
 
 use domain::ids::PaymentId;
 use domain::payment::{self, Payment};
-use gateways::gateway::{Charge, Found};
+use gateways::gateway::Found;
 use store::command::ExecuteError;
 
 use super::Providers;
@@ -67,7 +67,7 @@ impl Providers {
         &self,
         payment_id: PaymentId,
         reference: &str,
-    ) -> Result<Option<Errand<Charge>>, ExecuteError> {
+    ) -> Result<Option<Errand>, ExecuteError> {
         let (payment, _) = self
             .journal
             .decided::<Payment>(&payment_id.to_string())

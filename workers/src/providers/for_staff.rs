@@ -6,12 +6,12 @@
 
 use domain::ids::PaymentId;
 use domain::payment::{self, Payment};
-use gateways::gateway::{Payback, PaybackOutcome};
+use gateways::gateway::PaybackOutcome;
 use serde_json::json;
 use store::command::ExecuteError;
 
 use super::Providers;
-use super::calls::Errand;
+use super::refunds::Owed;
 use crate::inbox::{ForStaff, Inbox, Names};
 use crate::unmatched;
 
@@ -55,7 +55,7 @@ impl Providers {
         let unavailable = |error: sqlx::Error| ExecuteError::Unavailable(error.to_string());
         if !takes_webhooks(gateway)
             || inbox
-                .is_with_staff(gateway, reference, None)
+                .is_with_staff(gateway, (reference, tried.provider_reference.as_deref()), None)
                 .await
                 .map_err(unavailable)?
         {
@@ -85,10 +85,10 @@ impl Providers {
     /// when its provider has gone on, it waits for nobody any more.
     pub(super) async fn call_staff_about_refund(
         &self,
-        errand: &Errand<Payback>,
+        owed: &Owed,
         answer: &PaybackOutcome,
     ) -> Result<(), ExecuteError> {
-        let Errand { gateway, what: payback, .. } = errand;
+        let Owed { gateway, what: payback, .. } = owed;
         let (gateway, refund_id) = (gateway.name(), payback.refund_id);
         let event_key = format!("needs attention {refund_id}");
         let inbox = Inbox::new(self.pool.clone());

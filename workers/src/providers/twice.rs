@@ -31,10 +31,8 @@ impl Providers {
         reference: &str,
         provider_reference: &str,
     ) -> Result<Result<Option<String>, Silence>, ExecuteError> {
-        let Some(errand) = self
-            .attempt_like(payment_id, reference, provider_reference)
-            .await?
-        else {
+        let attempt = self.attempt_like(payment_id, reference, provider_reference);
+        let Some((errand, has_counted)) = attempt.await? else {
             return Ok(Ok(None));
         };
         let Some(call) = errand.gateway.verify_one(&errand.what, provider_reference) else {
@@ -43,9 +41,14 @@ impl Providers {
         Ok(match in_time(errand.gateway.name(), call).await {
             Some(Found::Said(Outcome::Captured {
                 received, provider_reference: named, ..
-            })) if named == provider_reference => Ok(Some(format!(
-                "{received} came in for {reference} beside what it had brought: it was paid twice"
-            ))),
+            })) if named == provider_reference => {
+                let beside = if has_counted {
+                    "beside what it had brought: it was paid twice"
+                } else {
+                    "under another name than the attempt's own money has, which no order counts"
+                };
+                Ok(Some(format!("{received} came in for {reference} {beside}")))
+            }
             Some(Found::Said(_) | Found::NeverHeard) => Ok(None),
             None => Err(Silence),
         })

@@ -53,6 +53,15 @@ pub(super) async fn show(State(books): State<Books>, Path(id): Path<String>) -> 
 }
 
 impl Stripe {
+    /// Every refund in one state is in another from now on.
+    pub(super) fn refunds_move(&self, from: &str, to: &str) {
+        for refund in self.books.lock().refunds.values_mut() {
+            if refund["status"] == from {
+                refund["status"] = to.into();
+            }
+        }
+    }
+
     /// The banks of customers turn away what was paid out of this attempt.
     pub(super) fn refunds_are_turned_away(&self, reference: &str) {
         let mut pages = self.books.lock();
