@@ -12,7 +12,8 @@ use store::command::ExecuteError;
 use super::Providers;
 use super::calls::in_time;
 
-/// Whether a payment that a provider calls by this name is another than the attempt has brought.
+/// Whether a payment that a provider calls by this name is another than the attempt has brought, be that
+/// counted or not.
 pub(crate) fn is_another(tried: &Tried, provider_reference: &str) -> bool {
     let is_over = match tried.state {
         AttemptState::Captured | AttemptState::Mismatched => true,
