@@ -7,11 +7,14 @@
 //!                                  query:   who, position, parameters ─▶ read model ◀───────┘
 //! ```
 
+mod addresses;
 pub mod answers;
 mod api_keys;
 pub mod app;
+mod attending;
 mod auth;
-mod availability;
+pub mod availability;
+mod back_office;
 mod blocklist;
 pub mod bodies;
 pub mod buying_bodies;
@@ -110,6 +113,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
@@ -183,6 +187,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::receive, webhooks::receive_put, webhooks::show))
         .routes(routes!(webhooks::list))
         .routes(routes!(unmatched::refund))
+        .routes(routes!(attending::resolve))
+        .routes(routes!(attending::retry))
         .routes(routes!(manual::receive))
         .routes(routes!(manual::pay_out))
         .routes(routes!(reconciliations::reconcile));
@@ -222,6 +228,8 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::make, api_keys::list))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(profile::show, profile::describe, profile::amend))
+        .routes(routes!(addresses::list, addresses::add))
+        .routes(routes!(addresses::show, addresses::replace, addresses::delete))
         .routes(routes!(customers::list, customers::open))
         .routes(routes!(customers::show, customers::describe, customers::close))
         .routes(routes!(forgetting::forget))
@@ -261,7 +269,9 @@ fn marketplace() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(vendors::register, vendors::list))
         .routes(routes!(vendors::show_own, vendors::describe_own))
-        .routes(routes!(vendors::list_orders))
+        .routes(routes!(back_office::list_orders))
+        .routes(routes!(back_office::show_order))
+        .routes(routes!(back_office::report_sales))
         .routes(routes!(vendors::show))
         .routes(routes!(vendors::activate))
         .routes(routes!(vendors::deactivate))
@@ -366,7 +376,9 @@ async fn around(State(guard): State<Guard>, request: Request, next: Next) -> Res
         };
         let terms = caching::Terms::of(&request);
         let mut response = terms.apply(in_time(request, next).await).await;
-        if let Some(admitted) = admitted {
+        // Whoever was held up by another limit since is told of that one.
+        let is_held_up = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        if let Some(admitted) = admitted.filter(|_| !is_held_up) {
             admitted.tell(response.headers_mut());
         }
         response

@@ -41,6 +41,7 @@ use workers::routing::Routing;
 
 use crate::http::answers::Answers;
 use crate::http::app::{App, HttpSettings, Parts};
+use crate::http::availability::LookUps;
 use crate::http::delivering::Deliveries;
 use crate::http::health::Readiness;
 use crate::http::offers::Offers;
@@ -227,7 +228,11 @@ impl Node {
         let head = store::log::head(&pool)
             .await
             .map_err(StartError::Database)?;
-        let availability = Availability::new(head);
+        let availability = if plays(Role::Api) {
+            Availability::open(read_models.reads(), head).await?
+        } else {
+            Availability::new(head)
+        };
         let answers = Answers::new(head);
         // After the head was read: nothing is missed in between.
         let sellers = Sellers::open(&pool).await.map_err(StartError::Vendors)?;
@@ -306,6 +311,7 @@ impl Node {
             metrics,
             readiness: readiness(nats, &settings.roles, relay_standing),
             availability,
+            look_ups: LookUps::default(),
             offers,
             answers,
             sellers,

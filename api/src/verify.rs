@@ -4,8 +4,9 @@
 //! 1. Positions are 1..N without a hole, and the head is N.
 //! 2. Every stream's sequences are 1..n without a hole; every event can be read.
 //! 3. `0 ≤ reserved ≤ on hand` for every SKU at every position.
-//! 4. `refunded + pending ≤ captured` for every payment at every position, and no order is
-//!    confirmed without exactly its total captured by its payment, or while staff have to look at it.
+//! 4. `refunded + pending ≤ captured` for every payment at every position, no refund is asked for of
+//!    what was charged back before it, and no order is confirmed without exactly its total captured by
+//!    its payment, or while staff have to look at it.
 //! 5. Every payment belongs to exactly one order at every position, but for money that nobody asked
 //!    for. Money is kept for goods only: once the checkout process has heard of it, what came in for an
 //!    order is what is due for its goods, or is on its way back. In between it is on its way to one or
@@ -169,7 +170,15 @@ struct Account {
     captured: i128,
     pending: HashMap<RefundId, i128>,
     refunded: i128,
+    /// By dispute.
+    charged_back: HashMap<String, i128>,
     exact: Option<Money>,
+}
+
+impl Account {
+    fn gone(&self) -> i128 {
+        self.refunded + self.pending.values().sum::<i128>()
+    }
 }
 
 #[derive(Default)]
@@ -289,12 +298,32 @@ impl Fold {
                 account.captured += i128::from(received.minor.max(0));
             }
             E::RefundRequested { refund_id, amount_minor, .. } => {
+                // Of what was charged back before, nothing is paid out again. What is charged back
+                // afterwards, nobody could know.
+                let taken: i128 = account.charged_back.values().sum();
+                let left = account.captured - account.gone() - taken;
+                if 0 < taken && left < i128::from(*amount_minor) {
+                    let what = format!(
+                        "payment {payment_id}: {amount_minor} to go back where {left} is left, with \
+                         {taken} charged back"
+                    );
+                    return Err(self.wrong(what));
+                }
                 account
                     .pending
                     .insert(*refund_id, i128::from(*amount_minor));
             }
+            E::ChargedBack { dispute, amount_minor, .. } => {
+                account
+                    .charged_back
+                    .insert(dispute.clone(), i128::from(*amount_minor));
+            }
+            E::ChargebackReversed { dispute, .. } => _ = account.charged_back.remove(dispute),
             E::Refunded { refund_id, .. } => {
                 account.refunded += account.pending.remove(refund_id).unwrap_or(i128::MAX / 2);
+            }
+            E::RefundReturned { amount_minor, .. } => {
+                account.refunded -= i128::from(*amount_minor);
             }
             E::RefundFailed { refund_id, .. } => _ = account.pending.remove(refund_id),
             E::Mismatched { .. }
@@ -306,7 +335,7 @@ impl Fold {
             | E::Declined { .. }
             | E::Voided => {}
         }
-        let gone = account.refunded + account.pending.values().sum::<i128>();
+        let gone = account.gone();
         if gone <= account.captured {
             return Ok(());
         }
@@ -439,6 +468,49 @@ mod tests {
     use domain::exchange::Conversion;
 
     use super::*;
+
+    #[test]
+    fn a_refund_of_what_was_charged_back_is_found() {
+        use payment::Event as E;
+
+        let reference = || "theirs".to_owned();
+        let received = Money { minor: 1000, currency: "GBP".parse().unwrap() };
+        let came_in = E::UnmatchedReceived(payment::Unmatched {
+            gateway: "stripe".to_owned(),
+            reference: reference(),
+            provider_reference: "pi_1".to_owned(),
+            received,
+            told_at: chrono::DateTime::UNIX_EPOCH,
+        });
+        let (dispute, reason) = (|| "dp_1".to_owned(), || "fraudulent".to_owned());
+        let charged_back = E::ChargedBack {
+            reference: reference(),
+            dispute: dispute(),
+            amount_minor: 400,
+            reason: reason(),
+        };
+        let won =
+            E::ChargebackReversed { reference: reference(), dispute: dispute(), amount_minor: 400 };
+        let going = |n: u128, amount_minor| E::RefundRequested {
+            refund_id: RefundId(Uuid::from_u128(n)),
+            amount_minor,
+            reference: Some(reference()),
+            reason: reason(),
+        };
+        let is_sound = |events: &[&E]| {
+            let (mut fold, payment_id) = (Fold::default(), Uuid::from_u128(7));
+            let mut taken = events
+                .iter()
+                .map(|event| fold.take_payment(payment_id, event));
+            taken.all(|taken| taken.is_ok())
+        };
+        assert!(is_sound(&[&came_in, &charged_back, &going(1, 600)]));
+        assert!(!is_sound(&[&came_in, &charged_back, &going(1, 600), &going(2, 1)]));
+        assert!(!is_sound(&[&came_in, &charged_back, &going(1, 601)]));
+        assert!(is_sound(&[&came_in, &charged_back, &won, &going(1, 1000)]));
+        // Nobody could know.
+        assert!(is_sound(&[&came_in, &going(1, 1000), &charged_back]));
+    }
 
     #[test]
     fn a_price_that_its_rates_do_not_make_is_found() {

@@ -1,6 +1,7 @@
 //! One kept-alive HTTP connection, as cheap as a client can be.
 //!
-//! Requests come rendered; of an answer only its status, its position and its body are looked at.
+//! Requests come rendered; of an answer only its status, its position, its tag and its body are looked
+//! at.
 //! Answers need a `content-length`, as Daybook's have; anything else is an error and not guessed at.
 
 use std::io;
@@ -29,6 +30,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     /// `Daybook-Position`.
     pub(crate) position: Option<u64>,
+    /// `ETag`.
+    pub(crate) tag: Option<&'a str>,
     pub(crate) body: &'a [u8],
 }
 
@@ -48,8 +51,16 @@ impl Answer<'_> {
 struct Head {
     status: u16,
     position: Option<u64>,
+    tag: Option<Place>,
     body_at: usize,
     end: usize,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    from: usize,
+    to: usize,
 }
 
 impl Connection {
@@ -78,10 +89,12 @@ impl Connection {
             if head.is_none() {
                 head = head_in(&self.buffer[..filled])?;
             }
-            if let Some(Head { status, position, body_at, end }) = head
+            if let Some(Head { status, position, tag, body_at, end }) = head
                 && end <= filled
             {
-                return Ok(Answer { status, position, body: &self.buffer[body_at..end] });
+                let text = |Place { from, to }| std::str::from_utf8(&self.buffer[from..to]).ok();
+                let (tag, body) = (tag.and_then(text), &self.buffer[body_at..end]);
+                return Ok(Answer { status, position, tag, body });
             }
         }
     }
@@ -98,17 +111,20 @@ fn head_in(bytes: &[u8]) -> io::Result<Option<Head>> {
         return Ok(None);
     };
     let status = response.code.unwrap_or(0);
-    let number = |name: &str| {
-        let header = response
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(header.value)
-            .ok()?
-            .trim()
-            .parse::<u64>()
-            .ok()
+    let value = |name: &str| {
+        let mut headers = response.headers.iter();
+        let header = headers.find(|header| header.name.eq_ignore_ascii_case(name));
+        header.map(|header| header.value)
     };
+    let number = |name: &str| {
+        let text = std::str::from_utf8(value(name)?).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let tag = value("etag").map(|tag| {
+        // Parsing copies nothing: the value is where it came in.
+        let from = tag.as_ptr().addr() - bytes.as_ptr().addr();
+        Place { from, to: from + tag.len() }
+    });
     // These have no body, whatever their headers say.
     let length = match status {
         204 | 304 => 0,
@@ -121,7 +137,7 @@ fn head_in(bytes: &[u8]) -> io::Result<Option<Head>> {
     if ANSWER_BYTES_MAX < end {
         return Err(bad("an answer is longer than expected"));
     }
-    Ok(Some(Head { status, position: number("daybook-position"), body_at, end }))
+    Ok(Some(Head { status, position: number("daybook-position"), tag, body_at, end }))
 }
 
 fn bad(what: &str) -> io::Error {
@@ -139,7 +155,8 @@ mod tests {
 
         assert_eq!(head_in(&answer[..30]).unwrap(), None);
         let body_at = answer.len() - 4;
-        let head = Head { status: 201, position: Some(17), body_at, end: answer.len() };
+        let (position, end) = (Some(17), answer.len());
+        let head = Head { status: 201, position, tag: None, body_at, end };
         assert_eq!(head_in(answer).unwrap(), Some(head));
     }
 
@@ -165,7 +182,7 @@ mod tests {
                 let mut request = [0; 4];
                 stream.read_exact(&mut request).await.unwrap();
                 stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-")
+                    .write_all(b"HTTP/1.1 200 OK\r\nETag: \"7\"\r\ncontent-")
                     .await
                     .unwrap();
                 stream.write_all(b"length: 4\r\n\r\n").await.unwrap();
@@ -177,6 +194,7 @@ mod tests {
             for request in [b"one!", b"two!"] {
                 let answer = connection.exchange(request).await.unwrap();
                 assert_eq!((answer.status, answer.body), (200, &request[..]));
+                assert_eq!(answer.tag, Some("\"7\""));
             }
         };
         tokio::join!(server, client);

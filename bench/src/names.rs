@@ -6,7 +6,7 @@ use crate::error::Error;
 pub(crate) const REBUILD: &str = "rebuild-";
 
 /// All of them, in the order in which they run. `rebuild-` stands for one per read model.
-pub(crate) const ALL: [&str; 22] = [
+pub(crate) const ALL: [&str; 23] = [
     "accept-1",
     "accept-16",
     "accept-64",
@@ -21,6 +21,7 @@ pub(crate) const ALL: [&str; 22] = [
     "availability",
     "login",
     "catalogue-list",
+    "shop-front",
     "webhook-64",
     "webhook-confirmed",
     REBUILD,

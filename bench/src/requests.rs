@@ -14,7 +14,12 @@ pub(crate) fn command(method: &str, path: &str, token: &str, key: &str, body: &s
 
 /// An order, placed by a guest.
 pub(crate) fn order(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
-    render("POST", "/api/v1/orders", None, headers, Some(body))
+    bought("/api/v1/orders", headers, body)
+}
+
+/// A step of a guest towards an order.
+pub(crate) fn bought(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    render("POST", path, None, headers, Some(body))
 }
 
 /// What somebody says about their account.

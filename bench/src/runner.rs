@@ -109,6 +109,8 @@ impl Runner {
         self.scenario("login", scenarios::login::run).await;
         self.scenario("catalogue-list", scenarios::catalogue::list)
             .await;
+        self.scenario("shop-front", scenarios::shop_front::run)
+            .await;
     }
 
     /// What payment providers say of their own accord.

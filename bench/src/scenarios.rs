@@ -10,6 +10,7 @@ pub(crate) mod overload;
 pub(crate) mod read_your_write;
 pub(crate) mod reading;
 pub(crate) mod rebuild;
+pub(crate) mod shop_front;
 pub(crate) mod webhooks;
 pub(crate) mod year;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::daybook::Daybook;
 use crate::error::Error;
@@ -217,10 +217,13 @@ impl Work for Orders {
 
 /// An order by customer 0000 for these articles.
 pub(crate) fn body(items: &[(&str, u32)]) -> String {
-    let items: Vec<_> = items
-        .iter()
-        .map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}))
-        .collect();
+    let mut order = order_of_a_cart();
+    order["items"] = lines(items);
+    order.to_string()
+}
+
+/// The same for what is in a cart.
+pub(crate) fn order_of_a_cart() -> Value {
     json!({
         "customer": {
             "name": "Ada Byron 0000",
@@ -236,9 +239,15 @@ pub(crate) fn body(items: &[(&str, u32)]) -> String {
         "currency": "GBP",
         "payment_method": "credit_card",
         "payment_token": "ok",
-        "items": items,
     })
-    .to_string()
+}
+
+/// Articles, as orders and carts name them.
+pub(crate) fn lines(items: &[(&str, u32)]) -> Value {
+    let items = items.iter();
+    items
+        .map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}))
+        .collect()
 }
 
 /// The id in the answer to a placed order.
@@ -311,7 +320,7 @@ mod tests {
     fn an_order_that_is_told_to_come_back_comes_back_as_the_same() {
         let mut orders = orders(Basket::TwoOfMany, 1);
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        let busy = Answer { status: 503, position: None, body: b"{}" };
+        let busy = Answer { status: 503, position: None, tag: None, body: b"{}" };
 
         assert_eq!(orders.next(3, &mut first), Next::Paced);
         assert_eq!(orders.take(3, &busy), Outcome::Passed);
@@ -324,7 +333,7 @@ mod tests {
     #[test]
     fn the_id_is_read_from_the_answer() {
         let body = br#"{"id":"01a1fc71-14f6-733d-9833-c083518e1e25","status":"pending"}"#;
-        let answer = Answer { status: 201, position: Some(5), body };
+        let answer = Answer { status: 201, position: Some(5), tag: None, body };
         assert_eq!(id_in(&answer).unwrap(), "01a1fc71-14f6-733d-9833-c083518e1e25");
         assert_eq!(id_in(&Answer { body: b"{}", ..answer }), None);
     }

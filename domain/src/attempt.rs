@@ -58,6 +58,16 @@ pub enum AttemptState {
     Mismatched,
 }
 
+impl AttemptState {
+    /// Whether its provider has not answered for good.
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Awaited | Self::Accepted => true,
+            Self::Captured | Self::Declined | Self::Mismatched => false,
+        }
+    }
+}
+
 /// What the customer has to do before the provider can go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]

@@ -22,6 +22,7 @@
 //! 4. While staff have to look at an order, nobody is asked for money and nothing is confirmed; what
 //!    it holds, it holds for a bounded time.
 
+mod parcels;
 mod promise;
 mod refunds;
 mod review;
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::parcels::Parcels;
 use self::promise::Promise;
 pub use crate::facts::{Fact, Intent, OutOfPlace};
 use crate::ids::{PaymentId, RefundId, Sku};
@@ -142,6 +144,9 @@ pub struct Checkout {
     /// The use of a promotion that the order was promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promise: Option<Promise>,
+    /// What has left of it, while the rest has not.
+    #[serde(default, skip_serializing_if = "Parcels::is_empty")]
+    parcels: Parcels,
 }
 
 impl Checkout {
@@ -187,6 +192,7 @@ impl Checkout {
                 | F::OrderConfirmed
                 | F::OrderMovedOn
                 | F::OrderCancelled
+                | F::LinesShipped { .. }
                 | F::OrderCompleted
                 | F::RefundRequested(_)),
             ) => self.hear_of_order(brief, fact),
@@ -203,6 +209,8 @@ impl Checkout {
                 | F::PaymentDeclined
                 | F::PaymentRefunded { .. }
                 | F::PaymentRefundFailed { .. }
+                | F::PaymentRefundReturned { .. }
+                | F::PaymentChargedBack { .. }
                 | F::DeadlinePassed),
             ) => self.hear_of_money(&brief, fact),
         }
@@ -236,7 +244,12 @@ impl Checkout {
                 Ok(self.move_to(S::AwaitingPayment, vec![Intent::OpenPayment(brief)]))
             }
             (S::Confirming, F::OrderConfirmed) => Ok(self.move_to(S::Confirmed, vec![])),
+            (S::Confirmed, F::LinesShipped { lines }) => {
+                self.parcels.ship(lines);
+                Ok(vec![])
+            }
             (S::Confirmed, F::OrderCompleted) => {
+                self.parcels = Parcels::default();
                 let intents = self.issue_all();
                 Ok(self.move_to(S::Completed, intents))
             }
@@ -347,6 +360,17 @@ impl Checkout {
             (_, F::PaymentRefundFailed { refund_id, reason }) if self.knows(refund_id) => {
                 Ok(self.refund_failed(brief.payment_id, refund_id, reason))
             }
+            (stage, F::PaymentRefundReturned { refund_id, reason }) if stage.knows_of_payment() => {
+                Ok(self.refund_returned(brief.payment_id, refund_id, &reason))
+            }
+            // The goods may have left: only people know what is to become of them.
+            (stage, F::PaymentChargedBack { dispute, amount_minor, reason })
+                if stage.knows_of_payment() =>
+            {
+                let amount = Money { minor: amount_minor, ..brief.total };
+                let reason = format!("{amount} was charged back ({dispute}): {reason}");
+                Ok(vec![Intent::CallStaff { reason }])
+            }
 
             (_, fact) => self.out_of_place(fact),
         }
@@ -382,6 +406,9 @@ impl Checkout {
 
     /// Invariant 1.
     fn give_up(&mut self, to: Stage, mut intents: Vec<Intent>) -> Vec<Intent> {
+        if to == Stage::Abandoned {
+            self.parcels = Parcels::default();
+        }
         intents.extend(self.release_all());
         self.move_to(to, intents)
     }
@@ -400,6 +427,7 @@ impl Checkout {
             None => {}
         }
         self.promise = Promise::of(placing);
+        self.parcels = Parcels::of(placing);
         self.pieces = placing
             .pieces_by_sku()
             .into_iter()

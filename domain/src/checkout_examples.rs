@@ -36,6 +36,7 @@ pub(super) fn one_of_each_fact() -> Vec<Fact> {
         held_paid(),
         approved(),
         Fact::OrderRefused,
+        Fact::LinesShipped { lines: vec![1] },
         Fact::OrderCompleted,
         asked(1, 900, Some("cup")),
         captured(),
@@ -45,6 +46,12 @@ pub(super) fn one_of_each_fact() -> Vec<Fact> {
         Fact::PaymentDeclined,
         paid_out(1),
         Fact::PaymentRefundFailed { refund_id: refund_id(1), reason: "closed".into() },
+        Fact::PaymentRefundReturned { refund_id: refund_id(1), reason: "closed".into() },
+        Fact::PaymentChargedBack {
+            dispute: "dp_1".into(),
+            amount_minor: 1850,
+            reason: "fraudulent".into(),
+        },
         Fact::DeadlinePassed,
     ]
 }

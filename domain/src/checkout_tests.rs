@@ -289,6 +289,37 @@ fn money_that_never_belonged_to_the_order_goes_back_again_before_a_person_is_cal
 }
 
 #[test]
+fn money_that_came_back_after_it_was_paid_out_goes_back_again_and_a_person_is_called() {
+    let paid = (
+        paid_out(1),
+        vec![Intent::SettleRefund { refund_id: refund_id(1) }],
+        Stage::Completed,
+    );
+    let asked = (asked(1, 900, None), vec![pay_out(1, 900)], Stage::Completed);
+    let fact =
+        Fact::PaymentRefundReturned { refund_id: refund_id(1), reason: "account closed".into() };
+    let reason = format!("refund {} was paid out and came back: account closed", refund_id(1));
+    let (payment_id, failed) = (an_order().payment_id, refund_id(1));
+    let call = Intent::CallStaff { reason: reason.clone() };
+    let again = Intent::RefundAgain { payment_id, failed, reason };
+    walk(Stage::Completed, [asked, paid, (fact, vec![call, again], Stage::Completed)]);
+}
+
+#[test]
+fn a_person_is_called_about_money_that_is_charged_back_and_the_stock_stays_where_it_is() {
+    let fact = || Fact::PaymentChargedBack {
+        dispute: "dp_1".into(),
+        amount_minor: 1850,
+        reason: "fraudulent".into(),
+    };
+    for stage in [Stage::Confirmed, Stage::Completed, Stage::Abandoned] {
+        let reason = "GBP 18.50 was charged back (dp_1): fraudulent".to_owned();
+        walk(stage, [(fact(), vec![Intent::CallStaff { reason }], stage)]);
+    }
+    assert!(at(Stage::Reserved).react(fact()).is_err(), "nothing was asked for yet");
+}
+
+#[test]
 fn a_refund_that_nobody_asked_for_is_out_of_place() {
     assert!(at(Stage::Completed).react(paid_out(1)).is_err());
 }
@@ -339,6 +370,96 @@ fn refunded_pieces_go_back_on_the_shelf_once_they_have_left_it() {
     let failed = Fact::PaymentRefundFailed { refund_id: refund_id(1), reason: "closed".into() };
     let intents = checkout.react(failed).unwrap();
     assert!(!intents.contains(&restock(1, "cup")));
+}
+
+/// What the world looks like once all of an order of five cups on two lines, and a pot, is refunded.
+fn refunded_after(facts: Vec<Fact>) -> Vec<Intent> {
+    let mut placing = an_order();
+    placing.lines.push(crate::testing::line("cup", 3, 400));
+    let total_minor = placing.total_minor();
+    let mut checkout = Checkout::default();
+    let received = gbp(total_minor);
+    let way = [
+        Fact::OrderPlaced(Box::new(placing)),
+        held("cup"),
+        held("pot"),
+        Fact::OrderProcessing,
+        Fact::PaymentCaptured { received, assessment: None },
+        Fact::OrderConfirmed,
+    ];
+    for fact in way.into_iter().chain(facts) {
+        checkout.react(fact).unwrap();
+    }
+    let left_minor = total_minor.saturating_sub(checkout.refunded_minor);
+    checkout.react(asked(9, left_minor, None)).unwrap();
+    let intents = checkout.react(paid_out(9)).unwrap();
+    assert_eq!(checkout.stage(), Stage::Abandoned);
+    assert!(checkout.parcels.is_empty());
+    intents
+}
+
+fn call(lines: &str) -> Intent {
+    let reason = format!("refunded in full after lines {lines} had left; receive what comes back");
+    Intent::CallStaff { reason }
+}
+
+fn part(code: &str, quantity: u64) -> Intent {
+    Intent::IssuePart { sku: code.parse().unwrap(), quantity }
+}
+
+#[test]
+fn what_has_left_is_not_on_the_shelf_though_all_of_the_order_is_refunded() {
+    let shipped = |lines: &[u16]| Fact::LinesShipped { lines: lines.to_vec() };
+    assert_eq!(refunded_after(vec![]), [settle(9), release("cup"), release("pot")]);
+    // The second line is the pot's, the third has three cups.
+    assert_eq!(
+        refunded_after(vec![shipped(&[3])]),
+        [settle(9), part("cup", 3), release("pot"), call("3")]
+    );
+    assert_eq!(
+        refunded_after(vec![shipped(&[3]), shipped(&[1])]),
+        [settle(9), issue("cup"), release("pot"), call("1, 3")]
+    );
+}
+
+#[test]
+fn pieces_that_were_put_back_are_on_the_shelf_once() {
+    let shipped = |lines: &[u16]| Fact::LinesShipped { lines: lines.to_vec() };
+    let back = || vec![asked(1, 450, Some("cup")), paid_out(1)];
+    // A cup of the first line is kept back, and the other one leaves.
+    assert_eq!(
+        refunded_after([back(), vec![shipped(&[1])]].concat()),
+        [settle(9), part("cup", 1), release("pot"), call("1")]
+    );
+    // All cups had left, and one has come back.
+    assert_eq!(
+        refunded_after([vec![shipped(&[1, 3])], back()].concat()),
+        [
+            settle(9),
+            issue("cup"),
+            release("pot"),
+            restock(1, "cup"),
+            call("1, 3")
+        ]
+    );
+}
+
+#[test]
+fn an_order_that_was_begun_before_lines_were_kept_calls_staff_to_adjust() {
+    let mut checkout = at(Stage::Confirmed);
+    checkout.parcels = Parcels::default();
+    let mut old = serde_json::to_value(&checkout).unwrap();
+    assert_eq!(old.as_object_mut().unwrap().remove("parcels"), None);
+    let mut checkout: Checkout = serde_json::from_value(old).unwrap();
+    for fact in [Fact::LinesShipped { lines: vec![1] }, asked(1, 1850, None)] {
+        checkout.react(fact).unwrap();
+    }
+    let intents = checkout.react(paid_out(1)).unwrap();
+    assert_eq!(intents[..3], [settle(1), release("cup"), release("pot")]);
+    let [Intent::CallStaff { reason }] = &intents[3..] else {
+        panic!("{intents:?}")
+    };
+    assert!(reason.contains("adjust"), "{reason}");
 }
 
 #[test]
@@ -394,29 +515,37 @@ const ROWS: [(Stage, &[&str]); 12] = [
     (Stage::Reserved,        &["order_processing", "order_moved_on", "order_cancelled",]),
     (Stage::AwaitingPayment, &["order_cancelled", "payment_captured", "payment_captured_again",
                                "payment_mismatched", "payment_misnamed", "payment_declined",
-                               "deadline_passed",]),
+                               "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Confirming,      &["order_confirmed", "order_moved_on", "order_cancelled",
                                "order_held", "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::HeldPaid,        &["order_moved_on", "order_cancelled", "order_approved",
                                "order_refused",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
-    (Stage::Confirmed,       &["order_completed", "order_cancelled", "refund_requested",
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
+    (Stage::Confirmed,       &["lines_shipped", "order_completed", "order_cancelled", "refund_requested",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Completed,       &["refund_requested",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Rereserving,     &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::TimedOut,        &["order_moved_on", "order_cancelled", "payment_captured",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
     (Stage::Abandoned,       &["stock_reserved", "stock_short", "order_moved_on", "order_cancelled",
                                "order_approved", "order_refused", "refund_requested", "payment_captured",
                                "payment_captured_again", "payment_mismatched", "payment_misnamed",
-                               "payment_declined", "deadline_passed",]),
+                               "payment_declined", "deadline_passed",
+                               "payment_refund_returned", "payment_charged_back",]),
 ];

@@ -234,6 +234,8 @@ impl World {
                 let before = trade.issued.insert(sku.clone(), pieces[&sku]);
                 assert_eq!(before, None, "goods leave the house once");
             }
+            // Nobody here ships a part.
+            Intent::IssuePart { sku, .. } => panic!("a part of {sku} leaves"),
             Intent::RestockStock { refund_id, part } => {
                 let quantity = u64::from(part.quantity);
                 ask(&part.sku, inventory::Command::Restock { order_id, refund_id, quantity })
@@ -407,7 +409,8 @@ impl Trade {
             let to = match &intent {
                 Intent::ReserveStock { sku, .. }
                 | Intent::ReleaseStock { sku }
-                | Intent::IssueStock { sku } => Place::Stock(sku.clone()),
+                | Intent::IssueStock { sku }
+                | Intent::IssuePart { sku, .. } => Place::Stock(sku.clone()),
                 Intent::RestockStock { part, .. } => Place::Stock(part.sku.clone()),
                 Intent::ReservePromotion { .. }
                 | Intent::ReleasePromotion { .. }
@@ -499,6 +502,12 @@ impl Trade {
                 payment::Event::RefundFailed { refund_id, reason, .. } => {
                     Fact::PaymentRefundFailed { refund_id, reason }
                 }
+                payment::Event::RefundReturned { refund_id, reason, .. } => {
+                    Fact::PaymentRefundReturned { refund_id, reason }
+                }
+                payment::Event::ChargedBack { dispute, amount_minor, reason, .. } => {
+                    Fact::PaymentChargedBack { dispute, amount_minor, reason }
+                }
                 payment::Event::RefundRequested { refund_id, .. } => {
                     self.pending_refunds.push(refund_id);
                     continue;
@@ -508,6 +517,7 @@ impl Trade {
                 | payment::Event::AttemptAccepted { .. }
                 | payment::Event::RefundAccepted { .. }
                 | payment::Event::UnmatchedReceived(_)
+                | payment::Event::ChargebackReversed { .. }
                 | payment::Event::Voided => continue,
             };
             self.tell(Place::Payment, fact);

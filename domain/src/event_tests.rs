@@ -1,5 +1,8 @@
 //! One of each event, written to the log and read back.
 
+#[path = "event_payment_tests.rs"]
+mod payments;
+
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
@@ -222,7 +225,15 @@ fn what_vendors_write_has_this_form() {
     let sold = form(order::Event::Placed(Box::new(placing)));
     assert_eq!(sold["lines"][0]["vendor"], id);
     assert_eq!(sold["lines"][1], plain["lines"][1]);
-    let [registered, _, _, deactivated] = of_a_vendor();
+    let [registered, _, changed, deactivated] = of_a_vendor();
+    assert_eq!(
+        serde_json::to_value(changed).unwrap(),
+        serde_json::json!({
+            "type": "vendor.profile_changed", "business_name": "Potts",
+            "address": {"line1": "12 St James's Square", "city": "London", "country": "GB"},
+            "description": "Pots since 1760", "shows_place": true,
+        })
+    );
     assert_eq!(
         serde_json::to_value(registered).unwrap(),
         serde_json::json!({
@@ -260,7 +271,7 @@ fn stored(event: &Event) -> (&'static str, String, serde_json::Value) {
 
 fn one_of_each() -> Vec<Event> {
     let orders = of_an_order().into_iter().map(Event::Order);
-    let payments = of_a_payment().into_iter().map(Event::Payment);
+    let payments = payments::one_of_each().into_iter().map(Event::Payment);
     let stock = of_stock().into_iter().map(Event::Inventory);
     let price = Money { minor: 450, currency: "GBP".parse().unwrap() };
     let prices = vec![Money { minor: 900, currency: "JPY".parse().unwrap() }];
@@ -319,11 +330,14 @@ fn of_the_catalogue() -> Vec<Event> {
 
 fn of_a_vendor() -> [vendor::Event; 4] {
     let address = an_order().shipping_address;
-    let profile = vendor::Profile { business_name: "Potts".into(), address };
+    let business_name = "Potts".into();
+    let profile = vendor::Profile { business_name, address, description: None, shows_place: false };
+    let description = Some("Pots since 1760".into());
+    let shown = vendor::Profile { description, shows_place: true, ..profile.clone() };
     [
-        vendor::Event::Registered(profile.clone()),
+        vendor::Event::Registered(profile),
         vendor::Event::Activated,
-        vendor::Event::ProfileChanged(profile),
+        vendor::Event::ProfileChanged(shown),
         vendor::Event::Deactivated { reason: "sold fakes".into() },
     ]
 }
@@ -453,80 +467,6 @@ fn shipment() -> order::Shipment {
 fn screened(outcome: Outcome) -> Screening {
     let reason = Reason { rule: "many orders".into(), outcome, detail: "4 orders".into() };
     Screening::new(Decision { outcome, reasons: vec![reason] }, noon())
-}
-
-fn of_a_payment() -> Vec<payment::Event> {
-    use payment::Event as E;
-
-    let (reference, provider_reference) = (|| "a".to_owned(), || "p-1".to_owned());
-    let (refund_id, amount_minor) = (refund_id(1), 800);
-    let reason = || "insufficient_funds".to_owned();
-    vec![
-        E::Opened(Terms { order_id: order_id(1), amount: gbp(1850), pay_by: noon() }),
-        E::AttemptStarted(Attempt {
-            reference: reference(),
-            choice: by_card(),
-            started_at: noon(),
-            instead_of: None,
-        }),
-        E::AttemptAccepted {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            next_step: Some(NextStep::Redirect { url: "https://pay.example/1".into() }),
-        },
-        E::Declined { reference: reference(), reason: reason() },
-        E::Mismatched {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            expected: gbp(1850),
-            received: gbp(1849),
-        },
-        E::Captured {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            assessment: None,
-        },
-        E::Captured {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            assessment: Some(Assessment {
-                risk: Some(Risk::Elevated),
-                card_country: Some("NG".into()),
-                fingerprint: Some("Xt5EWLLDS7FJjR1c".into()),
-                hold: true,
-            }),
-        },
-        E::CapturedAgain {
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-        },
-        E::Misnamed {
-            reference: reference(),
-            named: "z".into(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-        },
-        E::Voided,
-        E::RefundRequested {
-            refund_id,
-            amount_minor,
-            reference: Some(reference()),
-            reason: reason(),
-        },
-        E::RefundAccepted { refund_id, provider_reference: provider_reference() },
-        E::RefundFailed { refund_id, amount_minor, reason: reason() },
-        E::Refunded { refund_id, amount_minor, provider_reference: provider_reference() },
-        E::UnmatchedReceived(Unmatched {
-            gateway: "sandbox".into(),
-            reference: reference(),
-            provider_reference: provider_reference(),
-            received: gbp(1850),
-            told_at: noon(),
-        }),
-    ]
 }
 
 /// Its first line costs what EUR 5.35 come to by way of the euro.

@@ -54,6 +54,11 @@ pub enum Fact {
     },
     /// The order has ended: screening, staff, or nobody in time.
     OrderRefused,
+    /// Lines of the order have left, before all of it has.
+    LinesShipped {
+        /// Which, counted from 1.
+        lines: Vec<u16>,
+    },
     /// The order was fulfilled.
     OrderCompleted,
     /// The order wants money to go back.
@@ -103,6 +108,22 @@ pub enum Fact {
         /// What the provider said.
         reason: String,
     },
+    /// Money that had gone back did not arrive.
+    PaymentRefundReturned {
+        /// Which refund.
+        refund_id: RefundId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The provider has taken money back, because it is disputed.
+    PaymentChargedBack {
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// How much, in minor units.
+        amount_minor: i64,
+        /// What the provider said.
+        reason: String,
+    },
     /// The time to pay is over.
     DeadlinePassed,
 }
@@ -129,6 +150,14 @@ pub enum Intent {
     IssueStock {
         /// Of this article.
         sku: Sku,
+    },
+    /// A part of it does, and the rest is let go: one command, because intents are carried out side
+    /// by side.
+    IssuePart {
+        /// Of this article.
+        sku: Sku,
+        /// Pieces that leave.
+        quantity: u64,
     },
     /// Hold a use of a promotion.
     ReservePromotion {

@@ -77,6 +77,13 @@ pub enum Command {
         /// Whose.
         order_id: OrderId,
     },
+    /// A part of it does, and the rest is let go.
+    IssuePart {
+        /// Whose.
+        order_id: OrderId,
+        /// Pieces that leave, above zero and at most what is held.
+        quantity: u64,
+    },
     /// Refunded pieces come back on the shelf.
     Restock {
         /// Whose they were.
@@ -227,7 +234,12 @@ impl Inventory {
     }
 
     fn let_go(&mut self, order_id: OrderId, quantity: u64) {
-        self.reservations.remove(&order_id);
+        if let Some(held) = self.reservations.get_mut(&order_id) {
+            held.quantity = held.quantity.saturating_sub(quantity);
+            if held.quantity == 0 {
+                self.reservations.remove(&order_id);
+            }
+        }
         self.reserved = self.reserved.saturating_sub(quantity);
     }
 }
@@ -272,6 +284,17 @@ impl Decider for Inventory {
             }
             Command::Issue { order_id } => {
                 Event::Issued { order_id, quantity: self.held_for(order_id)?.quantity }
+            }
+            Command::IssuePart { quantity: 0, .. } => return Err(Refusal::ZeroQuantity),
+            Command::IssuePart { order_id, quantity } => {
+                let available = self.held_for(order_id)?.quantity;
+                if available < quantity {
+                    return Err(Refusal::InsufficientStock { requested: quantity, available });
+                }
+                let rest = available.saturating_sub(quantity);
+                let mut events = vec![Event::Issued { order_id, quantity }];
+                events.extend((0 < rest).then_some(Event::Released { order_id, quantity: rest }));
+                return Ok(events);
             }
             Command::Restock { order_id, refund_id, quantity } => {
                 self.room_for(quantity)?;

@@ -260,3 +260,29 @@ fn restock(quantity: u64) -> Command {
 fn restocked(quantity: u64) -> Event {
     Event::Restocked { order_id: order_id(1), refund_id: refund_id(1), quantity }
 }
+
+#[test]
+fn a_part_of_what_is_held_leaves_and_the_rest_is_let_go() {
+    let id = order_id(7);
+    let reserved = Event::Reserved { order_id: id, quantity: 5, expires_at: noon() };
+    let history = [received(10), reserved];
+    let part = |quantity| Command::IssuePart { order_id: id, quantity };
+    let issued = |quantity| Event::Issued { order_id: id, quantity };
+    let left = [issued(3), Event::Released { order_id: id, quantity: 2 }];
+    given::<Inventory>(&history).when(part(3)).then(&left);
+    given::<Inventory>(&history)
+        .when(part(5))
+        .then(&[issued(5)]);
+    given::<Inventory>(&history)
+        .when(part(0))
+        .then_refused(&Refusal::ZeroQuantity);
+    given::<Inventory>(&history)
+        .when(part(6))
+        .then_refused(&Refusal::InsufficientStock { requested: 6, available: 5 });
+    let all = [&history[..], &left[..]].concat();
+    let stock = Inventory::replay(&all);
+    assert_eq!((figures(&stock), stock.reservation(id)), ((7, 0, 7), None));
+    given::<Inventory>(&all)
+        .when(part(1))
+        .then_refused(&Refusal::NotReserved);
+}

@@ -18,7 +18,10 @@
 //!    paid by it, and all of it goes back.
 //! 7. An attempt whose provider was certainly not reached ends in the same decision that starts the
 //!    one that stands in for it: there is never neither of them, and never both.
+//! 8. What its provider has taken back is refunded no more; see [`chargebacks`].
 
+mod chargebacks;
+mod refunds;
 #[path = "payment_starting.rs"]
 mod starting;
 mod unmatched;
@@ -27,6 +30,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::chargebacks::{Chargeback, Funds};
 pub use self::unmatched::{Brought, GivingBack, Unmatched};
 use crate::aggregate::{Decider, runs_on_cqrs_es};
 pub use crate::attempt::{Attempt, AttemptState, NextStep, Outcome, Terms, Tried};
@@ -65,6 +69,9 @@ pub struct Payment {
     /// Invariant 6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unmatched: Option<Unmatched>,
+    /// By the provider's name; invariant 8.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    disputes: BTreeMap<String, chargebacks::Disputed>,
 }
 
 /// A refund and what became of it.
@@ -173,6 +180,20 @@ pub enum Command {
         /// What it said.
         reason: String,
     },
+    /// What the provider had paid out did not arrive.
+    ReturnRefund {
+        /// Which.
+        refund_id: RefundId,
+        /// What it said.
+        reason: String,
+    },
+    /// Take down what the provider says of money that is disputed.
+    RecordChargeback {
+        /// What the money came in under.
+        reference: String,
+        /// What it said.
+        chargeback: Chargeback,
+    },
 }
 
 runs_on_cqrs_es!(Payment, "payment");
@@ -233,7 +254,10 @@ pub enum Refusal {
     #[error("no money came in")]
     NothingCameIn,
     /// Invariants 1 and 4.
-    #[error("a refund must be above zero and at most what is left of one attempt's money")]
+    #[error(
+        "a refund must be above zero and at most what is left of one attempt's money; \
+             what is refunded, about to be or charged back is not left"
+    )]
     RefundTooLarge {
         /// What may still be refunded at once, in minor units.
         left_minor: i64,
@@ -291,6 +315,11 @@ impl Payment {
             .filter(|refund| refund.state == RefundState::Pending)
     }
 
+    /// Every refund, whatever became of it.
+    pub fn refunds(&self) -> impl Iterator<Item = RefundId> {
+        self.refunds.keys().copied()
+    }
+
     /// Refunds that still wait for their provider.
     pub fn pending_refunds(&self) -> impl Iterator<Item = RefundId> {
         self.refunds
@@ -299,10 +328,12 @@ impl Payment {
             .map(|(refund_id, _)| *refund_id)
     }
 
-    /// What may still be refunded: captured less refunded and pending, in minor units.
+    /// What may still be refunded: captured less refunded, pending and charged back, in minor units.
     pub fn refundable_minor(&self) -> i64 {
         self.captured_minor()
             .saturating_sub(self.sum_of_refunds(Payback::counts))
+            .saturating_sub(self.charged_back_minor())
+            .max(0)
     }
 
     /// The same of one attempt.
@@ -312,6 +343,8 @@ impl Payment {
         tried
             .received_minor
             .saturating_sub(self.sum_of_refunds(gone))
+            .saturating_sub(self.charged_back_of(&tried.attempt.reference))
+            .max(0)
     }
 
     /// Bytes in memory beside the value itself, roughly: whoever keeps many bounds them by it.
@@ -319,7 +352,9 @@ impl Payment {
         let attempts = self.attempts.len().saturating_mul(ATTEMPT_BYTES);
         let refunds = self.refunds.len().saturating_mul(REFUND_BYTES);
         let unmatched = self.unmatched.as_ref().map_or(0, |_| ATTEMPT_BYTES);
-        attempts.saturating_add(refunds).saturating_add(unmatched)
+        let disputes = self.disputes.len().saturating_mul(REFUND_BYTES);
+        let more = unmatched.saturating_add(disputes);
+        attempts.saturating_add(refunds).saturating_add(more)
     }
 
     /// Whether it holds what a customer gave to pay with.
@@ -401,9 +436,10 @@ impl Decider for Payment {
                 let amount_minor = self.pending(refund_id)?.amount_minor;
                 Ok(vec![Event::Refunded { refund_id, amount_minor, provider_reference }])
             }
-            (_, C::FailRefund { refund_id, reason }) => {
-                let amount_minor = self.pending(refund_id)?.amount_minor;
-                Ok(vec![Event::RefundFailed { refund_id, amount_minor, reason }])
+            (_, C::FailRefund { refund_id, reason }) => self.fail_refund(refund_id, reason),
+            (_, C::ReturnRefund { refund_id, reason }) => self.return_refund(refund_id, reason),
+            (_, C::RecordChargeback { reference, chargeback }) => {
+                self.charge_back(reference, chargeback)
             }
             // Nobody is asked for money that has come in of its own accord.
             (
@@ -473,9 +509,13 @@ impl Decider for Payment {
                 }
             }
             Event::Refunded { refund_id, .. } => self.move_refund(*refund_id, RefundState::Settled),
-            Event::RefundFailed { refund_id, .. } => {
+            Event::RefundFailed { refund_id, .. } | Event::RefundReturned { refund_id, .. } => {
                 self.move_refund(*refund_id, RefundState::Failed);
             }
+            Event::ChargedBack { reference, dispute, amount_minor, .. } => {
+                self.take_charge_back(reference, dispute, *amount_minor);
+            }
+            Event::ChargebackReversed { dispute, .. } => self.reverse_charge_back(dispute),
         }
     }
 }
@@ -527,46 +567,6 @@ impl Payment {
         })
     }
 
-    fn pending(&self, refund_id: RefundId) -> Result<Refund<'_>, Refusal> {
-        self.pending_refund(refund_id).ok_or(Refusal::NoSuchRefund)
-    }
-
-    /// Invariants 1 and 4.
-    fn refund(
-        &self,
-        refund_id: RefundId,
-        amount_minor: i64,
-        reference: Option<&str>,
-        reason: String,
-    ) -> Result<Vec<Event>, Refusal> {
-        if self.refunds.contains_key(&refund_id) {
-            return Err(Refusal::RefundExists);
-        }
-        let may_pay = |tried: &&Tried| {
-            let is_meant = reference.is_none_or(|meant| meant == tried.attempt.reference);
-            is_meant && 0 < tried.received_minor
-        };
-        let mut able: Vec<(&Tried, i64)> = self
-            .attempts
-            .iter()
-            .filter(may_pay)
-            .map(|tried| (tried, self.left_minor(tried)))
-            .collect();
-        // The order's own money first: what came in wrong or once more goes back by its reference,
-        // and has to be there then.
-        let is_own = |tried: &Tried| self.own.as_ref() == Some(&tried.attempt.reference);
-        able.sort_by_key(|(tried, _)| (!is_own(tried), tried.state != AttemptState::Captured));
-        let enough = able
-            .iter()
-            .find(|(_, left_minor)| amount_minor <= *left_minor);
-        let Some((tried, _)) = enough.filter(|_| 0 < amount_minor) else {
-            let most = able.iter().map(|(_, left_minor)| *left_minor).max();
-            return Err(Refusal::RefundTooLarge { left_minor: most.unwrap_or(0) });
-        };
-        let reference = Some(tried.attempt.reference.clone());
-        Ok(vec![Event::RefundRequested { refund_id, amount_minor, reference, reason }])
-    }
-
     fn move_attempt(
         &mut self,
         reference: &str,
@@ -582,12 +582,6 @@ impl Payment {
                     tried.provider_reference = Some(named.clone());
                 }
             }
-        }
-    }
-
-    fn move_refund(&mut self, refund_id: RefundId, to: RefundState) {
-        if let Some(refund) = self.refunds.get_mut(&refund_id) {
-            refund.state = to;
         }
     }
 }

@@ -133,6 +133,41 @@ pub enum Event {
         /// What the provider said.
         reason: String,
     },
+    /// Money that had gone back did not arrive, and is here again.
+    #[serde(rename = "payment.refund_returned")]
+    RefundReturned {
+        /// Which refund.
+        refund_id: RefundId,
+        /// Minor units.
+        amount_minor: i64,
+        /// The attempt, or the name of what nobody asked for, that it had gone back through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The provider has taken back money that had come in, because it is disputed.
+    #[serde(rename = "payment.charged_back")]
+    ChargedBack {
+        /// The attempt, or the name of what nobody asked for, that had brought it.
+        reference: String,
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// Minor units.
+        amount_minor: i64,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The dispute was won: the provider has given the money back.
+    #[serde(rename = "payment.chargeback_reversed")]
+    ChargebackReversed {
+        /// The attempt, or the name of what nobody asked for, that had brought it.
+        reference: String,
+        /// The provider's own name for the dispute.
+        dispute: String,
+        /// Minor units.
+        amount_minor: i64,
+    },
 }
 
 stored_events!(Event {
@@ -149,5 +184,8 @@ stored_events!(Event {
     Self::RefundAccepted { .. } => "payment.refund_accepted" v 1,
     Self::Refunded { .. } => "payment.refunded" v 1,
     Self::RefundFailed { .. } => "payment.refund_failed" v 1,
+    Self::RefundReturned { .. } => "payment.refund_returned" v 1,
+    Self::ChargedBack { .. } => "payment.charged_back" v 1,
+    Self::ChargebackReversed { .. } => "payment.chargeback_reversed" v 1,
     Self::UnmatchedReceived(_) => "payment.unmatched_received" v 1,
 });

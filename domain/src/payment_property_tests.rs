@@ -93,7 +93,29 @@ fn a_command() -> impl Strategy<Value = Command> {
         4 => name().prop_map(|refund_id| {
             Command::FailRefund { refund_id, reason: "account closed".into() }
         }),
+        3 => name().prop_map(|refund_id| {
+            Command::ReturnRefund { refund_id, reason: "account closed".into() }
+        }),
+        3 => (reference(), a_chargeback())
+            .prop_map(|(reference, chargeback)| Command::RecordChargeback { reference, chargeback }),
     ]
+}
+
+/// Few disputes, so that they are heard of late and twice.
+fn a_chargeback() -> impl Strategy<Value = Chargeback> {
+    let amount = prop_oneof![
+        6 => Just(gbp(1850)),
+        3 => (-5_i64..1850).prop_map(gbp),
+        1 => any::<i64>().prop_map(gbp),
+        1 => Just(Money { minor: 1850, currency: "EUR".parse().unwrap() }),
+    ];
+    let funds = prop_oneof![2 => Just(Funds::Withdrawn), 1 => Just(Funds::Reinstated)];
+    (0_u8..4, amount, funds).prop_map(|(n, amount, funds)| Chargeback {
+        dispute: format!("dispute-{n}"),
+        amount,
+        reason: "fraudulent".into(),
+        funds,
+    })
 }
 
 /// A second, simpler account of the same payment.
@@ -103,6 +125,7 @@ struct Books {
     came_in_minor: i64,
     pending: BTreeMap<RefundId, i64>,
     refunded_minor: i64,
+    charged_back: BTreeMap<String, i64>,
     money_is_there: bool,
 }
 
@@ -129,6 +152,8 @@ impl Books {
             Event::AttemptStarted(_) => assert!(!self.money_is_there, "the money is there"),
             Event::RefundRequested { refund_id, amount_minor, .. } => {
                 assert!(0 < *amount_minor);
+                let left_minor = self.left_minor();
+                assert!(*amount_minor <= left_minor, "{amount_minor} of {left_minor} left");
                 assert_eq!(self.pending.insert(*refund_id, *amount_minor), None);
             }
             Event::Refunded { refund_id, amount_minor, .. } => {
@@ -137,6 +162,20 @@ impl Books {
             }
             Event::RefundFailed { refund_id, amount_minor, .. } => {
                 assert_eq!(self.pending.remove(refund_id), Some(*amount_minor));
+            }
+            Event::RefundReturned { amount_minor, .. } => {
+                self.refunded_minor -= amount_minor;
+                assert!(0 <= self.refunded_minor, "nothing comes back that did not go");
+            }
+            Event::ChargedBack { dispute, amount_minor, .. } => {
+                assert!(0 < *amount_minor);
+                let known = self.charged_back.insert(dispute.clone(), *amount_minor);
+                assert_eq!(known, None, "a dispute takes its money once");
+            }
+            Event::ChargebackReversed { dispute, amount_minor, .. } => {
+                // It stays known, so that it takes nothing again.
+                let taken = self.charged_back.insert(dispute.clone(), 0);
+                assert_eq!(taken, Some(*amount_minor), "what it took comes back");
             }
             Event::Opened(_)
             | Event::AttemptAccepted { .. }
@@ -148,13 +187,29 @@ impl Books {
         }
     }
 
+    fn gone_minor(&self) -> i64 {
+        self.refunded_minor + self.pending.values().sum::<i64>()
+    }
+
+    fn charged_back_minor(&self) -> i64 {
+        self.charged_back
+            .values()
+            .fold(0, |sum, minor| sum.saturating_add(*minor))
+    }
+
+    fn left_minor(&self) -> i64 {
+        (self.came_in_minor - self.gone_minor())
+            .saturating_sub(self.charged_back_minor())
+            .max(0)
+    }
+
     fn agree_with(&self, payment: &Payment) {
-        let on_its_way_minor: i64 = self.pending.values().sum();
-        let gone_minor = self.refunded_minor + on_its_way_minor;
+        let gone_minor = self.gone_minor();
         assert!(gone_minor <= self.came_in_minor, "{gone_minor} of {}", self.came_in_minor);
         assert_eq!(payment.captured_minor(), self.came_in_minor);
         assert_eq!(payment.refunded_minor(), self.refunded_minor);
-        assert_eq!(payment.refundable_minor(), self.came_in_minor - gone_minor);
+        assert_eq!(payment.charged_back_minor(), self.charged_back_minor());
+        assert_eq!(payment.refundable_minor(), self.left_minor());
         for (refund_id, amount_minor) in &self.pending {
             let pending = payment.pending_refund(*refund_id).unwrap();
             assert_eq!(pending.amount_minor, *amount_minor);

@@ -12,6 +12,16 @@ impl Payment {
         .take(ATTEMPTS_MAX)
     }
 
+    /// Whether money is still asked for. Where it is not, nobody waits for what is open.
+    pub fn wants_money(&self) -> bool {
+        !self.voided && !self.is_captured()
+    }
+
+    /// Attempts that their providers have not answered for good.
+    pub fn open_attempts(&self) -> impl Iterator<Item = &Tried> {
+        self.attempts.iter().filter(|tried| tried.state.is_open())
+    }
+
     pub(super) fn start(&self, attempt: Attempt) -> Result<Vec<Event>, Refusal> {
         self.may_start(&attempt, None)?;
         Ok(vec![Event::AttemptStarted(attempt)])
@@ -25,10 +35,8 @@ impl Payment {
         if self.voided {
             return Err(Refusal::AlreadyVoided);
         }
-        let is_awaited = |tried: &&Tried| {
-            let awaited = matches!(tried.state, AttemptState::Awaited | AttemptState::Accepted);
-            awaited && ending != Some(&tried.attempt.reference)
-        };
+        let is_awaited =
+            |tried: &&Tried| tried.state.is_open() && ending != Some(&tried.attempt.reference);
         if let Some(other) = self.attempts.iter().find(is_awaited) {
             return Err(Refusal::AttemptAwaited { reference: other.attempt.reference.clone() });
         }

@@ -2,6 +2,8 @@
 
 #[path = "payment_falling_back_tests.rs"]
 mod falling_back;
+#[path = "payment_returning_tests.rs"]
+mod returning;
 
 use super::*;
 use crate::money::Money;
@@ -17,6 +19,22 @@ fn a_payment_is_opened_with_its_first_attempt() {
     let tried = payment.attempt("a").unwrap();
     assert_eq!((&tried.attempt, tried.state), (&attempt("a"), AttemptState::Awaited));
     assert_eq!(payment.attempt("b"), None);
+}
+
+#[test]
+fn nobody_waits_for_what_is_open_once_the_money_is_there_or_given_up() {
+    for (history, wants_money, open) in [
+        (vec![], true, 0),
+        (opened(), true, 1),
+        (and(accepted("a")), true, 1),
+        (and(declined("a")), true, 0),
+        (captured(), false, 0),
+        (voided(), false, 1),
+    ] {
+        let payment = Payment::replay(&history);
+        assert_eq!(payment.wants_money(), wants_money, "{history:?}");
+        assert_eq!(payment.open_attempts().count(), open, "{history:?}");
+    }
 }
 
 #[test]
@@ -278,11 +296,17 @@ fn a_pending_refund_is_settled_or_fails_once() {
         [pending, vec![failed(1, 1000)]].concat(),
     ] {
         assert_eq!(Payment::replay(&history).pending_refund(refund_id(1)), None);
-        for command in [settle(1), fail(1)] {
-            given::<Payment>(&history)
-                .when(command)
-                .then_refused(&Refusal::NoSuchRefund);
-        }
+        given::<Payment>(&history)
+            .when(settle(1))
+            .then_refused(&Refusal::NoSuchRefund);
+    }
+    for history in [
+        captured(),
+        [captured(), vec![requested(1, 1000), failed(1, 1000)]].concat(),
+    ] {
+        given::<Payment>(&history)
+            .when(fail(1))
+            .then_refused(&Refusal::NoSuchRefund);
     }
 }
 

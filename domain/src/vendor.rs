@@ -33,13 +33,22 @@ pub enum Standing {
     Inactive,
 }
 
-/// A business, as it is shown.
+/// Longest text in which a vendor says what it is, in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
+
+/// A business. Customers see its name and, of the rest, what it has agreed to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// What it trades as.
     pub business_name: String,
     /// Where it is.
     pub address: Address,
+    /// What it tells customers of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country; never more of the address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_place: bool,
 }
 
 /// What rules read of a vendor.
@@ -121,7 +130,9 @@ impl Vendor {
     pub fn heap_bytes(&self) -> usize {
         self.profile.as_ref().map_or(0, |profile| {
             let Address { line1, line2, city, postcode, country } = &profile.address;
-            let further = [line2, city, postcode].into_iter().flatten();
+            let further = [line2, city, postcode, &profile.description]
+                .into_iter()
+                .flatten();
             [&profile.business_name, line1, country]
                 .into_iter()
                 .chain(further)
@@ -185,7 +196,8 @@ mod tests {
             postcode: None,
             country: "GB".into(),
         };
-        Profile { business_name: business_name.into(), address }
+        let business_name = business_name.into();
+        Profile { business_name, address, description: None, shows_place: false }
     }
 
     fn registered() -> Event {

@@ -2,8 +2,8 @@
 //!
 //! 1. Null is an empty cell; times are RFC 3339 in UTC with microseconds; JSON is text.
 //! 2. A spreadsheet takes a text that begins with `=`, `+`, `-`, `@`, tab or return for a formula.
-//!    Customers write such texts, so they get an apostrophe in front here. Numbers do not, and no
-//!    other format alters anything.
+//!    Customers write such texts, so they get an apostrophe in front here. Numbers do not, an amount
+//!    such as `-4.50` included, and no other format alters anything.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write};
@@ -20,7 +20,20 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// Whether a spreadsheet would run this text.
 pub fn is_formula(text: &str) -> bool {
+    begins_like_a_formula(text) && !is_below_zero(text)
+}
+
+/// Whether it begins as formulas do, be it a number.
+pub fn begins_like_a_formula(text: &str) -> bool {
     text.starts_with(FORMULA)
+}
+
+/// Whether it is a number as amounts are written, and nothing more: nobody runs that.
+fn is_below_zero(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let number = text.strip_prefix('-').unwrap_or_default();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    is_digits(whole) && is_digits(fraction)
 }
 
 /// Writes the line of names.
@@ -77,7 +90,7 @@ fn shown(cell: &Cell) -> String {
     match cell {
         Cell::Null | Cell::Lines(_) => String::new(),
         Cell::Int(number) => number.to_string(),
-        Cell::Text(text) if text.starts_with(FORMULA) => format!("'{text}"),
+        Cell::Text(text) if is_formula(text) => format!("'{text}"),
         Cell::Text(text) => text.clone(),
         Cell::Bool(is) => is.to_string(),
         Cell::Time(at) => at.to_rfc3339_opts(SecondsFormat::Micros, true),
@@ -165,6 +178,18 @@ mod tests {
              2,\"two\n\"\"lines\"\", é\",2026-03-01T12:00:00.100000Z\n\
              3,,2026-03-01T12:00:00.100000Z\n"
         );
+    }
+
+    #[test]
+    fn a_number_is_no_formula_and_whatever_else_begins_like_one_is() {
+        for number in ["-4.50", "-1", "-0.001", "4.50", ""] {
+            assert!(!is_formula(number), "{number}");
+        }
+        for text in [
+            "-", "-.5", "-1.", "-1+2", "-1.2.3", "--1", "-1 ", "+44", "-A1", "=1", "@x",
+        ] {
+            assert!(is_formula(text), "{text}");
+        }
     }
 
     #[test]

@@ -86,10 +86,15 @@ pub fn row(columns: &[Column], line: &[u8]) -> Result<Row, BadRow> {
     if !object.is_object() {
         return Err(BadRow("it is no JSON object".to_owned()));
     }
-    let cells = columns
-        .iter()
-        .map(|column| cell(column.kind, &object[column.name]));
-    Ok(cells.collect())
+    Ok(cells(columns, &object))
+}
+
+/// The same of an object that is no text yet.
+pub fn cells(columns: &[Column], object: &Value) -> Row {
+    let cells = columns.iter();
+    cells
+        .map(|column| cell(column.kind, &object[column.name]))
+        .collect()
 }
 
 /// A JSON value as a cell of this kind.

@@ -211,6 +211,22 @@ impl Flutterwave {
         }
     }
 
+    async fn ask_about_one(&self, charge: &Charge, id: u64) -> Result<Found<Outcome>, CallError> {
+        let request = self.get(&format!("/v3/transactions/{id}/verify"));
+        let reply = self.http.send("verify", request).await?;
+        match reply.status {
+            status if status.is_success() => {
+                let transaction = reply.json::<Envelope<Transaction>>()?.data;
+                if transaction.id != id {
+                    return Err(reply.unexpected());
+                }
+                transaction.outcome(charge, &reply).map(Found::Said)
+            }
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Found::NeverHeard),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
     async fn give_back(&self, payback: &Payback) -> Result<PaybackOutcome, CallError> {
         if let Found::Said(outcome) = self.ask_about_refund(payback).await? {
             return Ok(outcome);
@@ -312,7 +328,9 @@ fn notice(event: &Event) -> Option<Notice> {
     let text = |name: &str| Some(data.get(name)?.as_str()?.to_owned());
     let about = match kind.as_str() {
         kind if kind.starts_with("charge.") => {
-            About::Attempt { reference: text("tx_ref")?, provider_reference: None }
+            // Whoever comes back to the page may pay a second time under the same name.
+            let provider_reference = data.get("id").map(Value::to_string);
+            About::Attempt { reference: text("tx_ref")?, provider_reference }
         }
         kind if kind.starts_with("refund.") => match text("tx_ref") {
             Some(reference) => About::RefundsOf { reference },
@@ -343,6 +361,15 @@ impl Gateway for Flutterwave {
 
     fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
         self.ask(charge).boxed()
+    }
+
+    fn verify_one<'a>(
+        &'a self,
+        charge: &'a Charge,
+        name: &'a str,
+    ) -> Option<Calling<'a, Found<Outcome>>> {
+        let id = name.parse().ok()?;
+        Some(self.ask_about_one(charge, id).boxed())
     }
 
     fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome> {
@@ -420,7 +447,8 @@ mod tests {
     fn each_event_says_what_to_ask_about() {
         let reference = || "A1".to_owned();
         let charge = r#"{"event":"charge.completed","data":{"id":7,"tx_ref":"A1","status":"x"}}"#;
-        let attempt = About::Attempt { reference: reference(), provider_reference: None };
+        let provider_reference = Some("7".to_owned());
+        let attempt = About::Attempt { reference: reference(), provider_reference };
         assert_eq!(about(charge), Some(attempt));
         let refund = r#"{"event":"refund.completed","data":{"id":7,"tx_ref":"A1"}}"#;
         assert_eq!(about(refund), Some(About::RefundsOf { reference: reference() }));

@@ -11,13 +11,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::ids::{OrderId, PaymentId, RefundId};
 use domain::money::Money;
+use domain::payment::Chargeback;
 use domain::placing::{Address, Customer, PaymentMethod};
 use futures::future::BoxFuture;
 
 pub use crate::capabilities::Capabilities;
 use crate::listing::{Page, Span};
 use crate::reason::Reason;
-pub use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
+pub use crate::webhook::{About, BadSignature, Delivery, Dispute, Notice, Unreadable};
 
 /// A call that takes longer has an unknown outcome, which is asked for later.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -99,6 +100,13 @@ pub enum PaybackOutcome {
         /// The provider's own name for it.
         provider_reference: Option<String>,
     },
+    /// Taken on, and goes no further before a person has done something about it.
+    NeedsStaff {
+        /// The provider's own name for it.
+        provider_reference: String,
+        /// What it waits for.
+        what: String,
+    },
     /// Paid out.
     Settled {
         /// The provider's own name for it.
@@ -179,11 +187,44 @@ pub trait Gateway: Send + Sync {
     /// Asks what became of an attempt.
     fn verify<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>>;
 
+    /// Asks about one of several payments that the same reference may have brought, by the provider's
+    /// own name for it: captured only if it is that one. `None` where a reference is one payment.
+    fn verify_one<'a>(
+        &'a self,
+        _charge: &'a Charge,
+        _name: &'a str,
+    ) -> Option<Calling<'a, Found<Outcome>>> {
+        None
+    }
+
+    /// Whether an attempt can be ended there before anybody has paid.
+    fn cancels(&self) -> bool {
+        false
+    }
+
+    /// Ends an attempt that nobody waits for any more, so that nobody pays it by mistake, and says how
+    /// it stands then: what was paid a moment before is money like any other. May be repeated. A
+    /// provider that has no such call says how the attempt stands.
+    fn cancel<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
+        self.verify(charge)
+    }
+
     /// Gives money back. May be repeated with the same refund id: it acts once.
     fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome>;
 
     /// Asks what became of a refund.
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>>;
+
+    /// Asks what a dispute has made of an attempt's money, by the provider's own name for the dispute:
+    /// `None` in the answer if it is where it was. `None` where the provider does not say so in a form
+    /// that we know.
+    fn chargeback<'a>(
+        &'a self,
+        _charge: &'a Charge,
+        _dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        None
+    }
 
     /// A page of what it has, made within a span of time: the first one, or where the cursor of the
     /// page before leads. `None` where the provider has no lists.

@@ -3,8 +3,8 @@
 //! 1. What we ask for is named by a UUID of version 4, which follows from our reference, so that it
 //!    need not be kept: the reference goes along as `externalId`.
 //! 2. Callbacks are sent once, never again, and carry no signature: they are a hint.
-//! 3. Collections and disbursements are two products with a subscription key and tokens each;
-//!    refunds belong to disbursements.
+//! 3. Collections and disbursements are two products with a subscription key and tokens each, and may
+//!    have a user each; refunds belong to disbursements.
 //!
 //! Sources: momodeveloper.mtn.com (API documentation, frequent questions, best practices), the
 //! vendor's error tables; the paths of refunds are those of several libraries that agree.
@@ -71,8 +71,6 @@ pub struct MtnMomo {
     base: Url,
     callback_url: Option<Url>,
     target: String,
-    user: Secret,
-    key: Secret,
     collection: Product,
     disbursement: Option<Product>,
     questions: Cadence,
@@ -81,13 +79,29 @@ pub struct MtnMomo {
 /// One product of theirs, with its own subscription and its own tokens.
 struct Product {
     path: &'static str,
+    user: User,
     subscription: Secret,
     token: Token,
 }
 
+/// Whom a product's tokens are given to.
+#[derive(Clone)]
+struct User {
+    name: Secret,
+    key: Secret,
+}
+
+impl User {
+    /// As the header has both.
+    fn basic(&self) -> Secret {
+        Secret::new(STANDARD.encode(format!("{}:{}", self.name.reveal(), self.key.reveal())))
+    }
+}
+
 impl Product {
-    fn new(path: &'static str, subscription: Secret) -> Self {
-        Self { path, subscription, token: Token::renewed_before(TOKEN_RENEWED_BEFORE) }
+    fn new(path: &'static str, user: User, subscription: Secret) -> Self {
+        let token = Token::renewed_before(TOKEN_RENEWED_BEFORE);
+        Self { path, user, subscription, token }
     }
 }
 
@@ -98,14 +112,21 @@ fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, Ba
         "MTN_MOMO_API_KEY",
         "MTN_MOMO_COLLECTION_KEY",
     ];
-    let disbursement = "MTN_MOMO_DISBURSEMENT_KEY";
-    let Some([user, key, collection]) = environment.credentials(needed, &[disbursement])? else {
+    let subscription = "MTN_MOMO_DISBURSEMENT_KEY";
+    let own = [
+        "MTN_MOMO_DISBURSEMENT_API_USER",
+        "MTN_MOMO_DISBURSEMENT_API_KEY",
+        subscription,
+    ];
+    let Some([name, key, collection]) = environment.credentials(needed, &own)? else {
         return Ok(None);
     };
-    let disbursement = environment.secret(disbursement);
-    // As the header has both.
-    let basic = Secret::new(STANDARD.encode(format!("{}:{}", user.reveal(), key.reveal())));
-    let mut secrets = vec![&user, &key, &collection, &basic];
+    let user = User { name, key };
+    let disbursement = environment.secret(subscription);
+    let pays_out = disbursing(environment, own)?.unwrap_or_else(|| user.clone());
+    let (basic, pays_out_basic) = (user.basic(), pays_out.basic());
+    let mut secrets = vec![&user.name, &user.key, &collection, &basic];
+    secrets.extend([&pays_out.name, &pays_out.key, &pays_out_basic]);
     secrets.extend(&disbursement);
     let sandbox = "https://sandbox.momodeveloper.mtn.com";
     let has_public_url = environment.text(PUBLIC_URL).is_some();
@@ -119,14 +140,26 @@ fn switched_on(environment: &Environment) -> Result<Option<Arc<dyn Gateway>>, Ba
             .text("MTN_MOMO_TARGET_ENVIRONMENT")
             .unwrap_or("sandbox")
             .to_owned(),
-        user: user.clone(),
-        key: key.clone(),
-        collection: Product::new("/collection", collection.clone()),
+        collection: Product::new("/collection", user.clone(), collection.clone()),
         disbursement: disbursement
             .clone()
-            .map(|subscription| Product::new("/disbursement", subscription)),
+            .map(|subscription| Product::new("/disbursement", pays_out.clone(), subscription)),
         questions: Cadence::per_second(QUESTIONS_PER_SECOND),
     })))
+}
+
+/// Who pays out where that is another user than the one who collects, which MTN makes for each product
+/// separately; nobody where one has both. One of the settings without the others is a mistake.
+fn disbursing(
+    environment: &Environment,
+    settings: [&'static str; 3],
+) -> Result<Option<User>, BadSetting> {
+    let [user, key, _subscription] = settings;
+    if environment.text(user).is_none() && environment.text(key).is_none() {
+        return Ok(None);
+    }
+    let own = environment.credentials(settings, &[])?;
+    Ok(own.map(|[name, key, _subscription]| User { name, key }))
 }
 
 /// Their name for something of ours.
@@ -203,7 +236,7 @@ impl MtnMomo {
             self.http
                 .client()
                 .post(url)
-                .basic_auth(self.user.reveal(), Some(self.key.reveal()))
+                .basic_auth(product.user.name.reveal(), Some(product.user.key.reveal()))
                 .header("Ocp-Apim-Subscription-Key", product.subscription.reveal())
                 .header("Content-Length", 0)
         };
@@ -382,30 +415,39 @@ fn taken_on(name: Uuid) -> Outcome {
 }
 
 /// The reasons that MTN documents.
+const REASONS: [(&str, Reason); 20] = [
+    ("NOT_ENOUGH_FUNDS", Reason::InsufficientFunds),
+    // Generic, and most often for want of money, as MTN's community says.
+    ("INTERNAL_PROCESSING_ERROR", Reason::ProviderError),
+    ("SERVICE_UNAVAILABLE", Reason::ProviderError),
+    ("COULD_NOT_PERFORM_TRANSACTION", Reason::ProviderError),
+    ("APPROVAL_REJECTED", Reason::CustomerCancelled),
+    ("PAYMENT_NOT_APPROVED", Reason::CustomerCancelled),
+    ("TRANSACTION_CANCELED", Reason::CustomerCancelled),
+    ("EXPIRED", Reason::Expired),
+    ("PAYER_DELAYED", Reason::Expired),
+    ("PAYEE_DELAYED", Reason::Expired),
+    ("PAYER_NOT_FOUND", Reason::PayerNotFound),
+    ("PAYEE_NOT_FOUND", Reason::PayerNotFound),
+    ("RESOURCE_NOT_FOUND", Reason::PayerNotFound),
+    ("PAYER_LIMIT_REACHED", Reason::LimitExceeded),
+    ("NOT_ALLOWED", Reason::NotPermitted),
+    ("PAYEE_NOT_ALLOWED_TO_RECEIVE", Reason::NotPermitted),
+    ("NOT_ALLOWED_TARGET_ENVIRONMENT", Reason::NotPermitted),
+    ("INVALID_CURRENCY", Reason::NotSupported),
+    ("INVALID_CALLBACK_URL_HOST", Reason::NotSupported),
+    // Goes with what is pending; where something has failed it explains nothing.
+    ("ONGOING", Reason::Unspecified),
+];
+
 fn reason(why: Option<&Why>) -> Reason {
     let code = match why {
         Some(Why::Code(code) | Why::Object { code: Some(code), .. }) => code.as_str(),
         Some(Why::Object { message: Some(message), .. }) => message.as_str(),
         Some(Why::Object { code: None, message: None }) | None => "",
     };
-    match code {
-        "NOT_ENOUGH_FUNDS" => Reason::InsufficientFunds,
-        // Generic, and most often for want of money, as MTN's community says.
-        "INTERNAL_PROCESSING_ERROR" | "SERVICE_UNAVAILABLE" | "COULD_NOT_PERFORM_TRANSACTION" => {
-            Reason::ProviderError
-        }
-        "APPROVAL_REJECTED" | "PAYMENT_NOT_APPROVED" | "TRANSACTION_CANCELED" => {
-            Reason::CustomerCancelled
-        }
-        "EXPIRED" | "PAYER_DELAYED" | "PAYEE_DELAYED" => Reason::Expired,
-        "PAYER_NOT_FOUND" | "PAYEE_NOT_FOUND" | "RESOURCE_NOT_FOUND" => Reason::PayerNotFound,
-        "PAYER_LIMIT_REACHED" => Reason::LimitExceeded,
-        "NOT_ALLOWED" | "PAYEE_NOT_ALLOWED_TO_RECEIVE" | "NOT_ALLOWED_TARGET_ENVIRONMENT" => {
-            Reason::NotPermitted
-        }
-        "INVALID_CURRENCY" | "INVALID_CALLBACK_URL_HOST" => Reason::NotSupported,
-        _ => Reason::Unspecified,
-    }
+    let known = REASONS.iter().find(|(theirs, _)| *theirs == code);
+    known.map_or(Reason::Unspecified, |(_, ours)| *ours)
 }
 
 impl Gateway for MtnMomo {
@@ -470,11 +512,64 @@ mod tests {
         }
     }
 
+    /// The vendor's error tables, and the `reason.rs` of the crate `mtnmomo`.
+    #[test]
+    fn every_documented_reason_has_a_word_of_ours() {
+        let documented = "APPROVAL_REJECTED EXPIRED ONGOING PAYER_DELAYED PAYER_NOT_FOUND \
+            PAYEE_NOT_FOUND PAYEE_NOT_ALLOWED_TO_RECEIVE NOT_ALLOWED \
+            NOT_ALLOWED_TARGET_ENVIRONMENT INVALID_CALLBACK_URL_HOST INVALID_CURRENCY \
+            SERVICE_UNAVAILABLE COULD_NOT_PERFORM_TRANSACTION NOT_ENOUGH_FUNDS \
+            PAYER_LIMIT_REACHED PAYEE_DELAYED INTERNAL_PROCESSING_ERROR PAYMENT_NOT_APPROVED \
+            TRANSACTION_CANCELED RESOURCE_NOT_FOUND";
+        let mut documented: Vec<&str> = documented.split_whitespace().collect();
+        let mut known = REASONS.map(|(theirs, _)| theirs).to_vec();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, documented);
+
+        let said = |text: &str| reason(serde_json::from_str(text).ok().as_ref());
+        for (theirs, ours) in REASONS {
+            assert_eq!(said(&format!("{theirs:?}")), ours, "{theirs}");
+            assert_eq!(said(&format!(r#"{{"code": {theirs:?}}}"#)), ours, "{theirs}");
+            assert_eq!(said(&format!(r#"{{"message": {theirs:?}}}"#)), ours, "{theirs}");
+            let is_told = ours != Reason::Unspecified;
+            assert_eq!(is_told, theirs != "ONGOING", "{theirs}");
+        }
+        for other in [r#""OF_ANOTHER_YEAR""#, "{}", r#"{"code": null}"#, "7"] {
+            assert_eq!(said(other), Reason::Unspecified, "{other}");
+        }
+    }
+
     #[test]
     fn half_of_the_settings_is_a_mistake() {
         let half = Environment::of([("MTN_MOMO_API_USER", "u"), ("MTN_MOMO_API_KEY", "k")]);
         let missing = switched_on(&half).err().unwrap().to_string();
         assert!(missing.contains("MTN_MOMO_COLLECTION_KEY"), "{missing}");
         assert!(switched_on(&Environment::default()).unwrap().is_none());
+        let all = |more: &[&'static str]| {
+            let needed = [
+                "MTN_MOMO_API_USER",
+                "MTN_MOMO_API_KEY",
+                "MTN_MOMO_COLLECTION_KEY",
+            ];
+            let set = needed.iter().chain(more).map(|name| (*name, "x"));
+            switched_on(&Environment::of(set)).map_err(|bad| bad.to_string())
+        };
+        let (user, key, subscription) = (
+            "MTN_MOMO_DISBURSEMENT_API_USER",
+            "MTN_MOMO_DISBURSEMENT_API_KEY",
+            "MTN_MOMO_DISBURSEMENT_KEY",
+        );
+        for whole in [&[][..], &[subscription], &[user, key, subscription]] {
+            assert!(all(whole).is_ok_and(|gateway| gateway.is_some()), "{whole:?}");
+        }
+        for (half, missing) in [
+            (&[user, subscription][..], key),
+            (&[key, subscription], user),
+            (&[user, key], subscription),
+        ] {
+            let said = all(half).err().unwrap();
+            assert!(said.contains(missing), "{half:?}: {said}");
+        }
     }
 }

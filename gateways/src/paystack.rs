@@ -5,15 +5,17 @@
 //! 2. Refunds have no name of ours but a note. So before one is asked for, those that exist are
 //!    looked through for the note.
 //!
-//! Sources: the vendor's `PaystackOSS/openapi`, paystack.com/docs/payments (refunds, webhooks);
-//! constants with less certain sources say so.
+//! Sources: the vendor's `PaystackOSS/openapi`, paystack.com/docs (payments: refunds, webhooks;
+//! disputes); constants with less certain sources say so.
 
+mod disputes;
 mod listing;
 
 use std::sync::Arc;
 
 use domain::attempt::{NextStep, Outcome};
 use domain::money::{Currency, Money};
+use domain::payment::Chargeback;
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -57,6 +59,9 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// Amounts are a hundred times the currency's unit, also where it has no smaller one (that part is
 /// general knowledge, unconfirmed).
 const DECIMALS: u32 = 2;
+
+/// What staff are told of a refund that Paystack cannot pay out by itself.
+const NEEDS_DETAILS: &str = "Paystack needs details of the customer's account for a refund";
 
 /// Paystack.
 pub struct Paystack {
@@ -137,7 +142,7 @@ enum RefundStatus {
     Processing,
     Processed,
     Failed,
-    /// Paystack waits for details of the customer's account; a webhook calls staff.
+    /// Paystack waits for details of the customer's account.
     NeedsAttention,
     #[serde(other)]
     Unknown,
@@ -315,7 +320,10 @@ impl Refund {
         match self.status {
             S::Processed => PaybackOutcome::Settled { provider_reference },
             S::Failed => PaybackOutcome::Failed { reason: "failed at Paystack".to_owned() },
-            S::Pending | S::Processing | S::NeedsAttention | S::Unknown => {
+            S::NeedsAttention => {
+                PaybackOutcome::NeedsStaff { provider_reference, what: NEEDS_DETAILS.to_owned() }
+            }
+            S::Pending | S::Processing | S::Unknown => {
                 PaybackOutcome::Pending { provider_reference: Some(provider_reference) }
             }
         }
@@ -326,14 +334,12 @@ fn notice(event: &Event) -> Option<Notice> {
     let Event { event: kind, data } = event;
     let text = |pointer: &str| Some(data.pointer(pointer)?.as_str()?.to_owned());
     let about = match kind.as_str() {
-        "refund.needs-attention" => About::Staff {
-            reference: text("/transaction_reference"),
-            what: "Paystack needs details of the customer's account for a refund".to_owned(),
+        // Whoever asks is told so too, and then calls staff.
+        "refund.needs-attention" => match text("/transaction_reference") {
+            Some(reference) => About::RefundsOf { reference },
+            None => About::Staff { reference: None, what: NEEDS_DETAILS.to_owned() },
         },
-        kind if kind.starts_with("charge.dispute.") => About::Staff {
-            reference: text("/transaction/reference"),
-            what: format!("{kind}: {}", text("/category").unwrap_or_default()),
-        },
+        kind if kind.starts_with("charge.dispute.") => About::Dispute(disputes::about(kind, data)),
         kind if kind.starts_with("charge.") => {
             About::Attempt { reference: text("/reference")?, provider_reference: None }
         }
@@ -378,6 +384,14 @@ impl Gateway for Paystack {
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn chargeback<'a>(
+        &'a self,
+        charge: &'a Charge,
+        dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        Some(self.ask_about_dispute(charge, dispute).boxed())
     }
 
     fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Listed>> {
@@ -476,15 +490,12 @@ mod tests {
             "refund.processing",
             "refund.processed",
             "refund.failed",
+            "refund.needs-attention",
         ] {
             let event =
                 format!(r#"{{"event":"{kind}","data":{{"id":"7","transaction_reference":"A1"}}}}"#);
             assert_eq!(about(&event), Some(About::RefundsOf { reference: reference() }), "{kind}");
         }
-        let dispute = r#"{"event":"charge.dispute.create",
-            "data":{"id":7,"category":"chargeback","transaction":{"reference":"A1"}}}"#;
-        let what = "charge.dispute.create: chargeback".to_owned();
-        assert_eq!(about(dispute), Some(About::Staff { reference: Some(reference()), what }));
         let details = r#"{"event":"refund.needs-attention","data":{"id":7}}"#;
         assert!(matches!(about(details), Some(About::Staff { reference: None, .. })));
         let transfer = r#"{"event":"transfer.success","data":{"id":7}}"#;

@@ -10,6 +10,8 @@
 //!
 //! Sources: the vendor's `SSLCommerz-PHP`, the tables of developer.sslcommerz.com/doc/v4.
 
+mod several;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -368,6 +370,8 @@ impl Transaction {
                 let (provider_reference, assessment) = (provider_reference(), self.assessment());
                 Ok(Outcome::Captured { received, provider_reference, assessment })
             }
+            // Nobody has tried to pay, and nobody will.
+            S::Unattempted if charge.is_abandoned() => Ok(Reason::Expired.declines()),
             S::Pending | S::Unattempted => {
                 let provider_reference = provider_reference();
                 Ok(Outcome::Accepted { provider_reference, next_step: None })
@@ -455,6 +459,14 @@ impl Gateway for SslCommerz {
         self.ask(charge).boxed()
     }
 
+    fn verify_one<'a>(
+        &'a self,
+        charge: &'a Charge,
+        name: &'a str,
+    ) -> Option<Calling<'a, Found<Outcome>>> {
+        Some(self.ask_about_one(charge, name).boxed())
+    }
+
     fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome> {
         self.give_back(payback).boxed()
     }
@@ -479,7 +491,8 @@ fn read(mut fields: Fields) -> Result<Notice, Unreadable> {
     };
     let val_id = text("val_id").unwrap_or_default();
     let key = format!("{reference} {val_id} {status}");
-    Ok(Notice { key, about: About::Attempt { reference, provider_reference: None } })
+    let provider_reference = text("bank_tran_id");
+    Ok(Notice { key, about: About::Attempt { reference, provider_reference } })
 }
 
 #[cfg(test)]

@@ -6,20 +6,23 @@
 //! | attempt | Checkout Session `cs_...`, and the `PaymentIntent` `pi_...` behind it |
 //! | reference | `metadata[reference]`, and the `Idempotency-Key` |
 //! | refund | Refund `re_...`, ours by `metadata[refund_id]` |
+//! | chargeback | Dispute `dp_...`, and what it has moved in Stripe's balance |
 //!
-//! Sources: docs.stripe.com/api (payment intents, checkout sessions, refunds, idempotent requests),
-//! docs.stripe.com/webhooks, docs.stripe.com/currencies.
+//! Sources: docs.stripe.com/api (payment intents, checkout sessions, refunds, disputes, idempotent
+//! requests), docs.stripe.com/webhooks, docs.stripe.com/currencies.
 
 mod answers;
+mod disputes;
 mod listing;
 mod webhooks;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::attempt::Outcome;
 use domain::ids::OrderId;
 use domain::money::Money;
+use domain::payment::Chargeback;
 use domain::placing::PaymentMethod;
 use futures::future::FutureExt as _;
 use reqwest::header::CONTENT_TYPE;
@@ -56,6 +59,10 @@ const CAPABILITIES: Capabilities = Capabilities {
     signs_webhooks: true,
 };
 
+/// The version of the API that this is written for: accounts have others by default, and change them
+/// (docs.stripe.com/api/versioning). Webhooks come in that of their endpoint, and only say what to ask.
+const VERSION: &str = "2024-06-20";
+
 /// Currencies whose amounts Stripe writes without decimals (docs.stripe.com/currencies).
 const ZERO_DECIMAL: [&str; 15] = [
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
@@ -64,10 +71,15 @@ const ZERO_DECIMAL: [&str; 15] = [
 /// Currencies whose amounts Stripe writes with three decimals, the last of them a zero.
 const THREE_DECIMAL: [&str; 6] = ["BHD", "IQD", "JOD", "KWD", "OMR", "TND"];
 
-/// A session can be paid for 30 minutes at least and 24 hours at most. What is paid on it after the
-/// order's own deadline is late money like any other.
-const SESSION_MIN: TimeDelta = TimeDelta::minutes(60);
-const SESSION_MAX: TimeDelta = TimeDelta::hours(23);
+/// A session ends by the payment's own deadline, where Stripe's bounds allow it: 30 minutes to 24 hours
+/// from when it is made. A lost request is sent again with the same words, so a quarter of an hour is
+/// left for that, and a minute at the other end for clocks that differ. Where the deadline comes
+/// first, the session is expired then; what is paid on it meanwhile is late money like any other.
+const SESSION_MIN: TimeDelta = TimeDelta::minutes(45);
+const SESSION_MAX: TimeDelta = TimeDelta::minutes(24 * 60 - 1);
+/// How far behind Stripe's search may be (docs.stripe.com/search, data freshness): a minute as a rule,
+/// and an hour in an outage.
+const SEARCHABLE_AFTER: TimeDelta = TimeDelta::hours(1);
 /// Refunds of one payment that are looked through: a page is all that Stripe gives at a time.
 const REFUNDS_MAX: &str = "100";
 
@@ -112,17 +124,25 @@ fn decimals(code: &str) -> u32 {
 }
 
 impl Stripe {
-    fn get(&self, path: &str) -> RequestBuilder {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
-            .request(Method::GET, &self.base, path, &self.secret_key)
+            .request(method, &self.base, path, &self.secret_key)
+            .header("Stripe-Version", VERSION)
     }
 
-    fn post(&self, path: &str, key: &str, fields: &[(&str, String)]) -> RequestBuilder {
-        self.http
-            .request(Method::POST, &self.base, path, &self.secret_key)
-            .header("Idempotency-Key", key)
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: &str, fields: &[(&str, String)]) -> RequestBuilder {
+        self.request(Method::POST, path)
             .header(CONTENT_TYPE, FORM)
             .body(form(fields))
+    }
+
+    /// Acts once under this key, however often it is sent with the same fields.
+    fn post_once(&self, path: &str, key: &str, fields: &[(&str, String)]) -> RequestBuilder {
+        self.post(path, fields).header("Idempotency-Key", key)
     }
 
     async fn ask_for_money(&self, charge: &Charge) -> Result<Outcome, CallError> {
@@ -154,7 +174,7 @@ impl Stripe {
             // What Radar makes of it comes with the charge.
             ("expand[]", "latest_charge".to_owned()),
         ];
-        let request = self.post("/v1/payment_intents", &charge.reference, &fields);
+        let request = self.post_once("/v1/payment_intents", &charge.reference, &fields);
         let reply = self.http.send("initialize", request).await?;
         if reply.status.is_success() {
             return reply.json::<Intent>()?.outcome(charge, &reply);
@@ -165,11 +185,7 @@ impl Stripe {
     /// Opens a page on which the customer pays.
     async fn open_page(&self, charge: &Charge, units: i64) -> Result<Outcome, CallError> {
         let back = String::from(back_to(&self.return_url, charge.order_id));
-        let earliest = charge.started_at + SESSION_MIN;
-        let expires_at = charge
-            .pay_by
-            .max(earliest)
-            .min(charge.started_at + SESSION_MAX);
+        let expires_at = expires_at(charge);
         let fields = [
             ("mode", "payment".to_owned()),
             ("client_reference_id", charge.reference.clone()),
@@ -188,7 +204,7 @@ impl Stripe {
             ("payment_intent_data[metadata][reference]", charge.reference.clone()),
             ("payment_intent_data[metadata][payment_id]", charge.payment_id.to_string()),
         ];
-        let request = self.post("/v1/checkout/sessions", &charge.reference, &fields);
+        let request = self.post_once("/v1/checkout/sessions", &charge.reference, &fields);
         let reply = self.http.send("initialize", request).await?;
         if reply.status.is_success() {
             return reply.json::<Session>()?.outcome(charge, &reply);
@@ -197,8 +213,10 @@ impl Stripe {
     }
 
     async fn ask(&self, charge: &Charge) -> Result<Found<Outcome>, CallError> {
+        let is_over = charge.pay_by < Utc::now();
+        let given_up_at = is_over.then_some(charge.pay_by);
         let Some(name) = &charge.provider_reference else {
-            return self.search(charge).await;
+            return self.search(charge, given_up_at).await;
         };
         let is_session = name.starts_with("cs_");
         let request = if is_session {
@@ -210,7 +228,8 @@ impl Stripe {
         };
         let reply = self.http.send("verify", request).await?;
         match reply.status {
-            StatusCode::NOT_FOUND => Ok(Found::NeverHeard),
+            // Before an attempt is given up, it is looked for by our own name.
+            StatusCode::NOT_FOUND => self.search(charge, given_up_at).await,
             status if !status.is_success() => Err(reply.unexpected()),
             _ if is_session => Ok(Found::Said(reply.json::<Session>()?.outcome(charge, &reply)?)),
             _ => Ok(Found::Said(reply.json::<Intent>()?.outcome(charge, &reply)?)),
@@ -218,17 +237,60 @@ impl Stripe {
     }
 
     /// The answer to our request was lost, so that we do not know Stripe's name for the attempt. A
-    /// session whose address nobody was told cannot have been paid; a confirmed intent can.
-    async fn search(&self, charge: &Charge) -> Result<Found<Outcome>, CallError> {
+    /// session whose address nobody was told cannot have been paid; a confirmed intent can. While
+    /// somebody waits for it, it is sent again and answered as before; once it is given up, what is
+    /// not found is not taken for unpaid before it must have been found.
+    async fn search(
+        &self,
+        charge: &Charge,
+        given_up_at: Option<DateTime<Utc>>,
+    ) -> Result<Found<Outcome>, CallError> {
         let query = format!("metadata['reference']:'{}'", charge.reference);
         let request = self.get("/v1/payment_intents/search").query(&[
             ("query", query.as_str()),
             ("expand[]", "data.latest_charge"),
         ]);
         let reply = self.http.send("verify", request).await?.successful()?;
+        let is_early = |at| Utc::now() < at + SEARCHABLE_AFTER;
         match reply.json::<List<Intent>>()?.data.into_iter().next() {
             Some(intent) => Ok(Found::Said(intent.outcome(charge, &reply)?)),
+            None if charge.token.is_some() && given_up_at.is_some_and(is_early) => {
+                let cause = "it may not be found by its name yet".to_owned();
+                Err(CallError::OutcomeUnknown { gateway: NAME, cause })
+            }
             None => Ok(Found::NeverHeard),
+        }
+    }
+
+    /// Expires a page, or cancels an intent that waits for the customer. Neither needs an
+    /// `Idempotency-Key`, which would repeat an old failure: what has ended has ended.
+    async fn end(&self, charge: &Charge) -> Result<Found<Outcome>, CallError> {
+        let Some(name) = &charge.provider_reference else {
+            return self.search(charge, Some(charge.started_at)).await;
+        };
+        let is_session = name.starts_with("cs_");
+        let path = if is_session {
+            format!("/v1/checkout/sessions/{name}/expire")
+        } else {
+            format!("/v1/payment_intents/{name}/cancel")
+        };
+        let reply = self.http.send("cancel", self.post(&path, &[])).await?;
+        match reply.status {
+            // It is paid, has ended before, or is being paid at this moment.
+            status if status.is_client_error() => self.ask(charge).await,
+            status if !status.is_success() => Err(reply.unexpected()),
+            _ => {
+                let outcome = if is_session {
+                    reply.json::<Session>()?.outcome(charge, &reply)?
+                } else {
+                    reply.json::<Intent>()?.outcome(charge, &reply)?
+                };
+                // We have ended it, not the customer.
+                Ok(Found::Said(match outcome {
+                    Outcome::Declined { .. } => Reason::Expired.declines(),
+                    outcome => outcome,
+                }))
+            }
         }
     }
 
@@ -249,7 +311,7 @@ impl Stripe {
         let key = payback.refund_id.to_string();
         let reply = self
             .http
-            .send("refund", self.post("/v1/refunds", &key, &fields))
+            .send("refund", self.post_once("/v1/refunds", &key, &fields))
             .await?;
         if reply.status.is_success() {
             return Ok(reply.json::<Refund>()?.outcome());
@@ -291,6 +353,12 @@ impl Stripe {
             .find(|refund| refund.is_named(payback.refund_id));
         Ok(ours.map_or(Found::NeverHeard, |refund| Found::Said(refund.outcome())))
     }
+}
+
+/// When nobody can pay on a page any more.
+fn expires_at(charge: &Charge) -> DateTime<Utc> {
+    let (earliest, latest) = (charge.started_at + SESSION_MIN, charge.started_at + SESSION_MAX);
+    charge.pay_by.clamp(earliest, latest)
 }
 
 /// Stripe said no, and did nothing.
@@ -342,12 +410,28 @@ impl Gateway for Stripe {
         self.ask(charge).boxed()
     }
 
+    fn cancels(&self) -> bool {
+        true
+    }
+
+    fn cancel<'a>(&'a self, charge: &'a Charge) -> Calling<'a, Found<Outcome>> {
+        self.end(charge).boxed()
+    }
+
     fn refund<'a>(&'a self, payback: &'a Payback) -> Calling<'a, PaybackOutcome> {
         self.give_back(payback).boxed()
     }
 
     fn refund_status<'a>(&'a self, payback: &'a Payback) -> Calling<'a, Found<PaybackOutcome>> {
         self.ask_about_refund(payback).boxed()
+    }
+
+    fn chargeback<'a>(
+        &'a self,
+        charge: &'a Charge,
+        dispute: &'a str,
+    ) -> Option<Calling<'a, Found<Option<Chargeback>>>> {
+        Some(self.ask_about_dispute(charge, dispute).boxed())
     }
 
     fn list<'a>(&'a self, span: &'a Span, cursor: Option<&'a str>) -> Option<Calling<'a, Page>> {
@@ -385,6 +469,29 @@ mod tests {
         }
         for code in ["ISK", "UGX"] {
             assert!(!CAPABILITIES.currencies.contain(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_page_ends_by_the_deadline_where_stripes_bounds_allow_it() {
+        let started_at = DateTime::UNIX_EPOCH;
+        for (pay_by, expires_in) in [(-1, 45), (15, 45), (45, 45), (60, 60), (1_439, 1_439)] {
+            let charge = Charge {
+                payment_id: domain::ids::PaymentId(uuid::Uuid::nil()),
+                order_id: OrderId(uuid::Uuid::nil()),
+                reference: String::new(),
+                provider_reference: None,
+                amount: Money { minor: 1, currency: "GBP".parse().unwrap() },
+                method: PaymentMethod::CreditCard,
+                token: None,
+                payer: None,
+                started_at,
+                pay_by: started_at + TimeDelta::minutes(pay_by),
+            };
+            let expires_in = started_at + TimeDelta::minutes(expires_in);
+            assert_eq!(expires_at(&charge), expires_in, "{pay_by}");
+            let in_a_month = Charge { pay_by: started_at + TimeDelta::days(30), ..charge };
+            assert_eq!(expires_at(&in_a_month), started_at + SESSION_MAX);
         }
     }
 

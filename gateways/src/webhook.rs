@@ -63,7 +63,8 @@ pub enum About {
     Attempt {
         /// Our name for it.
         reference: String,
-        /// The provider's, where it tells more than it did when the attempt began.
+        /// The provider's, where it tells more than it did when the attempt began: which of several
+        /// payments under the same reference it speaks of.
         provider_reference: Option<String>,
     },
     /// A refund.
@@ -83,15 +84,35 @@ pub enum About {
         /// What it says.
         what: String,
     },
-    /// Something that takes a person, such as a dispute.
+    /// Something that takes a person, such as a refund that needs details.
     Staff {
         /// Our name for the attempt, if it says so.
         reference: Option<String>,
         /// What it says.
         what: String,
     },
+    /// Money that had come in and is disputed, so that it may be gone by now, or back.
+    Dispute(Dispute),
     /// Nothing that changes anything here.
     Nothing,
+}
+
+/// A dispute about money that had come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// The provider's name for it; `None` where it has none that we know of.
+    pub name: Option<String>,
+    /// Our name for the money, if it says so.
+    pub reference: Option<String>,
+    /// The provider's name for the money, where it says ours not.
+    pub provider_reference: Option<String>,
+    /// What it says.
+    pub what: String,
+    /// Whether it takes a person, such as to answer it, whatever the money does.
+    pub is_for_staff: bool,
+    /// Whether the bank waits for an answer, so that a person has to hear of it at once; what only tells
+    /// where the money is can wait for the provider's own word.
+    pub is_urgent: bool,
 }
 
 impl Delivery<'_> {

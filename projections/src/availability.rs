@@ -2,9 +2,9 @@
 //! who looks at a shop asks.
 //!
 //! ```text
-//! log ─▶ feed ─▶ table of articles somebody asked for ◀── asked ── holds it: the answer
-//!                          ▲                                  └── holds it not: the read model,
-//!                          └───────────── learned ───────────────────── `products` and `stock`
+//! log ─▶ feed ─▶ table of articles ◀── asked ── holds it: the answer
+//!                 ▲                     └── holds it not: the read models `products` and `stock`
+//!                 └──────────── learned, at the start and when asked ────────────────┘
 //! ```
 //!
 //! 1. Whatever is answered from the table holds every event up to the position that comes with it.
@@ -12,6 +12,7 @@
 //!    leave a hole ends what is known of the article.
 //! 3. What the read model says becomes known only if no event since was missed.
 //! 4. The table is bounded; an article that finds no room in it is answered from the read model.
+//! 5. Nothing is told from the table before it has heard all that was in the log when it began.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -35,9 +36,11 @@ use crate::read_models::WaitError;
 /// The name in errors.
 const NAME: &str = "availability";
 
-/// Articles in memory: some 20 MB with the longest SKUs. Those that are asked for first; a shop of
-/// more keeps its others in the read model, where they were before.
+/// Articles in memory: some 20 MB with the longest SKUs. Those that there are at the start, and then
+/// those that are asked for first; a shop of more keeps its others in the read model.
 const ARTICLES_MAX: usize = 100_000;
+/// Those that are known from the start; there is room left for what is asked for.
+const KNOWN_AT_START_MAX: usize = ARTICLES_MAX / 2;
 /// Moves that are remembered of one article while the read model is behind them; some seconds of
 /// an article that everybody wants.
 const MOVES_MAX: usize = 4_096;
@@ -100,6 +103,37 @@ pub async fn find_many(
         .collect()
 }
 
+/// An article beside the mark, or the mark alone.
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    position: i64,
+    sku: Option<String>,
+    available: Option<i64>,
+    version: Option<i64>,
+}
+
+/// The read models' word on every article that there is room for, and the position as of which.
+async fn find_all(reads: impl PgExecutor<'_>) -> Result<(i64, Vec<(String, Found)>), Error> {
+    // One statement sees one moment.
+    let select = format!(
+        "select marks.position, known.sku, available, known.version from marks left join \
+         (select sku, coalesce(on_hand - reserved, 0) as available, \
+          coalesce(stock.version, 0) as version \
+          from products left join stock using (sku) where products.active \
+          order by sku limit {KNOWN_AT_START_MAX}) as known \
+         on true where marks.name = 'stock'"
+    );
+    let rows: Vec<KnownRow> = sqlx::query_as(&select).fetch_all(reads).await?;
+    let first = rows.first();
+    let position = first
+        .ok_or(Error::NoMark { name: crate::stock::NAME })?
+        .position;
+    let known = rows.into_iter().filter_map(|row| {
+        Some((row.sku?, Found { available: row.available?, version: row.version?, position }))
+    });
+    Ok((position, known.collect()))
+}
+
 /// The table; clones share it.
 #[derive(Debug, Clone)]
 pub struct Availability {
@@ -111,10 +145,12 @@ pub struct Availability {
 #[derive(Debug)]
 struct Table {
     heard: i64,
+    /// Until this was heard, what is in the table may be long over.
+    tells_from: i64,
     articles: HashMap<String, Article>,
 }
 
-/// What is known of an article that somebody asked for.
+/// What is known of an article.
 #[derive(Debug, PartialEq, Eq)]
 enum Article {
     /// As of the table's position.
@@ -137,9 +173,26 @@ struct Move {
 }
 
 impl Availability {
+    /// Knows every article that there is room for, as the read models have it; to be kept up from
+    /// there. `head` is a position that the log has reached.
+    pub async fn open(reads: impl PgExecutor<'_>, head: i64) -> Result<Self, Error> {
+        let (position, known) = find_all(reads).await?;
+        let availability = Self::from(position, head);
+        let mut table = availability.table();
+        for (sku, found) in known {
+            table.learn(&sku, found);
+        }
+        drop(table);
+        Ok(availability)
+    }
+
     /// Knows nothing yet; to be kept up from this position on.
     pub fn new(position: i64) -> Self {
-        let table = Table { heard: position, articles: HashMap::new() };
+        Self::from(position, position)
+    }
+
+    fn from(position: i64, tells_from: i64) -> Self {
+        let table = Table { heard: position, tells_from, articles: HashMap::new() };
         Self {
             table: Arc::new(Mutex::new(table)),
             heard: Arc::new(watch::Sender::new(position)),
@@ -150,8 +203,10 @@ impl Availability {
     pub fn of(&self, sku: &Sku) -> Option<AvailabilityView> {
         let table = self.table();
         match table.articles.get(sku.as_str()) {
-            Some(Article::Known(level)) => Some(view(sku, level.available, table.heard)),
-            Some(Article::Awaited { .. }) | None => None,
+            Some(Article::Known(level)) if table.tells_from <= table.heard => {
+                Some(view(sku, level.available, table.heard))
+            }
+            Some(_) | None => None,
         }
     }
 
@@ -240,7 +295,7 @@ impl Table {
         let level = Level { available: found.available, version: found.version };
         match self.articles.entry(sku.to_owned()) {
             Entry::Vacant(entry) if !full => {
-                // Up to what was heard nothing can be told of an article that nobody asked for.
+                // Up to what was heard nothing can be told of an article that nobody knew.
                 entry.insert(if self.heard <= found.position {
                     Article::Known(level)
                 } else {

@@ -252,7 +252,7 @@ impl Projection for Orders {
     }
 
     fn version(&self) -> i32 {
-        5
+        7
     }
 
     /// Customers look at what they have just done.

@@ -4,6 +4,7 @@
 //! ```text
 //! pending ─▶ awaiting ⇄ declined      voided
 //!               ├─▶ captured ──▶ partially_refunded ─▶ refunded
+//!               │      └──────▶ charged_back (until the dispute is won)
 //!               └─▶ mismatched ───────────┴───────────────┘
 //! ```
 
@@ -35,9 +36,24 @@ pub enum PaymentStatus {
     PartiallyRefunded,
     /// All that came in has gone back.
     Refunded,
+    /// Its provider has taken back what came in, or part of it, because it is disputed.
+    ChargedBack,
 }
 
 impl PaymentStatus {
+    /// Every one of them, in the order in which money moves.
+    pub const ALL: [Self; 9] = [
+        Self::Pending,
+        Self::Awaiting,
+        Self::Captured,
+        Self::Declined,
+        Self::Mismatched,
+        Self::Voided,
+        Self::PartiallyRefunded,
+        Self::Refunded,
+        Self::ChargedBack,
+    ];
+
     /// The name in answers and rows.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +65,7 @@ impl PaymentStatus {
             Self::Voided => "voided",
             Self::PartiallyRefunded => "partially_refunded",
             Self::Refunded => "refunded",
+            Self::ChargedBack => "charged_back",
         }
     }
 }
@@ -62,6 +79,9 @@ pub(crate) struct Paying {
     pub(crate) captured_minor: i64,
     /// What has gone back of it.
     pub(crate) refunded_minor: i64,
+    /// What its provider has taken back of it.
+    #[serde(default)]
+    pub(crate) charged_back_minor: i64,
     /// The attempt that has no final answer yet.
     awaited: Option<String>,
     exact: bool,
@@ -99,6 +119,15 @@ impl Paying {
             payment::Event::Refunded { amount_minor, .. } => {
                 self.refunded_minor = self.refunded_minor.saturating_add(*amount_minor);
             }
+            payment::Event::RefundReturned { amount_minor, .. } => {
+                self.refunded_minor = self.refunded_minor.saturating_sub(*amount_minor);
+            }
+            payment::Event::ChargedBack { amount_minor, .. } => {
+                self.charged_back_minor = self.charged_back_minor.saturating_add(*amount_minor);
+            }
+            payment::Event::ChargebackReversed { amount_minor, .. } => {
+                self.charged_back_minor = self.charged_back_minor.saturating_sub(*amount_minor);
+            }
             // Of a payment that is no order's.
             payment::Event::UnmatchedReceived(_)
             | payment::Event::AttemptAccepted { .. }
@@ -108,13 +137,22 @@ impl Paying {
         }
     }
 
+    /// What its provider has taken back, where it has.
+    pub(crate) fn charged_back(&self, currency: Currency) -> Option<MoneyView> {
+        let is_any = self.charged_back_minor != 0;
+        is_any.then(|| MoneyView::of(self.charged_back_minor, currency))
+    }
+
     pub(crate) fn status(&self) -> PaymentStatus {
         let Some(asked_minor) = self.asked_minor else {
             return PaymentStatus::Pending;
         };
-        let kept_minor = self.captured_minor.saturating_sub(self.refunded_minor);
-        if 0 < self.refunded_minor && kept_minor <= 0 {
+        let not_returned_minor = self.captured_minor.saturating_sub(self.refunded_minor);
+        let kept_minor = not_returned_minor.saturating_sub(self.charged_back_minor);
+        if 0 < self.refunded_minor && not_returned_minor <= 0 {
             PaymentStatus::Refunded
+        } else if 0 < self.charged_back_minor && kept_minor < asked_minor {
+            PaymentStatus::ChargedBack
         } else if self.exact && asked_minor <= kept_minor {
             // What was paid twice and has gone back once is paid.
             PaymentStatus::Captured

@@ -13,7 +13,7 @@ use domain::ids::Sku;
 use domain::promotion::{self, Code, Reduction, Terms};
 use futures::future::BoxFuture;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
@@ -105,29 +105,71 @@ pub async fn current(
     after: Option<CodeCursor>,
 ) -> Result<Page<PromotionView>, Error> {
     let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
-    sql.push(" where listed and active and (starts_at is null or starts_at <= ");
-    sql.push_bind(at)
-        .push(") and (ends_at is null or ")
-        .push_bind(at)
-        .push(" < ends_at)");
+    sql.push(" where listed and active");
+    during(&mut sql, at);
     let page = listed(pool, sql, limit, after).await?;
     let items = page.items.into_iter().map(|details| details.promotion);
     Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
 }
 
+/// When, after this moment, the next one of which everybody is told begins or ends.
+pub async fn next_change(pool: &PgPool, at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+    // Reads every row: a shop has hundreds of promotions, and the answer is kept.
+    let select = "select min(change) from promotions, \
+         lateral (values (starts_at), (ends_at)) as changes (change) \
+         where listed and active and $1 < change";
+    Ok(sqlx::query_scalar(select).bind(at).fetch_one(pool).await?)
+}
+
+/// Which promotions to list. What is not given does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Whether they can be used at all.
+    pub active: Option<bool>,
+    /// Whether everybody is told of them.
+    pub listed: Option<bool>,
+    /// Whether they apply by themselves.
+    pub automatic: Option<bool>,
+    /// Begun and not ended at that moment, whether they are switched on or not.
+    pub at: Option<DateTime<Utc>>,
+}
+
 /// All of them, ordered by code.
 pub async fn all(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
+    filter: &Filter,
     limit: i64,
     after: Option<CodeCursor>,
 ) -> Result<Page<PromotionDetails>, Error> {
     let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
     sql.push(" where true");
-    listed(pool, sql, limit, after).await
+    for (column, flag) in [
+        ("active", filter.active),
+        ("listed", filter.listed),
+        ("automatic", filter.automatic),
+    ] {
+        if let Some(flag) = flag {
+            sql.push(" and ").push(column);
+            sql.push(" = ").push_bind(flag);
+        }
+    }
+    if let Some(at) = filter.at {
+        during(&mut sql, at);
+    }
+    listed(database, sql, limit, after).await
+}
+
+fn during(sql: &mut QueryBuilder<'_, Postgres>, at: DateTime<Utc>) {
+    let at = storable::instant(at);
+    sql.push(" and (starts_at is null or starts_at <= ");
+    sql.push_bind(at)
+        .push(") and (ends_at is null or ")
+        .push_bind(at)
+        .push(" < ends_at)");
 }
 
 async fn listed(
-    pool: &PgPool,
+    database: impl PgExecutor<'_>,
     mut sql: QueryBuilder<'_, Postgres>,
     limit: i64,
     after: Option<CodeCursor>,
@@ -137,7 +179,7 @@ async fn listed(
     }
     sql.push(" order by code limit ")
         .push(paging::rows_for(limit));
-    let rows: Vec<Row> = sql.build_query_as().fetch_all(pool).await?;
+    let rows: Vec<Row> = sql.build_query_as().fetch_all(database).await?;
     let items = rows.into_iter().map(Row::view).collect::<Result<_, _>>()?;
     let cursor = |of: &PromotionDetails| CodeCursor(of.promotion.code.clone()).to_string();
     Ok(paging::page(items, limit, cursor))

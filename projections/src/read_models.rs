@@ -64,6 +64,7 @@ struct Model {
 
 /// How one read model is.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReadModelStatus)]
 pub struct Status {
     /// Which.
     #[schema(example = "orders")]

@@ -285,13 +285,15 @@ pub const TABLES: [Table; 20] = [
             ("unmatched_minor", Kind::Int),
             ("refunds", Kind::Int),
             ("refunded_minor", Kind::Int),
+            ("chargebacks", Kind::Int),
+            ("charged_back_minor", Kind::Int),
             ("pending", Kind::Int),
             ("pending_minor", Kind::Int),
         ],
         select: "select day, gateway, currency, captures, captured_minor, repeated, repeated_minor, \
                  mismatched, mismatched_minor, other_currency, other_currency_minor, unmatched, \
-                 unmatched_minor, refunds, refunded_minor, pending, pending_minor \
-                 from settlement_days order by day, gateway, currency",
+                 unmatched_minor, refunds, refunded_minor, chargebacks, charged_back_minor, pending, \
+                 pending_minor from settlement_days order by day, gateway, currency",
     },
     Table {
         name: vendors::NAME,
@@ -305,9 +307,11 @@ pub const TABLES: [Table; 20] = [
             ("version", Kind::Int),
             ("registered_at", Kind::Time),
             ("updated_at", Kind::Time),
+            ("description", Kind::Text),
+            ("shows_place", Kind::Bool),
         ],
         select: "select vendor_id, standing, business_name, address, reason, version, registered_at, \
-                 updated_at from vendors order by vendor_id",
+                 updated_at, description, shows_place from vendors order by vendor_id",
     },
     Table {
         name: vendor_orders::NAME,

@@ -5,6 +5,7 @@
 //! becomes of it: what goes back is in refunded.
 
 mod fold;
+mod of_vendor;
 mod past;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::fold::{Added, Batch, Booked, Key, Order};
+pub use self::of_vendor::{VendorsBy, report_of_vendor};
 pub use self::past::{SalesChange, SalesCounts, changes, report_at};
 use crate::error::Error;
 use crate::money::MoneyView;

@@ -1,8 +1,8 @@
 //! Settlement: what each provider took and gave back, day by day, to be held against its payouts.
 //!
 //! Everything is booked on the day (UTC) on which the log recorded it, under the attempt's gateway
-//! and the currency that moved. `net` is what came in less what went back, and adds up to what the
-//! read model `payments` shows as captured less refunded. Money in another currency than was asked
+//! and the currency that moved. `net` is what came in less what went back or was charged back, and
+//! adds up to what the read model `payments` shows as captured less both. Money in another currency than was asked
 //! for is counted in none of it, there as here: it stands in a column of its own. Money that nobody
 //! asked for is booked when it is taken down, which is when it is given back, and its refunds with
 //! all others; the read model `payments` does not know it.
@@ -74,12 +74,17 @@ pub struct SettlementRow {
     /// What they took.
     #[schema(value_type = String, example = "5.10")]
     pub refunded: Decimal,
+    /// Disputes by which the provider has taken money back, less those that gave it back.
+    pub chargebacks: i64,
+    /// What they took; what was given back is taken off on the day on which it was.
+    #[schema(value_type = String, example = "0.00")]
+    pub charged_back: Decimal,
     /// Refunds that were asked for and undecided when the day ended.
     pub pending_refunds: i64,
     /// What they will take.
     #[schema(value_type = String, example = "0.00")]
     pub pending_refunds_amount: Decimal,
-    /// Captured, repeated, mismatched and unmatched, less refunded.
+    /// Captured, repeated, mismatched and unmatched, less refunded and charged back.
     #[schema(value_type = String, example = "1540.19")]
     pub net: Decimal,
 }
@@ -139,6 +144,8 @@ impl Row {
             unmatched_minor,
             refunds,
             refunded_minor,
+            chargebacks,
+            charged_back_minor,
             pending,
             pending_minor,
         } = self.added;
@@ -163,9 +170,15 @@ impl Row {
             unmatched_amount: amount(unmatched_minor),
             refunds,
             refunded: amount(refunded_minor),
+            chargebacks,
+            charged_back: amount(charged_back_minor),
             pending_refunds: pending,
             pending_refunds_amount: amount(pending_minor),
-            net: amount(came_in.saturating_sub(refunded_minor)),
+            net: amount(
+                came_in
+                    .saturating_sub(refunded_minor)
+                    .saturating_sub(charged_back_minor),
+            ),
         })
     }
 }
@@ -179,7 +192,7 @@ impl Projection for Settlement {
     }
 
     fn version(&self) -> i32 {
-        2
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -292,7 +305,7 @@ async fn book(connection: &mut PgConnection, days: &BTreeMap<Key, Added>) -> Res
                 .collect::<Vec<_>>(),
         )
         .bind(days.keys().map(|key| key.currency).collect::<Vec<_>>());
-    let columns: [fn(&Added) -> i64; 14] = [
+    let columns: [fn(&Added) -> i64; 16] = [
         |added| added.captures,
         |added| added.captured_minor,
         |added| added.repeated,
@@ -305,6 +318,8 @@ async fn book(connection: &mut PgConnection, days: &BTreeMap<Key, Added>) -> Res
         |added| added.unmatched_minor,
         |added| added.refunds,
         |added| added.refunded_minor,
+        |added| added.chargebacks,
+        |added| added.charged_back_minor,
         |added| added.pending,
         |added| added.pending_minor,
     ];

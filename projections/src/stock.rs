@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::event::Event;
-use domain::ids::Sku;
+use domain::ids::{Sku, VendorId};
 use domain::inventory;
 use futures::future::BoxFuture;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 
@@ -52,26 +52,55 @@ pub async fn by_sku(pool: &PgPool, sku: &Sku) -> Result<Option<StockView>, Error
     row.map(Level::view).transpose()
 }
 
-/// All stock, ordered by SKU.
+/// Which stock to list. What is not given does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this vendor's articles.
+    pub vendor: Option<VendorId>,
+    /// Part of the SKU or of the product's name, in upper or lower case. An article that nobody has
+    /// described is found by its SKU as it is written.
+    pub search: Option<String>,
+    /// That many pieces can still be ordered, or more.
+    pub available_min: Option<i64>,
+    /// That many, or fewer.
+    pub available_max: Option<i64>,
+}
+
+/// Stock, ordered by SKU.
 pub async fn list(
     database: impl PgExecutor<'_>,
+    filter: &Filter,
     limit: i64,
     after: Option<SkuCursor>,
 ) -> Result<Page<StockView>, Error> {
-    // No SKU is empty, so all of them come after the empty text.
-    let select = format!(
-        "select sku, on_hand, reserved, version, updated_at from stock \
-         where $1 < sku order by sku limit {}",
-        paging::rows_for(limit)
+    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
+        "select stock.sku, on_hand, reserved, stock.version, stock.updated_at from stock \
+         left join products using (sku) where true",
     );
-    let rows: Vec<Level> = sqlx::query_as(&select)
-        .bind(
-            after
-                .map(|SkuCursor(sku)| String::from(sku))
-                .unwrap_or_default(),
-        )
-        .fetch_all(database)
-        .await?;
+    if let Some(SkuCursor(sku)) = after {
+        sql.push(" and stock.sku > ").push_bind(String::from(sku));
+    }
+    if let Some(vendor) = filter.vendor {
+        sql.push(" and vendor_id = ").push_bind(vendor.0);
+    }
+    if let Some(search) = &filter.search {
+        // Reads every row; a shop has thousands of articles, not millions.
+        let search = storable::storable(search);
+        sql.push(" and (0 < strpos(search_key, ")
+            .push_bind(search.to_lowercase());
+        sql.push(") or 0 < strpos(stock.sku, ")
+            .push_bind(search)
+            .push("))");
+    }
+    if let Some(least) = filter.available_min {
+        sql.push(" and on_hand - reserved >= ").push_bind(least);
+    }
+    if let Some(most) = filter.available_max {
+        sql.push(" and on_hand - reserved <= ").push_bind(most);
+    }
+    sql.push(" order by stock.sku limit ")
+        .push(paging::rows_for(limit));
+    let rows: Vec<Level> = sql.build_query_as().fetch_all(database).await?;
     let items = rows
         .into_iter()
         .map(Level::view)

@@ -210,7 +210,7 @@ impl Projection for Timeline {
     }
 
     fn version(&self) -> i32 {
-        3
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {

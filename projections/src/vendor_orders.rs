@@ -13,7 +13,7 @@ use domain::order;
 use domain::placing::{Address, Placing};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection, PgExecutor, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use store::recorded::RecordedEvent;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -112,6 +112,25 @@ pub struct Filter {
     pub placed_to: Option<DateTime<Utc>>,
 }
 
+/// What is shown of a vendor's orders.
+const SELECT: &str = "select theirs.order_id, status, is_shipped, theirs.currency, lines::text, \
+     customer_name, (placed->'shipping_address')::text as address, version, theirs.placed_at \
+     from vendor_orders as theirs join orders using (order_id) \
+     join order_progress using (order_id) where is_paid and vendor_id = ";
+
+/// One of a vendor's orders; none that is not paid, or holds no line of theirs.
+pub async fn by_id(
+    pool: &PgPool,
+    vendor: VendorId,
+    id: OrderId,
+) -> Result<Option<VendorOrderView>, Error> {
+    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
+    sql.push_bind(vendor.0);
+    sql.push(" and theirs.order_id = ").push_bind(id.0);
+    let row: Option<Listed> = sql.build_query_as().fetch_optional(pool).await?;
+    row.map(Listed::view).transpose()
+}
+
 /// A vendor's orders, newest first.
 pub async fn list(
     database: impl PgExecutor<'_>,
@@ -120,12 +139,7 @@ pub async fn list(
     limit: i64,
     after: Option<Cursor>,
 ) -> Result<Page<VendorOrderView>, Error> {
-    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(
-        "select theirs.order_id, status, is_shipped, theirs.currency, lines::text, customer_name, \
-         (placed->'shipping_address')::text as address, version, theirs.placed_at \
-         from vendor_orders as theirs join orders using (order_id) \
-         join order_progress using (order_id) where is_paid and vendor_id = ",
-    );
+    let mut sql: QueryBuilder<'_, Postgres> = QueryBuilder::new(SELECT);
     sql.push_bind(vendor.0);
     if let Some(status) = filter.status {
         sql.push(" and status = ").push_bind(status.as_str());

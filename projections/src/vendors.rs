@@ -26,8 +26,8 @@ use crate::storable;
 /// The name of this read model.
 pub const NAME: &str = "vendors";
 
-const COLUMNS: &str = "vendor_id, standing, business_name, address::text, reason, version, \
-                       registered_at, updated_at";
+const COLUMNS: &str = "vendor_id, standing, business_name, address::text, description, \
+                       shows_place, reason, version, registered_at, updated_at";
 
 /// Every standing that a registered vendor can have, with its name in answers and rows.
 pub const STANDINGS: [(&str, Standing); 3] = [
@@ -50,6 +50,11 @@ pub struct VendorView {
     pub business_name: String,
     /// Where it is.
     pub address: AddressView,
+    /// What it tells customers of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country.
+    pub shows_place: bool,
     /// Why it may not sell, where staff have said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -133,6 +138,8 @@ struct Row {
     standing: String,
     business_name: String,
     address: String,
+    description: Option<String>,
+    shows_place: bool,
     reason: Option<String>,
     version: i64,
     registered_at: DateTime<Utc>,
@@ -148,7 +155,7 @@ impl Projection for Vendors {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -210,6 +217,8 @@ fn take(
             standing: name_of(Standing::Applied).to_owned(),
             business_name: storable::storable(&profile.business_name),
             address: serde_json::to_string(&profile.address)?,
+            description: profile.description.as_deref().map(storable::storable),
+            shows_place: profile.shows_place,
             reason: None,
             version: recorded.sequence,
             registered_at: at,
@@ -225,6 +234,8 @@ fn take(
         vendor::Event::ProfileChanged(profile) => {
             row.business_name = storable::storable(&profile.business_name);
             row.address = serde_json::to_string(&profile.address)?;
+            row.description = profile.description.as_deref().map(storable::storable);
+            row.shows_place = profile.shows_place;
         }
         vendor::Event::Activated => {
             name_of(Standing::Active).clone_into(&mut row.standing);
@@ -257,6 +268,12 @@ async fn upsert(connection: &mut PgConnection, rows: Vec<Row>) -> Result<(), Err
         .bind(rows.iter().map(|row| row.version).collect::<Vec<_>>())
         .bind(times(|row| row.registered_at))
         .bind(times(|row| row.updated_at))
+        .bind(
+            rows.iter()
+                .map(|row| row.description.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|row| row.shows_place).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
@@ -270,6 +287,8 @@ impl Row {
             status: storable::named(&self.standing)?,
             business_name: self.business_name,
             address: address.into(),
+            description: self.description,
+            shows_place: self.shows_place,
             reason: self.reason,
             version: self.version,
             registered_at: self.registered_at,

@@ -92,7 +92,7 @@ impl Kept for Order {
 }
 
 impl Kept for Payment {
-    const STATE_SCHEMA: &'static str = "4-2f97f8f5";
+    const STATE_SCHEMA: &'static str = "6-c79d47e7";
     /// One attempt.
     const USUAL_HEAP_BYTES: usize = 250;
 

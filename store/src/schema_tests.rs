@@ -168,6 +168,27 @@ const PAYMENT_OF_AN_ORDER: &[(&str, &str, &str)] = &[
         r#""refund_id": "00000000-0000-0000-0000-000000000002",
         "amount_minor": 700, "provider_reference": "r-1""#,
     ),
+    (
+        "payment.refund_returned",
+        "1",
+        r#""refund_id": "00000000-0000-0000-0000-000000000002",
+        "amount_minor": 700, "reason": "account closed""#,
+    ),
+    (
+        "payment.charged_back",
+        "1",
+        r#""reference": "A", "dispute": "dp_1", "amount_minor": 500, "reason": "fraudulent""#,
+    ),
+    (
+        "payment.charged_back",
+        "1",
+        r#""reference": "A", "dispute": "dp_2", "amount_minor": 20, "reason": "duplicate""#,
+    ),
+    (
+        "payment.chargeback_reversed",
+        "1",
+        r#""reference": "A", "dispute": "dp_2", "amount_minor": 20"#,
+    ),
 ];
 
 const PAYMENT_THAT_NOBODY_ASKED_FOR: &[(&str, &str, &str)] = &[

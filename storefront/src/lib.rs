@@ -4,6 +4,7 @@
 //! 2. What is kept here is personal or fleeting: ordinary rows, that can be changed and deleted.
 //! 3. Each module is one thing with its own tables, and knows of no other.
 
+pub mod addresses;
 pub mod carts;
 pub mod faq;
 pub mod reviews;

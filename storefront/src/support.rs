@@ -189,6 +189,10 @@ pub struct Filter {
     pub order_id: Option<Uuid>,
     /// Of guests with this address, by its key.
     pub email_key: Option<String>,
+    /// Opened then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Opened then or earlier.
+    pub created_to: Option<DateTime<Utc>>,
 }
 
 /// Tickets, newest first, after a `(created_at, ticket_id)`.
@@ -206,7 +210,9 @@ pub async fn list(
          and ($3::text is null or status = $3) and ($4::uuid is null or order_id = $4) \
          and ($5::text is null or email_key = $5) \
          and ($6::timestamptz is null or (created_at, ticket_id) < ($6, $7)) \
-         order by created_at desc, ticket_id desc limit $8",
+         and ($8::timestamptz is null or $8 <= created_at) \
+         and ($9::timestamptz is null or created_at <= $9) \
+         order by created_at desc, ticket_id desc limit $10",
     )
     .bind(owner.map(|owner| &owner.accounts))
     .bind(owner.and_then(|owner| owner.email_key.as_deref()))
@@ -215,6 +221,8 @@ pub async fn list(
     .bind(&filter.email_key)
     .bind(before_at)
     .bind(before_id)
+    .bind(filter.created_from)
+    .bind(filter.created_to)
     .bind(limit)
     .fetch_all(pool)
     .await?)

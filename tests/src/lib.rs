@@ -11,6 +11,7 @@
 
 pub mod chance;
 pub mod command;
+pub mod counting;
 pub mod documented;
 pub mod hand;
 pub mod log;

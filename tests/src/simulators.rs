@@ -203,16 +203,27 @@ pub trait Simulator: Send + Sync {
 
     /// How many payments can be made under this reference.
     fn asked_for(&self, reference: &str) -> usize;
+    /// How much was asked for under this reference, as it was written.
+    fn asked_amount(&self, reference: &str) -> String;
     /// The customer pays what is asked for.
     fn customer_pays(&self, reference: &str);
     /// The customer pays something else.
     fn customer_pays_instead(&self, reference: &str, amount: Money);
+    /// The customer comes back to the page and pays a second time: what it says of that of its own
+    /// accord. Nothing where a reference is paid once.
+    fn customer_pays_again(&self, _reference: &str) -> Option<Sent> {
+        None
+    }
     /// The ways in which it says no to a customer.
     fn declines(&self) -> &'static [Decline];
     /// The customer is turned away in this way, and gives up.
     fn customer_is_declined(&self, reference: &str, how: Decline);
     /// Whether a customer who was turned away may pay all the same, under the same reference.
     fn may_pay_after_decline(&self) -> bool;
+    /// Whether nobody can pay under this reference any more.
+    fn is_over(&self, _reference: &str) -> bool {
+        false
+    }
     /// From now on it speaks of this attempt under another name.
     fn confuses(&self, reference: &str, with: &str);
 
@@ -220,8 +231,29 @@ pub trait Simulator: Send + Sync {
     fn refunds_work(&self, they_do: bool);
     /// Everything that was taken on is paid out, or fails.
     fn works_off_refunds(&self);
+    /// Everything that was taken on and is not paid out waits for a person; false where the provider
+    /// knows no such thing.
+    fn refunds_wait_for_somebody(&self) -> bool {
+        false
+    }
+    /// Nothing waits for a person any more, and nothing is paid out yet.
+    fn refunds_go_on(&self) {}
     /// One refund of this attempt's money that it has not paid out yet, or else the next, fails.
     fn fails_a_refund_of(&self, reference: &str);
+    /// Refunds of this attempt's money that were paid out did not arrive; false where the provider
+    /// never says so.
+    fn refunds_come_back(&self, _reference: &str) -> bool {
+        false
+    }
+    /// The bank of this attempt's customer wants so much of the money back, and gets it: what the
+    /// provider says then. Nothing where it does not say where the money is.
+    fn charges_back(&self, _reference: &str, _minor: i64) -> Vec<Sent> {
+        Vec::new()
+    }
+    /// That dispute was won after all, and the money is back. Nothing where that never happens.
+    fn reinstates(&self, _reference: &str) -> Vec<Sent> {
+        Vec::new()
+    }
     /// How many refunds of this name were taken on.
     fn refunds_called(&self, refund_id: &str) -> usize;
     /// What its own books say about an attempt by now.

@@ -1,9 +1,10 @@
 //! What may be kept and for how long; and that what is kept is never what was.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::telling::{items, keyed};
-use tests::world::{STAFF, an_order, send};
+use tests::world::{STAFF, an_order, send, until};
 use tests::{Answer, World};
 
 async fn put(world: &World, path: &str, body: Value) -> i64 {
@@ -40,7 +41,7 @@ async fn a_shop() -> World {
     world
 }
 
-const PUBLIC: [(&str, &str); 8] = [
+const PUBLIC: [(&str, &str); 9] = [
     ("/products", "public, max-age=600"),
     ("/products/cup", "public, max-age=600"),
     ("/listings", "public, max-age=600"),
@@ -49,6 +50,7 @@ const PUBLIC: [(&str, &str); 8] = [
     ("/categories/cups", "public, max-age=900"),
     ("/shipping/methods", "public, max-age=300"),
     ("/shipping/pickup-points", "public, max-age=300"),
+    ("/promotions", "public, max-age=300"),
 ];
 
 #[tokio::test]
@@ -70,11 +72,11 @@ async fn each_route_says_how_it_may_be_kept_and_an_unclassified_one_not_at_all()
     }
     for path in PUBLIC.map(|(path, _)| path) {
         let answer = world.get(&format!("/api/v1{path}")).await.expect(200);
-        // Categories look the same to everybody.
-        let expected = if path.starts_with("/categories") {
-            "private, max-age=900"
-        } else {
-            "no-store"
+        // Categories and promotions look the same to everybody.
+        let expected = match path {
+            "/categories" | "/categories/cups" => "private, max-age=900",
+            "/promotions" => "private, max-age=300",
+            _ => "no-store",
         };
         assert_eq!(told(&answer), expected, "{path} as staff");
     }
@@ -94,7 +96,8 @@ async fn each_route_says_how_it_may_be_kept_and_an_unclassified_one_not_at_all()
             || path.starts_with("/api/v1/listings")
             || path.starts_with("/api/v1/categories")
             || path.starts_with("/api/v1/shipping")
-            || path.starts_with("/api/v1/reports");
+            || path.starts_with("/api/v1/reports")
+            || path == "/api/v1/promotions";
         if known && !path.ends_with("availability") || item.get("get").is_none() {
             continue;
         }
@@ -230,4 +233,62 @@ async fn many_who_ask_the_same_cost_little_and_the_hit_rate_is_counted() {
     // All worlds of this process are counted together.
     assert!(199 <= told("memory"), "{}", told("memory"));
     assert!(1 <= told("computation"));
+}
+
+fn offered(name: &str, starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) -> Value {
+    json!({
+        "name": name, "percentage": "10", "listed": true,
+        "starts_at": starts_at, "ends_at": ends_at
+    })
+}
+
+fn codes(answer: &Answer) -> Vec<String> {
+    let items = items(answer);
+    let codes = items.iter().map(|item| item["code"].as_str().unwrap());
+    codes.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_promotion_is_told_of_as_soon_as_it_is_offered_and_no_longer_than_it_is() {
+    let world = World::new().await;
+    let other = world.beside().await;
+    for name in ["Spring", "Summer"] {
+        let position = put(&world, "/promotions/SALE", offered(name, None, None)).await;
+        for process in [&world, &other] {
+            let list = see(process, "/promotions", position).await;
+            assert_eq!(items(&list)[0]["name"], name);
+        }
+    }
+    let mut off = offered("Summer", None, None);
+    off["active"] = false.into();
+    let position = put(&world, "/promotions/SALE", off).await;
+    assert!(codes(&see(&world, "/promotions", position).await).is_empty());
+    let mut other = other;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn promotions_begin_and_end_by_the_clock_though_nothing_is_heard() {
+    let world = World::new().await;
+    let soon = Utc::now() + TimeDelta::seconds(3);
+    let _there = put(&world, "/promotions/ENDS", offered("Ends", None, Some(soon))).await;
+    let position = put(&world, "/promotions/STARTS", offered("Starts", Some(soon), None)).await;
+    let list = see(&world, "/promotions", position).await;
+    // Where this machine was slow, it has happened already.
+    if Utc::now() < soon {
+        assert_eq!(codes(&list), ["ENDS"]);
+        let kept = list.header("cache-control").unwrap();
+        let seconds = kept.strip_prefix("public, max-age=");
+        let seconds = seconds.map_or(0, |seconds| seconds.parse::<u32>().unwrap());
+        assert!(seconds <= 3, "{kept} outlives what it says");
+    }
+    let changed = until("the clock to change promotions", async || {
+        let list = see(&world, "/promotions", position).await;
+        let is_as_before = codes(&list) == ["ENDS"];
+        assert!(!is_as_before || Utc::now() < soon + TimeDelta::seconds(1), "told too long");
+        (!is_as_before).then_some(list)
+    })
+    .await;
+    assert_eq!(codes(&changed), ["STARTS"]);
+    assert_eq!(changed.header("cache-control").as_deref(), Some("public, max-age=300"));
 }

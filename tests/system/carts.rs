@@ -293,6 +293,35 @@ async fn a_guests_cart_goes_into_the_accounts_once() {
 }
 
 #[tokio::test]
+async fn a_guests_cart_is_the_accounts_once_they_sign_in() {
+    let world = a_shop().await;
+    let sign_in = async |path: &str, cart_token: &str| {
+        let request = world.guest(Method::POST, &format!("/api/v1/auth/{path}"));
+        let body = json!({"email": "ada@example.org", "password": tests::people::PHRASE});
+        let answer = send(request.header("daybook-cart-token", cart_token).json(&body)).await;
+        let status = if path == "register" { 201 } else { 200 };
+        answer.expect(status).json()["access"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let held_by = async |access: &str| {
+        let cart = world.guest(Method::GET, "/api/v1/cart").bearer_auth(access);
+        held(&send(cart).await.expect(200).json())
+    };
+    for (path, pieces) in [("register", 2), ("login", 4)] {
+        let guest = Shopper::guest(&world).await;
+        let _added = guest.adds(&[("cup", 2)]).await.expect(200);
+        let access = sign_in(path, guest.cart_token.as_deref().unwrap()).await;
+        assert_eq!(held_by(&access).await, lines(&[("cup", pieces)]), "{path}");
+        assert_eq!(send(guest.asks(Method::GET, "/cart")).await.problem(404), "not_found");
+    }
+    // Nobody is kept out by what opens no cart.
+    let access = sign_in("login", "what nobody was given").await;
+    assert_eq!(held_by(&access).await, lines(&[("cup", 4)]));
+}
+
+#[tokio::test]
 async fn a_cart_takes_two_thousand_lines_and_garbage_takes_none() {
     let world = World::new().await;
     let ada = Shopper::guest(&world).await;

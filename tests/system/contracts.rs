@@ -2,8 +2,12 @@
 //!
 //! A new provider is one more line at the end of this file.
 
+mod alone;
+mod currencies;
+mod ending;
 mod garbage;
 mod listing;
+mod returning;
 
 use std::sync::Arc;
 
@@ -16,26 +20,38 @@ use gateways::gateway::{
     About, CallError, Charge, Delivery, Found, Gateway, Notice, Payback, PaybackOutcome, Payer,
 };
 use gateways::registry::Registry;
-use tests::simulators::flutterwave_v4::FlutterwaveV4;
 use tests::simulators::{Fault, Sent, Simulator};
 use uuid::Uuid;
 
+use self::ending::{
+    a_refund_that_waits_for_a_person_says_so,
+    what_nobody_waits_for_any_more_is_ended_where_the_provider_can_do_so,
+};
 use self::garbage::garbage_moves_no_money_and_harms_nothing;
 use self::listing::{
     a_list_that_cannot_be_read_is_no_empty_list, another_time_has_an_empty_list,
     everything_is_listed_once_page_by_page,
 };
+use self::returning::{
+    a_dispute_says_where_the_money_is, a_refund_that_was_paid_out_and_came_back_says_so,
+    a_second_payment_under_one_reference_is_told_apart,
+};
 
 /// A provider, and the adapter that speaks to it.
 pub(crate) struct Pair {
-    simulator: Arc<dyn Simulator>,
+    pub(crate) simulator: Arc<dyn Simulator>,
     pub(crate) gateway: Arc<dyn Gateway>,
 }
 
 impl Pair {
     pub(crate) fn of(simulator: Arc<dyn Simulator>) -> Self {
+        Self::with(simulator, &[])
+    }
+
+    /// The same with settings of its own, which count for more.
+    pub(crate) fn with(simulator: Arc<dyn Simulator>, more: &[(&'static str, String)]) -> Self {
+        let settings = simulator.settings().into_iter().chain(more.iter().cloned());
         // Nobody wants to wait for a provider that hangs.
-        let settings = simulator.settings().into_iter();
         let patience = [("DAYBOOK_GATEWAY_TIMEOUT_MS", "400".to_owned())];
         let environment = gateways::settings::Environment::of(settings.chain(patience));
         let (registry, _) = Registry::new(&environment).unwrap();
@@ -444,6 +460,7 @@ async fn a_webhook_about_a_refund_says_what_to_ask_about(pair: Pair) {
             About::Refund { refund_id } => *refund_id == payback.refund_id,
             About::Attempt { .. }
             | About::Staff { .. }
+            | About::Dispute(_)
             | About::Unnamed { .. }
             | About::Nothing => false,
         };
@@ -512,9 +529,14 @@ macro_rules! contract {
             each_way_of_saying_no_has_a_reason_of_ours,
             another_amount_or_currency_is_reported_as_it_came_in,
             money_under_another_reference_is_not_taken,
+            what_nobody_waits_for_any_more_is_ended_where_the_provider_can_do_so,
             money_goes_back_in_parts_and_each_part_once,
             a_refund_whose_answer_is_lost_is_made_once,
             a_refund_that_fails_says_so,
+            a_refund_that_was_paid_out_and_came_back_says_so,
+            a_second_payment_under_one_reference_is_told_apart,
+            a_refund_that_waits_for_a_person_says_so,
+            a_dispute_says_where_the_money_is,
             more_than_there_is_does_not_go_back,
             a_webhook_of_the_provider_says_what_to_ask_about,
             a_webhook_about_money_is_no_repetition_of_an_earlier_one,
@@ -535,32 +557,3 @@ contract!(mtn_momo, tests::simulators::mtn_momo::MtnMomo::start());
 contract!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
 contract!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
 contract!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
-
-#[tokio::test]
-async fn calls_at_the_same_time_share_one_token_until_it_is_spent() {
-    let simulator = FlutterwaveV4::start().await;
-    let pair = Pair::of(simulator.clone());
-
-    futures::future::join_all((0..20).map(|_| pair.begun())).await;
-    assert_eq!(simulator.tokens(), 1);
-
-    // A token that is refused before its time is not shown again.
-    simulator.faults().next(Fault::KnowsNoKey);
-    let refused = pair.gateway.initialize(&pair.charge()).await.unwrap_err();
-    assert!(matches!(refused, CallError::Unauthorised { .. }), "{refused:?}");
-    pair.begun().await;
-    assert_eq!(simulator.tokens(), 2);
-}
-
-#[tokio::test]
-async fn what_the_shop_has_stored_at_the_provider_can_be_charged() {
-    let pair = Pair::of(FlutterwaveV4::start().await);
-    let charge = Charge { token: Some("cus_1:pmd_2".to_owned()), ..pair.charge() };
-
-    let outcome = pair.gateway.initialize(&charge).await.unwrap();
-
-    let Outcome::Accepted { next_step: Some(NextStep::Redirect { url }), .. } = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert!(url.starts_with("https://"), "{url}");
-}

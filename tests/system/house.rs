@@ -144,6 +144,41 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn no_two_schemas_of_the_document_have_the_same_name() {
+    // The later would replace the earlier, and the document describe what is told by neither.
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (path, text) in sources() {
+        let mut pieces = text.split("\n#[derive(").skip(1);
+        for piece in pieces.by_ref().filter(|piece| {
+            let derived = piece.split_once(']').map_or("", |(derived, _)| derived);
+            derived.contains("ToSchema")
+        }) {
+            let word = |before: &str| {
+                let (_, behind) = piece.split_once(before)?;
+                let end = behind.find(|c: char| !c.is_alphanumeric());
+                Some(behind[..end.unwrap_or(behind.len())].to_owned())
+            };
+            let at = |word: &str| piece.find(word).unwrap_or(usize::MAX);
+            let kind = if at("struct ") < at("enum ") {
+                "struct "
+            } else {
+                "enum "
+            };
+            let own = word(kind);
+            let name = word("#[schema(as = ").or(own).unwrap();
+            if let Some(other) = named.insert(name.clone(), path.clone()) {
+                panic!(
+                    "{name} of {} and of {}: say #[schema(as = ...)]",
+                    path.display(),
+                    other.display()
+                );
+            }
+        }
+    }
+    assert!(100 < named.len(), "{}", named.len());
+}
+
+#[test]
 fn every_source_file_opens_with_its_idea_and_stays_readable() {
     for (path, text) in sources() {
         let comment = match path.extension().and_then(|ending| ending.to_str()) {
@@ -205,4 +240,38 @@ fn markdown_has_one_title_and_working_links() {
             assert!(page.parent().unwrap().join(target).exists(), "{}: {link}", page.display());
         }
     }
+}
+
+/// Whoever adds a table says whether anybody is in it; and what is deleted of those who are forgotten
+/// comes back with no backup.
+#[test]
+fn the_page_on_privacy_knows_every_table() {
+    let page = fs::read_to_string(root().join("docs/PRIVACY.md")).unwrap();
+    let (_, backups) = page.split_once("PERSONAL=\"").unwrap();
+    let (kept_apart, _) = backups.split_once('"').unwrap();
+    let kept_apart: Vec<&str> = kept_apart.split_whitespace().collect();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let mut known = BTreeMap::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let after = *cells.get(3).unwrap_or(&"");
+        for name in cells[1].split('`').skip(1).step_by(2) {
+            known.insert(name.split('.').next().unwrap().to_owned(), after);
+        }
+    }
+    let mut tables = 0;
+    for migration in fs::read_dir(root().join("migrations")).unwrap() {
+        let sql = fs::read_to_string(migration.unwrap().path()).unwrap();
+        for made in sql.split("create table ").skip(1) {
+            let name = made.split([' ', '(']).next().unwrap();
+            let after = known.get(name);
+            let after = after.unwrap_or_else(|| panic!("docs/PRIVACY.md does not know {name}"));
+            let is_deleted = ["deleted", "closed", "ended"]
+                .iter()
+                .any(|it| after.starts_with(it));
+            assert!(!is_deleted || kept_apart.contains(&name), "backups keep {name}");
+            tables += 1;
+        }
+    }
+    assert!(40 < tables, "{tables}");
 }

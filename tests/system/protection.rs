@@ -287,6 +287,7 @@ async fn pages_of_other_origins_may_ask_if_a_setting_names_them() {
         "daybook-order-token",
         "daybook-ticket-token",
         "idempotency-key",
+        "last-event-id",
     ] {
         assert!(headers.contains(header), "{header} is not among {headers}");
     }

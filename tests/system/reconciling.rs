@@ -173,6 +173,9 @@ async fn money_of_nobody_is_reported_and_parked_once(simulator: Arc<dyn Simulato
 
     told(&world, name, true, None).await.agrees();
     assert_eq!(webhooks(&world, "parked").await.len(), 1);
+    told(&elsewhere, name, true, None).await;
+    assert_eq!(webhooks(&elsewhere, "parked").await.len(), 0, "there it is known");
+
     let path = format!("/api/v1/webhooks/{}/refund", parked[0]["id"].as_str().unwrap());
     let asked = world
         .post(&path, json!({"reason": "nobody's"}))
@@ -186,8 +189,6 @@ async fn money_of_nobody_is_reported_and_parked_once(simulator: Arc<dyn Simulato
         (simulator.refunds_called(refund_id) == 1).then_some(())
     })
     .await;
-    told(&elsewhere, name, true, None).await;
-    assert_eq!(webhooks(&elsewhere, "parked").await.len(), 0, "there it is known");
 }
 
 /// What a webhook has parked is with staff already.
@@ -238,9 +239,18 @@ async fn money_that_the_provider_does_not_know_is_left_for_a_person(simulator: A
             panic!("{:?}", told.differences)
         };
         assert!(["missing_at_provider", "state_differs"].contains(&kind), "{kind}");
+        if kind == "state_differs" && repair {
+            assert_eq!((what, fate), ("payment", "parked"));
+            break;
+        }
         assert_eq!((what, fate), ("payment", outcome));
         assert_eq!(told.last["left"], 1);
     }
+    if webhooks(&world, "parked").await.len() == 1 {
+        told(&world, name, true, None).await.agrees();
+    }
+    // Reports come from the log; this is a read model, which rests between batches.
+    world.settle().await;
     let payment = world.get("/api/v1/payments").await.json();
     assert_eq!(payment["items"][0]["status"], "captured", "nothing is undone");
 }

@@ -322,3 +322,49 @@ async fn a_piece_that_goes_back_is_kept_back_once_however_many_lines_hold_its_ar
         .collect();
     assert_eq!(kept_back, [1, 0]);
 }
+
+#[tokio::test]
+async fn what_has_left_is_not_on_hand_again_though_all_of_the_order_is_refunded() {
+    let (world, potts, _) = a_market().await;
+    let id = paid(&world, &[("vase", 2), ("pot", 1), ("cup", 3), ("vase", 1)]).await;
+    let _shipped = ship(&world, &potts, &id, json!({"lines": [1]}))
+        .await
+        .expect(200);
+    let refund = json!({"reason": "not wanted"});
+    let path = format!("/api/v1/orders/{id}/refunds");
+    let _asked = world.post(&path, refund).await.expect(201);
+    let _refunded = world.order_when(&id, "refunded").await;
+    world.settle().await;
+
+    let stock = async |sku: &str| {
+        let level = world
+            .get(&format!("/api/v1/inventory/{sku}"))
+            .await
+            .expect(200)
+            .json();
+        (level["on_hand"].clone(), level["reserved"].clone())
+    };
+    assert_eq!(stock("vase").await, (json!(98), json!(0)), "two vases are on their way");
+    for kept in ["pot", "cup"] {
+        assert_eq!(stock(kept).await, (json!(100), json!(0)), "{kept}");
+    }
+    let parked = items(&world.get("/api/v1/parked-facts").await.expect(200));
+    let called = parked
+        .iter()
+        .any(|fact| fact["reason"].to_string().contains("lines 1 had left"));
+    assert!(called, "{parked:?}");
+
+    // What comes back is received like any other goods.
+    let body = json!({"quantity": 2, "reference": format!("returned of {id}")});
+    let _back = potts
+        .post(&world, "/api/v1/inventory/vase/receipts", &body)
+        .await
+        .expect(200);
+    world.settle().await;
+    assert_eq!(stock("vase").await, (json!(100), json!(0)));
+    world.verify().await;
+    let report = projections::diffing::live(&world.pool, 10, |_, _| ())
+        .await
+        .unwrap();
+    assert!(report.is_clean(), "{report}");
+}

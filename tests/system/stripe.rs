@@ -2,12 +2,14 @@
 //! tokens of Stripe.js.
 
 use domain::attempt::{NextStep, Outcome};
-use gateways::gateway::Found;
+use domain::ids::RefundId;
+use gateways::gateway::{CallError, Charge, Found, Payback, PaybackOutcome};
+use gateways::listing::Span;
 use gateways::registry::Registry;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
-use tests::simulators::Simulator;
 use tests::simulators::stripe::Stripe;
+use tests::simulators::{Fault, Simulator};
 
 use crate::contracts::Pair;
 
@@ -172,5 +174,78 @@ async fn only_payment_methods_of_stripe_js_are_taken_for_tokens() {
     for token in ["", "tok_1", "4242424242424242", " pm_1"] {
         let refused = (stripe.accepts_token)(Some(token)).unwrap_err();
         assert!(refused.contains("pm_"), "{refused}");
+    }
+}
+
+/// An account may change its own version at any time; what is asked and read here stays the same.
+#[tokio::test]
+async fn every_request_names_the_version_of_the_api_that_it_is_written_for() {
+    let stripe = Stripe::start().await;
+    let pair = Pair::of(stripe.clone());
+    let mut charge = pair.charge();
+    let begin = async |charge: &Charge| match pair.gateway.initialize(charge).await.unwrap() {
+        Outcome::Accepted { provider_reference, .. }
+        | Outcome::Captured { provider_reference, .. } => provider_reference,
+        other => panic!("{other:?}"),
+    };
+    charge.provider_reference = Some(begin(&charge).await);
+    let _ended = pair.gateway.cancel(&charge).await.unwrap();
+    let mut by_card = Charge { token: Some("pm_card_visa".to_owned()), ..pair.charge() };
+    let _searched = pair.gateway.verify(&by_card).await.unwrap();
+    by_card.provider_reference = Some(begin(&by_card).await);
+    let _shown = pair.gateway.verify(&by_card).await.unwrap();
+    let mut payback = Payback {
+        refund_id: RefundId(uuid::Uuid::now_v7()),
+        provider_reference: None,
+        amount: by_card.amount,
+        charge: by_card,
+    };
+    for _ in 0..2 {
+        let refund = pair.gateway.refund(&payback).await.unwrap();
+        let _listed = pair.gateway.refund_status(&payback).await.unwrap();
+        if let PaybackOutcome::Pending { provider_reference } = refund {
+            payback.provider_reference = provider_reference;
+        }
+    }
+    let now = chrono::Utc::now();
+    let span = Span { from: now - chrono::TimeDelta::hours(1), until: now };
+    let _listed = pair.gateway.list(&span, None).unwrap().await.unwrap();
+
+    let named = stripe.versions().expect("every request names one");
+    assert_eq!(named.into_iter().collect::<Vec<_>>(), ["2024-06-20"]);
+}
+
+/// A session whose name leads nowhere is no reason to give money up that came in under ours.
+#[tokio::test]
+async fn what_stripe_does_not_find_by_its_own_name_is_looked_for_by_ours() {
+    let pair = Pair::of(Stripe::start().await);
+    let mut charge = Charge { token: Some("pm_card_visa".to_owned()), ..pair.charge() };
+    pair.simulator.faults().next(Fault::ActsThenBreaksOff);
+    let lost = pair.gateway.initialize(&charge).await.unwrap_err();
+    assert!(matches!(lost, CallError::OutcomeUnknown { .. }), "{lost:?}");
+    // Nobody waits for it any more when it is asked about.
+    charge.pay_by = charge.started_at - chrono::TimeDelta::hours(1);
+    for name in [None, Some("cs_gone"), Some("pi_gone")] {
+        charge.provider_reference = name.map(ToOwned::to_owned);
+        for found in [
+            pair.gateway.verify(&charge).await.unwrap(),
+            pair.gateway.cancel(&charge).await.unwrap(),
+        ] {
+            let Found::Said(Outcome::Captured { received, .. }) = found else {
+                panic!("{name:?}: {found:?}");
+            };
+            assert_eq!(received, charge.amount);
+        }
+    }
+    let unknown = Charge { provider_reference: Some("cs_gone".to_owned()), ..pair.charge() };
+    assert_eq!(pair.gateway.verify(&unknown).await.unwrap(), Found::NeverHeard);
+
+    // A card may have been charged, and what was charged a moment ago is not found at once.
+    let token = Some("pm_card_visa".to_owned());
+    for (minutes, is_given_up) in [(-1, true), (1, false), (59, false), (61, true)] {
+        let pay_by = chrono::Utc::now() - chrono::TimeDelta::minutes(minutes);
+        let unknown = Charge { token: token.clone(), pay_by, ..pair.charge() };
+        let found = pair.gateway.verify(&unknown).await;
+        assert_eq!(found == Ok(Found::NeverHeard), is_given_up, "{minutes}: {found:?}");
     }
 }

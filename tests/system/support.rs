@@ -349,6 +349,11 @@ async fn whoever_is_forgotten_has_said_nothing() {
     let _written = said(&world, Some(&mina), Method::PUT, path, review)
         .await
         .expect(200);
+    let address = json!({"label": "Wilhelmina", "line1": "Hillingham", "country": "GB"});
+    let path = "/api/v1/profile/addresses";
+    let _kept = said(&world, Some(&mina), Method::POST, path, address)
+        .await
+        .expect(201);
     let list = json!({"name": "For Hillingham"});
     let _made = said(&world, Some(&mina), Method::POST, "/api/v1/wishlists", list)
         .await

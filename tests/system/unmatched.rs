@@ -1,6 +1,8 @@
 //! Money that nobody asked for: parked, shown to staff, and given back once, by each provider that
 //! signs what it says; whatever is repeated, breaks off or crashes on the way.
 
+mod twice;
+
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
@@ -439,6 +441,7 @@ stories!(stripe, tests::simulators::stripe::Stripe::start());
 stories!(paystack, tests::simulators::paystack::Paystack::start());
 stories!(flutterwave, tests::simulators::flutterwave::Flutterwave::start());
 stories!(sslcommerz, tests::simulators::sslcommerz::SslCommerz::start());
+stories!(flutterwave_v4, tests::simulators::flutterwave_v4::FlutterwaveV4::start());
 
 mod mtn_momo {
     /// It signs nothing, so that only what names an attempt of ours is kept.

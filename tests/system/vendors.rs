@@ -1,6 +1,8 @@
 //! Vendors: who may sell, what is theirs, and what becomes of it.
 
+mod back_office;
 mod pages;
+mod public;
 pub(crate) mod selling;
 
 use accounts::{Password, Role};

@@ -38,7 +38,7 @@ pub async fn remove(pool: &PgPool, traces: Traces<'_>) -> sqlx::Result<()> {
         // Of nobody's payment, as far as we know; as JSON and as a form have it.
         sqlx::query(
             "update webhooks set body = '' \
-             where state = 'parked' and payment_id is null and body <> '' \
+             where state in ('parked', 'failed', 'resolved') and payment_id is null and body <> '' \
              and (position($1 in lower(encode(body, 'escape'))) > 0 \
                   or position(replace($1, '@', '%40') in lower(encode(body, 'escape'))) > 0)",
         )

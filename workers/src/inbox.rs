@@ -4,6 +4,7 @@
 //! received ──▶ asked about ──▶ done
 //!     ▲            │   └─────▶ parked: nobody's money, or something that takes a person
 //!     └── later ◀──┘ the provider does not answer     │
+//!                                                     ├─▶ resolved: staff close it ([`attending`])
 //!                                                     ▼ staff give it back ([`following`])
 //!                                                 refunding ──▶ refunded | failed
 //! ```
@@ -15,6 +16,8 @@
 //! 3. Whoever works on one moves it ahead in time first, so that a crash delays it and two
 //!    processes do not work on the same one.
 
+mod attending;
+mod disputes;
 mod following;
 mod for_staff;
 
@@ -26,18 +29,20 @@ use domain::ids::PaymentId;
 use domain::payment::Payment;
 use futures::StreamExt as _;
 use futures::stream;
-use gateways::gateway::{About, Delivery, Gateway, Notice};
+use gateways::gateway::{About, Delivery, Dispute, Gateway, Notice};
 use gateways::webhook::HeaderMap;
 use sqlx::{FromRow, PgPool};
 use store::command::ExecuteError;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+pub use self::attending::Unattended;
 pub use self::for_staff::Parked;
 use self::for_staff::nobodys;
 pub(crate) use self::for_staff::{ForStaff, Names};
 use crate::bells::{every, told_to_stop};
 use crate::providers::Providers;
+use crate::providers::twice::Silence;
 use crate::{references, unmatched};
 
 /// Webhooks taken up at a time, and worked on at once.
@@ -63,7 +68,8 @@ const PAUSE_SECONDS_MAX: f64 = 3600.0;
 /// What staff see of a webhook.
 const COLUMNS: &str = "webhook_id, gateway, event_key, state, reason, payment_id, body, \
     deliveries, tries, received_at, worked_at, unmatched_payment_id, received_minor, \
-    received_currency, refund_failure, reference, provider_reference";
+    received_currency, refund_failure, reference, provider_reference, resolved_by, resolved_at, \
+    resolution";
 
 /// Where webhooks are stored.
 #[derive(Clone)]
@@ -90,7 +96,8 @@ pub struct Webhook {
     pub gateway: String,
     /// The provider's name for it.
     pub event_key: String,
-    /// `received`, `done`, `parked`, or of money that is given back `refunding`, `refunded`, `failed`.
+    /// `received`, `done`, `parked`, `resolved`, or of money that is given back `refunding`,
+    /// `refunded`, `failed`.
     pub state: String,
     /// Why it is parked.
     pub reason: Option<String>,
@@ -118,6 +125,12 @@ pub struct Webhook {
     pub reference: Option<String>,
     /// The provider's own name for its money.
     pub provider_reference: Option<String>,
+    /// Who closed it last.
+    pub resolved_by: Option<String>,
+    /// When.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub resolution: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -127,6 +140,14 @@ struct Taken {
     body: Vec<u8>,
     received_at: DateTime<Utc>,
     tries: i32,
+    tries_before: i32,
+}
+
+impl Taken {
+    /// Tries since it came in, or since staff had it worked off again.
+    fn tries_now(&self) -> i32 {
+        self.tries.saturating_sub(self.tries_before)
+    }
 }
 
 /// What came of working on one.
@@ -254,7 +275,8 @@ impl Inbox {
             let emptied = sqlx::query(
                 "update webhooks set body = '' where webhook_id in ( \
                      select webhook_id from webhooks \
-                     where state <> 'received' and state in ('done', 'refunded') and body <> '' \
+                     where state <> 'received' and state in ('done', 'refunded', 'resolved') \
+                     and body <> '' \
                      and worked_at < now() - make_interval(days => $1) \
                      order by worked_at limit $2)",
             )
@@ -295,7 +317,7 @@ impl Inbox {
              where webhook_id in ( \
                  select webhook_id from webhooks where state = 'received' and due_at <= now() \
                  order by due_at limit $1 for update skip locked) \
-             returning webhook_id, gateway, body, received_at, tries",
+             returning webhook_id, gateway, body, received_at, tries, tries_before",
         )
         .bind(TAKEN_MAX)
         .bind(TAKEN_SECONDS)
@@ -307,10 +329,10 @@ impl Inbox {
         let (state, payment_id, reason, pause) = match worked {
             Worked::Done(payment_id) => ("done", payment_id, None, 0.0),
             Worked::Parked(payment_id, reason) => ("parked", payment_id, Some(reason), 0.0),
-            Worked::Later(reason) if TRIES_MAX <= taken.tries => {
+            Worked::Later(reason) if TRIES_MAX <= taken.tries_now() => {
                 ("parked", None, Some(format!("given up after {TRIES_MAX} tries: {reason}")), 0.0)
             }
-            Worked::Later(_) => ("received", None, None, pause(taken.tries)),
+            Worked::Later(_) => ("received", None, None, pause(taken.tries_now())),
         };
         if state == "parked" {
             let (gateway, reason) = (&taken.gateway, reason.as_deref());
@@ -343,6 +365,7 @@ fn name_in(about: &About) -> Option<String> {
         }
         About::Refund { refund_id } => Some(refund_id.to_string()),
         About::Staff { reference, .. } => reference.clone(),
+        About::Dispute(dispute) => dispute.reference.clone(),
         About::Unnamed { .. } | About::Nothing => None,
     }
 }
@@ -363,6 +386,11 @@ async fn work_on(inbox: &Inbox, providers: &Providers, taken: &Taken) -> Worked 
         Ok(notice) => notice,
         Err(unreadable) => return Worked::Parked(None, unreadable.to_string()),
     };
+    if let About::Dispute(dispute) = about {
+        let key = format!("{} {key} {}", gateway.name(), taken.tries);
+        let what = (key.as_str(), dispute);
+        return disputes::work_on(inbox, providers, gateway.as_ref(), taken, what).await;
+    }
     let Some(name) = name_in(&about) else {
         return match about {
             About::Staff { what, .. } | About::Unnamed { what, .. } => Worked::Parked(None, what),
@@ -409,18 +437,19 @@ async fn settle(
         .journal
         .load::<Payment>(&payment_id.to_string())
         .await?;
-    let is_uncounted = payment
-        .attempt(reference)
-        .is_some_and(unmatched::is_uncounted);
-    let is_known = is_uncounted
-        && inbox
-            .is_with_staff(&taken.gateway, reference, Some(taken.webhook_id))
-            .await
-            .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
-    Ok(if is_uncounted && !is_known {
-        Worked::Parked(Some(payment_id), unmatched::uncounted(reference))
-    } else {
+    let tried = payment.attempt(reference);
+    let Some(tried) = tried.filter(|tried| unmatched::is_uncounted(tried)) else {
+        return Ok(Worked::Done(Some(payment_id)));
+    };
+    let names = (reference, tried.provider_reference.as_deref());
+    let is_known = inbox
+        .is_with_staff(&taken.gateway, names, Some(taken.webhook_id))
+        .await
+        .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+    Ok(if is_known {
         Worked::Done(Some(payment_id))
+    } else {
+        Worked::Parked(Some(payment_id), unmatched::uncounted(reference))
     })
 }
 
@@ -438,9 +467,25 @@ async fn ask(
 ) -> Result<Asked, ExecuteError> {
     let is_answered = match about {
         About::Attempt { reference, provider_reference } => {
-            providers
+            let named = provider_reference.clone();
+            if !providers
                 .ask_again(payment_id, &reference, provider_reference, key)
                 .await?
+            {
+                return Ok(Asked::Silence);
+            }
+            // Afterwards: this may be the first that is heard of what the attempt itself has brought.
+            if let Some(named) = &named {
+                match providers
+                    .second_payment(payment_id, &reference, named)
+                    .await?
+                {
+                    Ok(None) => {}
+                    Ok(Some(what)) => return Ok(Asked::ForStaff(what)),
+                    Err(Silence) => return Ok(Asked::Silence),
+                }
+            }
+            true
         }
         About::Refund { refund_id } => {
             providers
@@ -449,16 +494,16 @@ async fn ask(
         }
         About::RefundsOf { reference } => {
             let mut all = true;
-            for refund_id in providers.pending_refunds(payment_id, &reference).await? {
+            for refund_id in providers.open_refunds(payment_id, &reference).await? {
                 all &= providers
                     .ask_again_about_refund(payment_id, refund_id, key)
                     .await?;
             }
             all
         }
-        About::Staff { what, .. } | About::Unnamed { what, .. } => {
-            return Ok(Asked::ForStaff(what));
-        }
+        About::Staff { what, .. }
+        | About::Unnamed { what, .. }
+        | About::Dispute(Dispute { what, .. }) => return Ok(Asked::ForStaff(what)),
         About::Nothing => true,
     };
     Ok(if is_answered {

@@ -16,12 +16,15 @@
 
 mod beginning;
 mod calls;
+pub(crate) mod disputes;
 mod for_staff;
 mod in_hand;
 mod lanes;
 #[cfg(test)]
 #[path = "providers/lanes_tests.rs"]
 mod lanes_tests;
+mod refunds;
+pub(crate) mod twice;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -198,10 +201,44 @@ impl Desk {
                 self.lanes.hear_answer(subject);
             }
             self.providers.call_staff(payment_id, payment_event).await?;
+            // Also when the money came by another attempt, late: then a page may be open beside it.
+            if let payment::Event::Voided | payment::Event::Captured { .. } = payment_event {
+                self.end_what_is_open(payment_id).await?;
+            }
         }
         if let Some(last) = batch.last() {
             self.lanes.have_read_to(last.position);
         }
+        Ok(())
+    }
+
+    /// Nobody waits for this money any more: a provider that can be told so is told within moments, by a
+    /// question that is brought forward. One that does not hear it then is told with its next question:
+    /// nothing waits for that.
+    async fn end_what_is_open(&mut self, payment_id: PaymentId) -> Result<(), Error> {
+        let id = payment_id.to_string();
+        let (payment, _) = self.providers.journal.decided::<Payment>(&id).await?;
+        let cancels = |name: &str| {
+            let gateway = self.providers.registry.get(name);
+            gateway.is_some_and(|gateway| gateway.cancels())
+        };
+        let open: Vec<Subject> = payment
+            .open_attempts()
+            .filter(|tried| cancels(&tried.attempt.choice.gateway))
+            .map(|tried| {
+                let reference = tried.attempt.reference.clone();
+                Subject::Attempt { payment_id, reference }
+            })
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        for subject in open {
+            self.lanes.plan(subject);
+        }
+        let notes = self.lanes.notes(Instant::now());
+        self.keep(&notes).await?;
+        polls::ask_soon(&self.providers.pool, payment_id).await?;
         Ok(())
     }
 
@@ -310,6 +347,9 @@ fn answered(payment_id: PaymentId, event: &payment::Event) -> Option<Subject> {
         | E::Voided
         | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
+        | E::RefundReturned { .. }
+        | E::ChargedBack { .. }
+        | E::ChargebackReversed { .. }
         | E::RefundRequested { .. } => None,
     }
 }

@@ -26,7 +26,7 @@ use chrono::Utc;
 use domain::ids::{PaymentId, RefundId};
 use domain::money::Currency;
 use domain::payment::Payment;
-use gateways::gateway::{About, CALL_TIMEOUT, CallError, Delivery, Gateway};
+use gateways::gateway::{About, CALL_TIMEOUT, CallError, Delivery, Dispute, Gateway};
 use gateways::listing::{Entry, Page, Span, Standing, Transaction, What};
 use gateways::webhook::HeaderMap;
 use serde_json::json;
@@ -124,20 +124,18 @@ struct Run<'a> {
 }
 
 impl Reconciliation {
-    /// Compares, repairs if that is asked for, and tells what it finds. Ends early if nobody
-    /// listens.
-    pub async fn run(self, tell: mpsc::Sender<Line>) {
-        let last = match self.compare(&tell).await {
-            Ok(sum) => Line::Done(sum),
-            Err(Error::NobodyListens) => return,
+    /// Compares, repairs if that is asked for, and tells what it finds; what is to be told last is left
+    /// to the caller, who may have to make room for another run before. Ends early if nobody listens.
+    pub async fn run(self, tell: &mpsc::Sender<Line>) -> Option<Line> {
+        match self.compare(tell).await {
+            Ok(sum) => Some(Line::Done(sum)),
+            Err(Error::NobodyListens) => None,
             Err(error) => {
                 let gateway = self.gateway.name();
                 tracing::warn!(gateway, %error, "a reconciliation is broken off");
-                Line::Failed(error.told())
+                Some(Line::Failed(error.told()))
             }
-        };
-        // Whoever has gone does not miss it.
-        let _gone = tell.send(last).await;
+        }
     }
 
     async fn compare(&self, tell: &mpsc::Sender<Line>) -> Result<Summary, Error> {
@@ -320,6 +318,41 @@ impl Run<'_> {
                 Verdict::Differs { .. } | Verdict::Nobodys { .. } => Fate::Left,
             };
         }
+        self.left_over(difference).await
+    }
+
+    /// A difference that a repair has left: that it came to something else there, such as money that
+    /// was taken back, is brought to staff, once. What is with them already is none.
+    pub(super) async fn left_over(&mut self, mut difference: Difference) -> Result<(), Error> {
+        let is_for_staff = difference.kind == Kind::StateDiffers
+            && matches!(difference.fate, Fate::Left | Fate::Reported);
+        let (what, reference) = (difference.what.name(), difference.reference.as_deref());
+        let Some(reference) = reference.filter(|_| is_for_staff) else {
+            return self.found(difference).await;
+        };
+        let (inbox, gateway) = (&self.of.inbox, self.of.gateway.name());
+        // Its first word is the state; a provider's own words may follow, and change.
+        let state = difference.there.split([':', ' ']).next();
+        let key = format!("state differs {what} {reference}: {}", state.unwrap_or_default());
+        if inbox.knows(gateway, &key, None, None).await? {
+            self.sum.agree += 1;
+            return Ok(());
+        }
+        if difference.fate == Fate::Left {
+            let body = json!({
+                "kind": difference.kind.name(), "what": what, "reference": reference,
+                "provider_reference": difference.provider_reference,
+                "there": difference.there, "here": difference.here,
+            });
+            let (there, here) = (&difference.there, &difference.here);
+            let reason = format!("{what} {reference} is {there} at the provider; here: {here}");
+            // It goes, or is gone: there is nothing to give back by.
+            let names = Names::default();
+            let (body, payment_id, event_key) = (&body, difference.payment_id, key.as_str());
+            let what = ForStaff { gateway, event_key, body, payment_id, names, reason: &reason };
+            inbox.park(&what).await?;
+            difference.fate = Fate::Parked;
+        }
         self.found(difference).await
     }
 
@@ -334,7 +367,11 @@ impl Run<'_> {
         // A second payment under a name of ours is not what a webhook was parked for.
         let reference = listed.reference.as_deref();
         let reference = reference.filter(|_| difference.payment_id.is_none());
-        if inbox.knows(gateway, &key, reference).await? {
+        let paid_as = match listed.what {
+            What::Payment => difference.provider_reference.as_deref(),
+            What::Refund => None,
+        };
+        if inbox.knows(gateway, &key, reference, paid_as).await? {
             self.sum.agree += 1;
             return Ok(());
         }
@@ -378,9 +415,11 @@ impl Run<'_> {
             About::Attempt { reference, .. } => (What::Payment, Some(reference)),
             About::Refund { refund_id } => (What::Refund, Some(refund_id.to_string())),
             About::RefundsOf { reference } => (What::Refund, Some(reference)),
-            About::Staff { reference, .. } => (What::Payment, reference),
+            About::Staff { reference, .. } | About::Dispute(Dispute { reference, .. }) => {
+                (What::Payment, reference)
+            }
         };
-        if inbox.knows(gateway.name(), &notice.key, None).await? {
+        if inbox.knows(gateway.name(), &notice.key, None, None).await? {
             self.sum.agree += 1;
             return Ok(());
         }

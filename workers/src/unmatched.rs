@@ -23,6 +23,7 @@ use store::recorded::RecordedEvent;
 use uuid::{Uuid, uuid};
 
 use crate::inbox::Webhook;
+use crate::providers::twice::is_another;
 use crate::references;
 
 /// Of the names of such payments; changing it would let money go back a second time.
@@ -49,6 +50,12 @@ pub enum Kept {
         /// Which.
         gateway: String,
     },
+    /// Staff have closed it.
+    #[error(
+        "this webhook is resolved; have it worked off again (retry) if its money is to go back \
+         after all"
+    )]
+    Resolved,
     /// It tells of something else.
     #[error("this webhook does not tell of money that came in")]
     WithoutMoney,
@@ -96,11 +103,21 @@ pub async fn look_into(
     if webhook.state == "received" {
         return Err(Kept::TooEarly);
     }
+    if webhook.state == "resolved" {
+        return Err(Kept::Resolved);
+    }
     let name = || webhook.gateway.clone();
     let gateway = registry.get(&webhook.gateway);
     let gateway = gateway.ok_or_else(|| Kept::Off { gateway: name() })?;
-    let charge = told(pool, journal, gateway.as_ref(), webhook).await?;
-    let answer = tokio::time::timeout(CALL_TIMEOUT, gateway.verify(&charge)).await;
+    let Told { charge, second } = told(pool, journal, gateway.as_ref(), webhook).await?;
+    let call = match &second {
+        None => gateway.verify(&charge),
+        // Asked by its reference, the provider would speak of the order's own.
+        Some(Second { name, payment_id }) => gateway
+            .verify_one(&charge, name)
+            .ok_or(Kept::Ours { payment_id: *payment_id })?,
+    };
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
     let found = match answer {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
@@ -121,6 +138,11 @@ pub async fn look_into(
             return Err(not_captured(format!("it speaks of {named:?}")));
         }
     };
+    if let Some(Second { name, payment_id }) = second
+        && name != provider_reference
+    {
+        return Err(Kept::Ours { payment_id });
+    }
     if received.minor <= 0 || provider_reference.is_empty() {
         return Err(not_captured(format!("{received} under the name {provider_reference:?}")));
     }
@@ -134,13 +156,26 @@ pub async fn look_into(
     Ok(Nobodys { payment_id: payment_of(&money.gateway, &money.provider_reference), money })
 }
 
+/// How the provider is to be asked about the money of a webhook.
+struct Told {
+    charge: Charge,
+    /// Where it came in beside what an attempt of ours has brought.
+    second: Option<Second>,
+}
+
+struct Second {
+    /// The provider's name for it.
+    name: String,
+    payment_id: PaymentId,
+}
+
 /// How the provider is to be asked about the money that a webhook tells of.
 async fn told(
     pool: &PgPool,
     journal: &Journal,
     gateway: &dyn Gateway,
     webhook: &Webhook,
-) -> Result<Charge, Kept> {
+) -> Result<Told, Kept> {
     let received_at = webhook.received_at;
     let (reference, provider_reference) =
         match (webhook.reference.clone(), webhook.provider_reference.clone()) {
@@ -149,20 +184,27 @@ async fn told(
         };
     let charge = Charge { provider_reference, ..asking(&reference, received_at) };
     let Some(payment_id) = references::payment_of(pool, gateway.name(), &reference).await? else {
-        return Ok(charge);
+        return Ok(Told { charge, second: None });
     };
     let (payment, _) = journal.load::<Payment>(&payment_id.to_string()).await?;
     if payment.unmatched().is_some() {
-        return Ok(charge);
+        return Ok(Told { charge, second: None });
     }
-    match payment.attempt(&reference) {
-        Some(tried) if is_uncounted(tried) => Ok(Charge {
-            provider_reference: tried.provider_reference.clone(),
-            started_at: tried.attempt.started_at,
-            ..charge
-        }),
-        Some(_) | None => Err(Kept::Ours { payment_id }),
+    let Some(tried) = payment.attempt(&reference) else {
+        return Err(Kept::Ours { payment_id });
+    };
+    let second = charge.provider_reference.clone();
+    let second = second.filter(|name| is_another(tried, name));
+    let second = second.map(|name| Second { name, payment_id });
+    if second.is_none() && !is_uncounted(tried) {
+        return Err(Kept::Ours { payment_id });
     }
+    let provider_reference = match &second {
+        Some(Second { name, .. }) => Some(name.clone()),
+        None => tried.provider_reference.clone(),
+    };
+    let started_at = tried.attempt.started_at;
+    Ok(Told { charge: Charge { provider_reference, started_at, ..charge }, second })
 }
 
 /// What the money is called in a webhook that came in before its names were kept beside it.
@@ -178,9 +220,35 @@ fn in_body(gateway: &dyn Gateway, webhook: &Webhook) -> Result<(String, Option<S
             Ok((String::new(), Some(provider_reference)))
         }
         Ok(
-            About::Refund { .. } | About::RefundsOf { .. } | About::Staff { .. } | About::Nothing,
+            About::Refund { .. }
+            | About::RefundsOf { .. }
+            | About::Staff { .. }
+            | About::Dispute(_)
+            | About::Nothing,
         )
         | Err(_) => Err(Kept::WithoutMoney),
+    }
+}
+
+/// What money is called by whoever asked for it that the provider calls by a name of its own; `None` if
+/// it knows no such money, or no name for it. Asked by no name, it speaks of whichever it has.
+pub(crate) async fn named(
+    gateway: &dyn Gateway,
+    provider_reference: &str,
+    told_at: DateTime<Utc>,
+) -> Result<Option<String>, Kept> {
+    let silent = || Kept::Silent { gateway: gateway.name().to_owned() };
+    let provider_reference = Some(provider_reference.to_owned());
+    let charge = Charge { provider_reference, ..asking("", told_at) };
+    let answer = tokio::time::timeout(CALL_TIMEOUT, gateway.verify(&charge)).await;
+    match answer {
+        Ok(Ok(Found::Said(Outcome::Misnamed { named, .. }))) => Ok(Some(named)),
+        Ok(Ok(Found::Said(_) | Found::NeverHeard)) => Ok(None),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "whose money a dispute is about stays open");
+            Err(silent())
+        }
+        Err(_elapsed) => Err(silent()),
     }
 }
 
@@ -209,7 +277,10 @@ pub(crate) async fn failure(
         .iter()
         .rev()
         .find_map(|recorded| match &recorded.event {
-            Event::Payment(payment::Event::RefundFailed { reason, .. }) => Some(reason.clone()),
+            Event::Payment(
+                payment::Event::RefundFailed { reason, .. }
+                | payment::Event::RefundReturned { reason, .. },
+            ) => Some(reason.clone()),
             _ => None,
         }))
 }

@@ -1,4 +1,5 @@
-//! Answers about the public catalogue, computed once and told to everybody who asks the same.
+//! Answers about the public catalogue, and reports, computed once and told to everybody who asks the
+//! same.
 //!
 //! ```text
 //! asked ─▶ is it kept, and does it stand? ── yes ─▶ told, as of the position that was heard last
@@ -11,7 +12,8 @@
 //!    computed while something changed does not stand from the beginning.
 //! 2. It is told with the position up to which the log has been heard: up to there it is true.
 //! 3. Of many who ask the same at the same time one computes.
-//! 4. Answers, and what is known of changes, are bounded. What is forgotten is computed again.
+//! 4. What begins or ends by the clock ends the answers that do not know of it yet.
+//! 5. Answers, and what is known of changes, are bounded. What is forgotten is computed again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +23,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::ids::{Handle, Sku};
+use domain::{order, promotion, vendor};
 use metrics::counter;
 use moka::future::Cache;
 use projections::availability::pieces_of;
@@ -34,14 +38,19 @@ use store::feed::Feeds;
 use store::recorded::RecordedEvent;
 use tokio::sync::watch;
 
-use super::caching::for_staff;
+use super::caching::{self, for_staff};
 use super::problem::Problem;
 use super::queries::{self, Asking, CATCH_UP_MAX};
 
-/// The metric that the hit rate is made of.
+/// The metric that the hit rate of the catalogue is made of.
 pub(crate) const TOLD: &str = "catalogue_answers_total";
+/// The same of reports.
+pub(crate) const REPORTED: &str = "report_answers_total";
 /// Bytes of answers in memory: some thousand pages of lists, the most wanted ones.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of reports, of which one by SKU may have a megabyte; they are apart, or they would put the
+/// catalogue out.
+const REPORT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What an answer takes beside its body and its key, roughly.
 const OVERHEAD_BYTES: usize = 512;
 /// How long an answer is kept that nothing changes, so that what nobody asks for any more goes.
@@ -66,6 +75,14 @@ pub(crate) enum Of {
     Product(Sku),
     /// Shipping methods and pick-up points.
     Delivery,
+    /// How promotions are offered; not how often they were used.
+    Promotions,
+    /// What was sold and given back.
+    Sales,
+    /// Who bought, as far as they are not forgotten.
+    Customers,
+    /// What vendors say of themselves.
+    Vendors,
 }
 
 /// An answer.
@@ -76,6 +93,8 @@ pub(crate) struct Computed {
     /// The read models that it was made of had reached this before they were read.
     position: i64,
     of: Vec<Of>,
+    /// Until when it is true by the clock, if nothing is heard.
+    until: Option<DateTime<Utc>>,
 }
 
 impl Computed {
@@ -83,7 +102,7 @@ impl Computed {
     pub(crate) fn new(position: i64, of: Vec<Of>, view: &impl Serialize) -> Self {
         let body: Bytes = queries::body(view).into();
         let tag = queries::tag_of(&body);
-        Self { body, tag, position, of }
+        Self { body, tag, position, of, until: None }
     }
 
     /// One thing, whose version is good for `If-Match`.
@@ -95,12 +114,25 @@ impl Computed {
     ) -> Self {
         let body: Bytes = queries::body(view).into();
         let tag = queries::tag_at(version, &body);
-        Self { body, tag, position, of }
+        Self { body, tag, position, of, until: None }
+    }
+
+    /// The same, which is another from a moment on whatever happens.
+    pub(crate) fn until(self, until: Option<DateTime<Utc>>) -> Self {
+        Self { until, ..self }
+    }
+
+    fn is_over(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
     /// The answer to somebody.
     pub(crate) fn shown(&self, position: i64) -> Response {
-        queries::shown_bytes(position, self.tag.clone(), self.body.clone())
+        let response = queries::shown_bytes(position, self.tag.clone(), self.body.clone());
+        match self.until {
+            Some(until) => caching::fresh_until(response, until),
+            None => response,
+        }
     }
 
     pub(crate) fn position(&self) -> i64 {
@@ -115,10 +147,32 @@ impl Computed {
 
 type Kept = Result<Arc<Computed>, Problem>;
 
+/// Where answers of a kind are kept, and the metric that counts them.
+#[derive(Clone)]
+struct Shelf {
+    kept: Cache<String, Kept>,
+    metric: &'static str,
+}
+
+impl Shelf {
+    fn new(metric: &'static str, bytes_max: u64) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(|key: &String, kept: &Kept| {
+                let body = kept.as_ref().map_or(0, |computed| computed.body.len());
+                u32::try_from(key.len() + body + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            })
+            .time_to_live(KEPT)
+            .build();
+        Self { kept, metric }
+    }
+}
+
 /// The answers of this process; clones share them.
 #[derive(Clone)]
 pub struct Answers {
-    kept: Cache<String, Kept>,
+    catalogue: Shelf,
+    reports: Shelf,
     changes: Arc<Mutex<Changes>>,
     heard: Arc<watch::Sender<i64>>,
 }
@@ -133,6 +187,10 @@ struct Changes {
     listings: i64,
     categories: i64,
     delivery: i64,
+    promotions: i64,
+    sales: i64,
+    customers: i64,
+    vendors: i64,
     by_listing: HashMap<String, i64>,
     by_product: HashMap<String, i64>,
     levels: Levels,
@@ -142,14 +200,6 @@ impl Answers {
     /// Keeps nothing yet, and nothing from before this position ever; nothing stands until
     /// [`Self::keep_up`] has begun to listen.
     pub fn new(head: i64) -> Self {
-        let kept = Cache::builder()
-            .max_capacity(BYTES_MAX)
-            .weigher(|key: &String, kept: &Kept| {
-                let body = kept.as_ref().map_or(0, |computed| computed.body.len());
-                u32::try_from(key.len() + body + OVERHEAD_BYTES).unwrap_or(u32::MAX)
-            })
-            .time_to_live(KEPT)
-            .build();
         let changes = Changes {
             heard: 0,
             floor: head,
@@ -157,12 +207,17 @@ impl Answers {
             listings: head,
             categories: head,
             delivery: head,
+            promotions: head,
+            sales: head,
+            customers: head,
+            vendors: head,
             by_listing: HashMap::new(),
             by_product: HashMap::new(),
             levels: Levels::default(),
         };
         Self {
-            kept,
+            catalogue: Shelf::new(TOLD, BYTES_MAX),
+            reports: Shelf::new(REPORTED, REPORT_BYTES_MAX),
             changes: Arc::new(Mutex::new(changes)),
             heard: Arc::new(watch::Sender::new(0)),
         }
@@ -196,6 +251,32 @@ impl Answers {
     where
         F: Future<Output = Result<Computed, Problem>> + Send,
     {
+        self.tell_from(&self.catalogue, asking, key, compute).await
+    }
+
+    /// Tells a report likewise. Whoever may read reports may read all of them.
+    pub(crate) async fn report<F>(
+        &self,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
+        self.tell_from(&self.reports, asking, key, compute).await
+    }
+
+    async fn tell_from<F>(
+        &self,
+        kind: &Shelf,
+        asking: &Asking,
+        key: String,
+        compute: impl Fn() -> F + Sync,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Computed, Problem>> + Send,
+    {
         let wanted = asking.min_position();
         self.wait_for(wanted).await?;
         let is_own = AtomicBool::new(false);
@@ -203,7 +284,7 @@ impl Answers {
             is_own.store(true, Ordering::Relaxed);
             compute().await.map(Arc::new)
         };
-        let entry = self
+        let entry = kind
             .kept
             .entry(key)
             .or_insert_with_if(computed, |kept| !self.stands(kept))
@@ -211,7 +292,7 @@ impl Answers {
         // Whoever waited for somebody else's computation has cost none.
         let is_own = is_own.load(Ordering::Relaxed);
         let from = if is_own { "computation" } else { "memory" };
-        counter!(TOLD, "from" => from).increment(1);
+        counter!(kind.metric, "from" => from).increment(1);
         let kept = match entry.into_value() {
             Ok(kept) => kept,
             Err(problem) if is_own || wanted == 0 => return Err(problem),
@@ -226,8 +307,9 @@ impl Answers {
     }
 
     fn stands(&self, kept: &Kept) -> bool {
+        let now = Utc::now();
         kept.as_ref()
-            .is_ok_and(|computed| self.holds_at(computed).is_some())
+            .is_ok_and(|computed| !computed.is_over(now) && self.holds_at(computed).is_some())
     }
 
     /// Up to which position it is true, if it still is.
@@ -313,9 +395,13 @@ impl Changes {
             Of::Products => Some(&self.products),
             Of::Listings => Some(&self.listings),
             Of::Categories => Some(&self.categories),
+            Of::Promotions => Some(&self.promotions),
             Of::Listing(handle) => self.by_listing.get(handle.as_str()),
             Of::Product(sku) => self.by_product.get(sku.as_str()),
             Of::Delivery => Some(&self.delivery),
+            Of::Sales => Some(&self.sales),
+            Of::Customers => Some(&self.customers),
+            Of::Vendors => Some(&self.vendors),
         };
         known.copied().unwrap_or(self.floor)
     }
@@ -343,10 +429,24 @@ impl Changes {
                     self.listings = position;
                 }
             }
-            // Whether vendors may sell decides on all that they offer; it is rare that one changes.
-            Event::Vendor(_) => self.forget(position),
+            // Whether vendors may sell decides on all that they offer; it is rare that this changes.
+            Event::Vendor(vendor::Event::Activated | vendor::Event::Deactivated { .. }) => {
+                self.forget(position);
+            }
+            // What they say of themselves is on their own page alone.
+            Event::Vendor(vendor::Event::Registered(_) | vendor::Event::ProfileChanged(_)) => {
+                self.vendors = position;
+            }
             Event::Delivery(_) => self.delivery = position,
-            Event::Order(_) | Event::Payment(_) | Event::Person(_) | Event::Promotion(_) => {}
+            Event::Promotion(promotion::Event::Described(_)) => self.promotions = position,
+            // An order counts once it is paid.
+            Event::Order(order::Event::Confirmed { .. } | order::Event::Refunded(_)) => {
+                self.sales = position;
+                self.customers = position;
+            }
+            Event::Person(_) => self.customers = position,
+            // Nobody is told how often a promotion is used.
+            Event::Promotion(_) | Event::Order(_) | Event::Payment(_) => {}
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use chrono::DateTime;
+use chrono::TimeDelta;
 use domain::money::Money;
 use domain::product::{self, Description};
-use domain::{inventory, listing};
+use domain::{inventory, listing, person};
 use serde_json::json;
 use store::recorded::Metadata;
 use tokio::sync::Barrier;
@@ -126,6 +126,22 @@ fn lists_change_with_what_runs_out_or_comes_in_and_not_with_every_piece() {
 }
 
 #[test]
+fn reports_stand_until_something_is_sold_given_back_or_somebody_forgotten() {
+    let answers = listening();
+    let sales = |position| answers.holds_at(&made_at(position, &[Of::Sales]));
+    let customers = |position| answers.holds_at(&made_at(position, &[Of::Customers]));
+    let hear = |position, event| answers.hear(&[recorded(position, "x", event)]);
+    hear(11, Event::Order(order::Event::Processing));
+    hear(12, received(5));
+    assert_eq!((sales(10), customers(10)), (Some(12), Some(12)));
+    hear(13, Event::Order(order::Event::Confirmed { captured_minor: 450 }));
+    assert_eq!((sales(12), customers(12)), (None, None));
+    let forgotten = person::Event::Forgotten { orders: vec![], reason: "asked to be".into() };
+    hear(14, Event::Person(forgotten));
+    assert_eq!((sales(13), customers(13)), (Some(14), None));
+}
+
+#[test]
 fn what_is_forgotten_of_changes_is_computed_again() {
     let answers = listening();
     let pot = made_at(11, &[sku("pot")]);
@@ -201,4 +217,19 @@ async fn a_failure_is_told_and_not_kept() {
     assert_eq!(ask(Err(Problem::not_found("listing"))).await, Err(404));
     assert_eq!(ask(Ok(made_at(11, &[Of::Categories]))).await, Ok(200));
     assert_eq!(ask(Err(Problem::internal())).await, Ok(200), "it is kept by now");
+}
+
+#[tokio::test]
+async fn what_ends_by_the_clock_does_not_stand_any_more() {
+    let answers = listening();
+    let ends_at = Utc::now() + TimeDelta::hours(1);
+    let offered = |until: DateTime<Utc>| {
+        Computed::new(10, vec![Of::Promotions], &json!(["SPRING"])).until(Some(until))
+    };
+    let kept: Kept = Ok(Arc::new(offered(ends_at)));
+    assert!(answers.stands(&kept));
+    let over: Kept = Ok(Arc::new(offered(Utc::now())));
+    assert!(!answers.stands(&over), "nothing was heard, and it has ended");
+    answers.hear(&[recorded(11, "x", described())]);
+    assert!(answers.stands(&kept), "products are nothing to it");
 }

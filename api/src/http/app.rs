@@ -16,9 +16,11 @@ use storefront::carts::Carts;
 use tokio::sync::Semaphore;
 use workers::fraud::Fraud;
 use workers::inbox::Inbox;
+use workers::providers::{InHand, Pauses, Providers};
 use workers::routing::Routing;
 
 use super::answers::Answers;
+use super::availability::LookUps;
 use super::delivering::Deliveries;
 use super::health::Readiness;
 use super::offers::Offers;
@@ -70,6 +72,8 @@ pub struct Parts {
     pub outcomes: Outcomes,
     /// How many pieces of articles there are.
     pub availability: Availability,
+    /// What that does not hold, while it is looked up.
+    pub look_ups: LookUps,
     /// What articles are called and cost.
     pub offers: Offers,
     /// What the public catalogue looks like.
@@ -100,6 +104,20 @@ pub struct Parts {
     pub turns: Turns,
     /// Who has asked how often.
     pub(crate) buckets: Buckets,
+}
+
+impl Parts {
+    /// Who asks providers because somebody wants to know at once, and plans no questions.
+    pub(crate) fn providers(&self) -> Providers {
+        Providers {
+            pool: self.pool.clone(),
+            journal: self.journal.clone(),
+            registry: self.registry.clone(),
+            pauses: Pauses::default(),
+            routing: self.routing.clone(),
+            in_hand: InHand::default(),
+        }
+    }
 }
 
 /// What can be set about HTTP.

@@ -2,7 +2,7 @@
 
 use accounts::{Password, Role, Tokens};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,15 +12,17 @@ use super::bodies::{
     ChangePassword, ForgotPassword, Login, Proof, Refresh, Register, ResetPassword,
 };
 use super::fields::{Body, Fields};
-use super::identity::{Caller, SignedIn};
+use super::identity::{Anybody, Caller, SignedIn};
 use super::leaving::{self, Because};
 use super::moves::Empty;
 use super::occurrence::Occurrence;
 use super::order_body::NAME_CHARS_MAX;
 use super::problem::Problem;
 use super::said::{Said, done, tell};
-use super::{App, email};
+use super::{App, carts, email};
 
+/// What a cart's token does where somebody signs in.
+const CART: &str = "A guest's cart, to be merged into the account's; what opens no cart is ignored";
 /// Longest token that is looked at.
 const TOKEN_CHARS_MAX: usize = 200;
 
@@ -151,16 +153,19 @@ fn chosen(fields: &mut Fields<'_>, name: &'static str, email: Option<&str>) -> O
 /// only. The answer is the same if the address has an account already; then its owner is told.
 #[utoipa::path(
     post, path = "/auth/register", tag = "accounts", request_body = Register,
+    params(("Daybook-Cart-Token" = Option<String>, Header, description = CART)),
     responses((status = 201, description = "Signed in", body = TokensView))
 )]
 pub(crate) async fn register(
     State(app): State<App>,
+    headers: HeaderMap,
     Said(Registration { email, password, name }): Said<Registration>,
 ) -> Result<Response, Problem> {
     let tokens = app
         .accounts
         .register(&email, &password, name.as_deref(), Role::Customer)
         .await?;
+    carts::bring(&app, &headers, &tokens.access).await;
     Ok(tell(StatusCode::CREATED, &TokensView::from(tokens)))
 }
 
@@ -170,13 +175,16 @@ pub(crate) async fn register(
 /// attempts in a row each has to wait longer than the one before: 429.
 #[utoipa::path(
     post, path = "/auth/login", tag = "accounts", request_body = Login,
+    params(("Daybook-Cart-Token" = Option<String>, Header, description = CART)),
     responses((status = 200, description = "Signed in", body = TokensView))
 )]
 pub(crate) async fn login(
     State(app): State<App>,
+    headers: HeaderMap,
     Said(Credentials { email, password }): Said<Credentials>,
 ) -> Result<Response, Problem> {
     let tokens = app.accounts.login(&email, &password).await?;
+    carts::bring(&app, &headers, &tokens.access).await;
     Ok(tell(StatusCode::OK, &TokensView::from(tokens)))
 }
 
@@ -252,7 +260,7 @@ pub(crate) async fn forgot_password(
 )]
 pub(crate) async fn reset_password(
     State(app): State<App>,
-    caller: Caller,
+    Anybody(caller): Anybody,
     occurrence: Occurrence,
     Said(Reset { token, password }): Said<Reset>,
 ) -> Result<Response, Problem> {

@@ -85,7 +85,11 @@ pub struct OrderItem {
 }))]
 pub struct PlaceOrder {
     pub customer: Customer,
-    pub shipping_address: Address,
+    /// Where the goods go, if no `address_id` is given
+    pub shipping_address: Option<Address>,
+    /// Instead: an address of `GET /profile/addresses`, of which the order keeps a copy. A
+    /// telephone number then names its country
+    pub address_id: Option<uuid::Uuid>,
     /// ISO 4217 code; every amount of the order is in this currency
     #[schema(min_length = 3, max_length = 3)]
     pub currency: String,
@@ -337,6 +341,16 @@ pub struct RefundWebhook {
     pub reason: String,
 }
 
+/// How a webhook that waited for a person has been settled.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "settled on the provider's own pages"}))]
+pub struct ResolveWebhook {
+    /// Kept with the webhook, in clear; nothing personal belongs there
+    #[schema(min_length = 1, max_length = 500)]
+    pub note: String,
+}
+
 /// Money that staff have taken.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -398,6 +412,11 @@ pub struct RegisterVendor {
     #[schema(min_length = 1, max_length = 200)]
     pub business_name: String,
     pub address: Address,
+    /// What it tells customers of itself
+    #[schema(min_length = 1, max_length = 2000)]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country; false if not given
+    pub shows_place: Option<bool>,
     /// Staff only: whose vendor it is to be
     pub account_id: Option<uuid::Uuid>,
 }
@@ -407,12 +426,18 @@ pub struct RegisterVendor {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "business_name": "Potts & Daughter",
-    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"}
+    "address": {"line1": "3 Kiln Lane", "city": "Stoke-on-Trent", "country": "GB"},
+    "description": "Pots since 1760", "shows_place": true
 }))]
 pub struct DescribeVendor {
     #[schema(min_length = 1, max_length = 200)]
     pub business_name: String,
     pub address: Address,
+    /// What it tells customers of itself
+    #[schema(min_length = 1, max_length = 2000)]
+    pub description: Option<String>,
+    /// Whether customers are told its town and country; false if not given
+    pub shows_place: Option<bool>,
 }
 
 /// Lines of an order that have left.

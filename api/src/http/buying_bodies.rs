@@ -92,7 +92,11 @@ pub struct MergeCart {
 }))]
 pub struct CheckOut {
     pub customer: Customer,
-    pub shipping_address: Address,
+    /// Where the goods go, if no `address_id` is given
+    pub shipping_address: Option<Address>,
+    /// Instead: an address of `GET /profile/addresses`, of which the order keeps a copy. A
+    /// telephone number then names its country
+    pub address_id: Option<uuid::Uuid>,
     /// ISO 4217 code; the cart's
     #[schema(min_length = 3, max_length = 3)]
     pub currency: String,

@@ -13,6 +13,7 @@ use axum::extract::MatchedPath;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, Utc};
 
 use super::problem::Problem;
 use super::{BASE, queries};
@@ -23,12 +24,14 @@ const TAGGED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How an answer may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Products and listings, as customers see them.
+    /// Products, listings and who sells them, as customers see them.
     Catalogue,
     /// Menus change seldom.
     Categories,
     /// Shipping methods and their rates.
     Delivery,
+    /// Promotions that everybody is told of; they begin and end by the clock, too ([`fresh_until`]).
+    Promotions,
     /// Reports: each client for itself.
     Analytics,
     /// What stays the same until the next release; asked again each time.
@@ -47,6 +50,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("/api/v1/shipping/methods/{handle}", Class::Delivery),
     ("/api/v1/shipping/pickup-points", Class::Delivery),
     ("/api/v1/shipping/pickup-points/{handle}", Class::Delivery),
+    ("/api/v1/vendors/{id}", Class::Catalogue),
+    ("/api/v1/promotions", Class::Promotions),
     ("/api/v1/reports/sales", Class::Analytics),
     ("/api/v1/reports/customers", Class::Analytics),
     ("/api/v1/reports/settlement", Class::Analytics),
@@ -71,7 +76,7 @@ impl Class {
             Self::Catalogue => Duration::from_mins(10),
             Self::Categories => Duration::from_mins(15),
             // A rate that has gone up meanwhile is caught by `expected_total`.
-            Self::Delivery => Duration::from_mins(5),
+            Self::Delivery | Self::Promotions => Duration::from_mins(5),
             // Ten at most; who looks at figures would rather see today's.
             Self::Analytics => Duration::from_mins(1),
             Self::Documentation => Duration::ZERO,
@@ -81,18 +86,24 @@ impl Class {
     /// Whether one client's answer may be another's, where no token was shown.
     fn is_public(self) -> bool {
         match self {
-            Self::Catalogue | Self::Categories | Self::Delivery | Self::Documentation => true,
+            Self::Catalogue
+            | Self::Categories
+            | Self::Delivery
+            | Self::Promotions
+            | Self::Documentation => true,
             Self::Analytics => false,
         }
     }
 
-    fn cache_control(self, has_token: bool) -> String {
+    /// `left` is how long the answer is known to be true at most.
+    fn cache_control(self, has_token: bool, left: Option<Duration>) -> String {
         let whose = if self.is_public() && !has_token {
             "public"
         } else {
             "private"
         };
-        match self.fresh_for().as_secs() {
+        let fresh_for = left.map_or(self.fresh_for(), |left| left.min(self.fresh_for()));
+        match fresh_for.as_secs() {
             0 => format!("{whose}, no-cache"),
             seconds => format!("{whose}, max-age={seconds}"),
         }
@@ -106,6 +117,16 @@ struct ForStaff;
 /// An answer that only staff are given.
 pub(crate) fn for_staff(mut response: Response) -> Response {
     response.extensions_mut().insert(ForStaff);
+    response
+}
+
+/// Marks an answer that may be another from a moment on, whatever is heard until then.
+#[derive(Debug, Clone, Copy)]
+struct FreshUntil(DateTime<Utc>);
+
+/// An answer that nobody is to show from then on without asking again.
+pub(crate) fn fresh_until(mut response: Response, until: DateTime<Utc>) -> Response {
+    response.extensions_mut().insert(FreshUntil(until));
     response
 }
 
@@ -138,6 +159,9 @@ impl Terms {
     pub(crate) async fn apply(self, mut response: Response) -> Response {
         let is_told = matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);
         let is_for_staff = response.extensions_mut().remove::<ForStaff>().is_some();
+        let until = response.extensions_mut().remove::<FreshUntil>();
+        // What is over by now has no time left.
+        let left = until.map(|FreshUntil(until)| (until - Utc::now()).to_std().unwrap_or_default());
         let class = self.class.filter(|_| is_told && !is_for_staff);
         let Some(class) = class else {
             response
@@ -150,7 +174,7 @@ impl Terms {
         }
         let is_whole = response.status() == StatusCode::OK;
         let headers = response.headers_mut();
-        let cache_control = class.cache_control(self.has_token);
+        let cache_control = class.cache_control(self.has_token, left);
         headers.extend(
             HeaderValue::from_str(&cache_control)
                 .ok()

@@ -67,7 +67,11 @@ async fn what_everybody_sees_is_public_and_with_a_token_private() {
     assert_eq!(told(&response, "cache-control"), Some("private, max-age=600"));
     let response = ask("/api/v1/reports/sales", "GET", &[]).await;
     assert_eq!(told(&response, "cache-control"), Some("private, max-age=60"));
-    assert_eq!(Class::Categories.cache_control(false), "public, max-age=900");
+    let left = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(Class::Categories.cache_control(false, None), "public, max-age=900");
+    assert_eq!(Class::Promotions.cache_control(false, left(900)), "public, max-age=300");
+    assert_eq!(Class::Promotions.cache_control(true, left(7)), "private, max-age=7");
+    assert_eq!(Class::Promotions.cache_control(false, left(0)), "public, no-cache");
 }
 
 #[tokio::test]

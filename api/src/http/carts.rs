@@ -7,10 +7,10 @@
 pub(crate) mod checkout;
 mod view;
 
-use accounts::Role;
+use accounts::{Identity, Role};
 use axum::extract::{FromRequestParts, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::event::Event;
 use domain::ids::{CustomerId, OrderId, Sku};
@@ -18,7 +18,7 @@ use domain::money::Currency;
 use domain::order;
 use domain::placing::{LINES_MAX, QUANTITY_MAX};
 use domain::promotion::Code;
-use storefront::carts::{Cart, Change, Error, Whose};
+use storefront::carts::{Cart, Change, Error, Merged, Whose};
 use uuid::Uuid;
 
 use super::App;
@@ -30,6 +30,7 @@ use super::identity::Caller;
 use super::order_body::Item;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
+use super::protection::guesses::Guesser;
 use super::said::{Said, done, tell};
 
 pub(crate) use self::view::{CartView, MergedView};
@@ -58,7 +59,7 @@ impl FromRequestParts<App> for Shopping {
                 let token = shown.and_then(|value| value.to_str().ok());
                 Ok(Self::Guest(token.map(str::to_owned)))
             }
-            Caller::Account { id, role: Role::Customer | Role::Vendor | Role::Admin } => {
+            Caller::Account { id, role } if may_buy(role) => {
                 Ok(Self::Account { id, customer_id: caller.customer_id() })
             }
             Caller::Staff | Caller::Account { .. } | Caller::Machine { .. } => {
@@ -245,15 +246,17 @@ pub(crate) async fn open(
 pub(crate) async fn show(
     State(app): State<App>,
     shopping: Shopping,
+    guesser: Guesser,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let code: Option<Code> = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
     let cart = current(&app, &shopping).await?;
     let customer_id = shopping.customer_id();
+    let promotion = code.map(|code| (code, guesser));
     Ok(tell(
         StatusCode::OK,
-        &view::with_promotion(&app, cart, customer_id, code).await?,
+        &view::with_promotion(&app, cart, customer_id, promotion).await?,
     ))
 }
 
@@ -387,7 +390,7 @@ pub(crate) async fn take_out(
 
 /// Merge a guest's cart into one's own
 ///
-/// To be called after signing in. Pieces are summed, up to what a line may have; what became of each
+/// For whoever had signed in before, or did so without showing the cart's token. Pieces are summed, up to what a line may have; what became of each
 /// line is told. The guest's cart is closed by it. A repetition finds nothing more to merge.
 #[utoipa::path(
     post, path = "/cart/merge", tag = "carts", request_body = MergeCart,
@@ -402,16 +405,46 @@ pub(crate) async fn merge(
     Owner { id: account_id, customer_id }: Owner,
     Said(Merging(token)): Said<Merging>,
 ) -> Result<Response, Problem> {
-    for whose in [Whose::Token(&token), Whose::Account(account_id)] {
-        match settle(&app, whose).await {
+    let merged = merged(&app, &token, account_id).await?;
+    Ok(tell(StatusCode::OK, &MergedView::of(&app, merged, customer_id).await?))
+}
+
+async fn merged(app: &App, token: &str, account_id: Uuid) -> Result<Merged, Problem> {
+    for whose in [Whose::Token(token), Whose::Account(account_id)] {
+        match settle(app, whose).await {
             // Merged before, or none made yet.
             Ok(()) => {}
             Err(problem) if problem.is_accident() => return Err(problem),
             Err(_none) => {}
         }
     }
-    let merged = app.carts.merge(&token, account_id).await?;
-    Ok(tell(StatusCode::OK, &MergedView::of(&app, merged, customer_id).await?))
+    Ok(app.carts.merge(token, account_id).await?)
+}
+
+/// Merges the cart whose token a guest shows when they sign in into that of the account whose access
+/// token they are given. They are signed in whatever becomes of it: what is not merged here can be
+/// merged later ([`merge`]).
+pub(crate) async fn bring(app: &App, headers: &HeaderMap, access: &str) {
+    let shown = headers.get(DAYBOOK_CART_TOKEN);
+    let Some(token) = shown.and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let Some(Identity::Account { account_id, role, .. }) = app.accounts.identify(access) else {
+        return;
+    };
+    if !may_buy(role) {
+        return;
+    }
+    match merged(app, token, account_id).await {
+        Err(problem) if problem.is_accident() => {
+            tracing::warn!("a guest's cart could not be merged when they signed in");
+        }
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn may_buy(role: Role) -> bool {
+    matches!(role, Role::Customer | Role::Vendor | Role::Admin)
 }
 
 /// Refuses articles that nobody sells, or not in this currency.

@@ -62,8 +62,10 @@ fn unguarded(cell: &str) -> &str {
         .unwrap_or(cell)
 }
 
+/// Names that are numbers are guarded as well: files say so since before numbers were told apart, and
+/// are read back as they were written.
 fn is_formula(text: &str) -> bool {
-    delimited::is_formula(text.trim_start_matches('\''))
+    delimited::begins_like_a_formula(text.trim_start_matches('\''))
 }
 
 /// One line, read.

@@ -22,6 +22,7 @@ use super::json::{Json, Members};
 use super::occurrence::Occurrence;
 use super::parameters::Parameters;
 use super::problem::{MEDIA_TYPE, Problem};
+use super::protection::guesses::Guesser;
 use super::turns::Turn;
 use super::{App, BASE, json, keys, preferring};
 
@@ -45,6 +46,8 @@ pub(crate) struct Asked<B> {
     pub(crate) wait: Option<std::time::Duration>,
     /// Whether the client would rather be told at once that stock is gone.
     pub(crate) in_stock: bool,
+    /// Whose codes are looked at.
+    pub(crate) guesser: Guesser,
     fingerprint: Fingerprint,
     expected_version: Option<i64>,
     _turn: Turn,
@@ -73,6 +76,7 @@ impl<B: Body + Send> FromRequest<App> for Asked<B> {
             occurrence,
             wait: preferring::wait(&parts.headers),
             in_stock: preferring::in_stock(&parts.headers),
+            guesser: Guesser::of(&parts, caller, app),
             fingerprint,
             expected_version,
             _turn: app.turns.take(command_id).await?,
@@ -110,6 +114,7 @@ pub(crate) async fn asked_with_file(
         occurrence,
         wait: None,
         in_stock: false,
+        guesser: Guesser::of(&parts, caller, app),
         fingerprint: digest.finalize().into(),
         expected_version,
         _turn: app.turns.take(command_id).await?,

@@ -358,9 +358,9 @@ pub(crate) async fn describe(
 
 /// Close an account
 ///
-/// Its sessions end, and name, address and password are deleted. What was ordered stays in the log. A
-/// vendor is deactivated by it: their products cannot be bought any more. A repetition is 404, a guest
-/// 409 `customer_is_a_guest`.
+/// Its sessions end, and name, address, password and address book are deleted. What was ordered stays
+/// in the log. A vendor is deactivated by it: their products cannot be bought any more. A repetition is
+/// 404, a guest 409 `customer_is_a_guest`.
 #[utoipa::path(
     delete, path = "/customers/{id}", tag = "accounts", security(("staff" = [])),
     params(("id" = Uuid, Path, description = "The account")),
@@ -377,7 +377,11 @@ pub(crate) async fn close(
     parameters.finish()?;
     let envelope = leaving::envelope(caller, &occurrence);
     leaving::sells_no_more(&app, account_id, Because::Closed, envelope).await?;
-    if app.accounts.close(account_id, &caller.to_string()).await? {
+    let is_closed = app.accounts.close(account_id, &caller.to_string()).await?;
+    // Whether it was open or not: so whoever was not answered sends it again, and nothing is left.
+    let (accounts, _) = app.accounts.belongings(account_id).await?;
+    storefront::addresses::forget(&app.pool, &accounts).await?;
+    if is_closed {
         Ok(done(StatusCode::NO_CONTENT))
     } else {
         Err(no_account(&app, account_id).await)

@@ -1,6 +1,8 @@
 //! Shipping methods and pick-up points over HTTP: described by staff, shown to everybody. All of them
 //! are one aggregate, so that no method leads to a point that is not there.
 
+use std::sync::OnceLock;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -191,20 +193,25 @@ pub(crate) async fn describe_method(
 ) -> Result<Response, Problem> {
     let method = Box::new(asked.body.0.clone());
     let command = Command::DescribeMethod { method_id: method_id.clone(), method };
+    let described = OnceLock::new();
     let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Delivery>| {
         let method = accepted.state.method(&method_id).cloned();
         let method = method.expect("a method that was described is there");
+        let _once = described.set(method.clone());
         let method = ShippingMethodView::of(method_id.clone(), method);
         DescribedMethod { method, version: accepted.version }
     });
-    let described = asked.body.0.clone();
     let receipt = app
         .journal
         .execute::<Delivery>(SHOP, command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(method) = described.get()
+    {
+        // As the event has it, its lists in order: memory is the same in every process.
         app.deliveries
-            .method_described(&method_id, receipt.version, &described);
+            .method_described(&method_id, receipt.version, method);
     }
     Ok(respond(receipt))
 }
@@ -225,12 +232,13 @@ pub(crate) async fn describe_point(
     OfHandle(point_id): OfHandle,
     asked: Asked<DescribingPoint>,
 ) -> Result<Response, Problem> {
-    let point = asked.body.0.clone();
-    let command =
-        Command::DescribePoint { point_id: point_id.clone(), point: Box::new(point.clone()) };
+    let point = Box::new(asked.body.0.clone());
+    let command = Command::DescribePoint { point_id: point_id.clone(), point };
+    let described = OnceLock::new();
     let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Delivery>| {
         let point = accepted.state.point(&point_id).cloned();
         let point = point.expect("a point that was described is there");
+        let _once = described.set(point.clone());
         let point = PickupPointOffer::of(point_id.clone(), point);
         DescribedPoint { point, version: accepted.version }
     });
@@ -238,9 +246,12 @@ pub(crate) async fn describe_point(
         .journal
         .execute::<Delivery>(SHOP, command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(point) = described.get()
+    {
         app.deliveries
-            .point_described(&point_id, receipt.version, &point);
+            .point_described(&point_id, receipt.version, point);
     }
     Ok(respond(receipt))
 }

@@ -17,7 +17,7 @@ use domain::person::{self, ORDERS_MAX, Person};
 use projections::orders;
 use serde::Serialize;
 use store::personal;
-use storefront::{reviews, support, wishlists};
+use storefront::{addresses, reviews, support, wishlists};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use workers::forgetting::{self, Traces};
@@ -84,8 +84,8 @@ impl FromRequestParts<App> for ToForget {
 ///
 /// Destroys the keys of the personal data of all their orders, and closes their accounts: name,
 /// address, email address and telephone number are gone from the log, read models, stream and
-/// exports. Their tickets, reviews and wishlists are deleted. Orders, totals and proofs stay. It cannot be undone. Orders that are still to be sent
-/// lose their address as well.
+/// exports. Their address books, tickets, reviews and wishlists are deleted. Orders, totals and proofs
+/// stay. It cannot be undone. Orders that are still to be sent lose their address as well.
 #[utoipa::path(
     delete, path = "/customers/{id}/personal-data", tag = "accounts", request_body = ForgetPerson,
     security(("bearer" = ["customer", "vendor", "admin"])),
@@ -177,6 +177,7 @@ fn all_accounts(somebody: &Somebody) -> Vec<Uuid> {
 /// What they have said beside their orders.
 async fn forget_words(app: &App, somebody: &Somebody) -> Result<(), Problem> {
     let accounts = all_accounts(somebody);
+    addresses::forget(&app.pool, &accounts).await?;
     wishlists::forget(&app.pool, &accounts).await?;
     reviews::forget(&app.pool, &accounts).await?;
     support::forget(&app.pool, &accounts, &somebody.emails).await?;

@@ -43,9 +43,14 @@ impl Format {
     }
 }
 
-/// An answer as CSV (RFC 4180), to be kept under a file name.
+/// An answer as CSV (RFC 4180).
+pub(crate) fn show_rows(position: i64, csv: Vec<u8>) -> Response {
+    shown(position, "text/csv; charset=utf-8; header=present", csv)
+}
+
+/// The same, to be kept under a file name.
 pub(crate) fn show_csv(position: i64, file_name: &str, csv: Vec<u8>) -> Response {
-    let mut response = shown(position, "text/csv; charset=utf-8; header=present", csv);
+    let mut response = show_rows(position, csv);
     let attachment = format!("attachment; filename=\"{file_name}\"");
     let attachment = HeaderValue::from_str(&attachment).ok();
     let headers = response.headers_mut();

@@ -31,6 +31,11 @@ impl Moments {
         self.as_of.is_some() || self.diff_from.is_some()
     }
 
+    /// Whether two moments are compared.
+    pub(crate) fn are_compared(self) -> bool {
+        self.diff_from.is_some()
+    }
+
     /// What is asked; where no end is named it is `now`.
     pub(crate) fn asked(self, now: i64) -> Asked {
         let to = self.as_of.unwrap_or(AsOf::Position(now));

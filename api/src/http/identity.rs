@@ -5,6 +5,7 @@
 //! stand beside each route's `security`; `tests/system/roles.rs` walks every route with every role
 //! and holds both together.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use accounts::{Identity, Role};
@@ -145,6 +146,18 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Self::of_request(parts, app)
+    }
+}
+
+/// Whoever asks for what is open to everybody: a token that has expired keeps nobody out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Anybody(pub(crate) Caller);
+
+impl FromRequestParts<App> for Anybody {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(Caller::of_request(parts, app).unwrap_or(Caller::Guest)))
     }
 }
 

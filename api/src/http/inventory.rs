@@ -1,12 +1,15 @@
 //! Stock: goods that come in, what counting finds, and what there is.
 
-use axum::extract::State;
+use accounts::Role;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::ids::Sku;
+use domain::ids::{Sku, VendorId};
 use domain::inventory::{self, Inventory};
 use domain::placing::QUANTITY_MAX;
 use projections::history::{self, Was};
+use projections::products;
 use projections::stock::{self, StockView};
 use serde::Serialize;
 use store::command::Envelope;
@@ -16,15 +19,39 @@ use super::bodies::{AdjustStock, ReceiveStock};
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::history::Moments;
-use super::identity::Readers;
+use super::identity::{Caller, Readers};
 use super::moves::REASON_CHARS_MAX;
 use super::offering::Offering;
 use super::parameters::{OfSku, Parameters};
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::rows::Room;
 use super::{App, tables};
 
+/// What tells whose stock is whose.
+const MODELS: [&str; 2] = [stock::NAME, products::NAME];
+
 const REFERENCE_CHARS_MAX: usize = 200;
+
+/// Whoever sees stock: staff, analysts and auditors all of it, a vendor, active or not, that of the
+/// articles that are theirs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counting {
+    only_of: Option<VendorId>,
+}
+
+impl FromRequestParts<App> for Counting {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if let Caller::Account { id, role: Role::Vendor } = caller {
+            return Ok(Self { only_of: Some(VendorId(id)) });
+        }
+        Readers::from_request_parts(parts, app).await?;
+        Ok(Self { only_of: None })
+    }
+}
 
 /// The stock of an article after a change.
 #[derive(Debug, Serialize, ToSchema)]
@@ -152,10 +179,17 @@ async fn change<B: Sync>(
 
 /// List stock
 ///
-/// Ordered by SKU. `Accept: text/csv` gives every row, as a table of one moment.
+/// Ordered by SKU; vendors see that of their own articles. `Accept: text/csv` gives every row that the
+/// filters leave, as a table of one moment.
 #[utoipa::path(
-    get, path = "/inventory", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
+    get, path = "/inventory", tag = "inventory",
+    security(("bearer" = ["vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["vendor"]))),
     params(
+        ("search" = Option<String>, Query, description = "Part of the SKU or of the product's name"),
+        ("vendor" = Option<Uuid>, Query, description = "Of this vendor's articles; not for vendors"),
+        ("available_min" = Option<i64>, Query, minimum = 0, description = "That many are left, or more"),
+        ("available_max" = Option<i64>, Query, minimum = 0, description = "That many, or fewer"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -166,7 +200,7 @@ async fn change<B: Sync>(
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Readers,
+    Counting { only_of }: Counting,
     asking: Asking,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -175,22 +209,35 @@ pub(crate) async fn list(
     if as_table {
         parameters.whole();
     }
+    let (vendor, room) = match only_of {
+        Some(vendor) => (Some(vendor), Room::Vendors),
+        // Vendors are told that there is no such parameter.
+        None => (parameters.optional("vendor", str::parse), Room::House),
+    };
+    let filter = stock::Filter {
+        vendor,
+        search: parameters.text("search"),
+        available_min: parameters.integer("available_min", 0..=i64::MAX),
+        available_max: parameters.integer("available_max", 0..=i64::MAX),
+    };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
     if as_table {
-        return tables::of_stock(&app, &asking).await;
+        return tables::of_stock(&app, &asking, filter, room).await;
     }
-    let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
-    let page = stock::list(app.read_models.reads(), limit, cursor).await?;
+    let (position, _seat) = asking.seat(&app, &MODELS).await?;
+    let page = stock::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
 
 /// Show the stock of an article
 ///
 /// With `as_of`, as it was then; with `diff_from`, which counts have changed since, and by which
-/// events.
+/// events. Vendors see that of their own articles, and as it is: an article may have been another's.
 #[utoipa::path(
-    get, path = "/inventory/{sku}", tag = "inventory", security(("bearer" = ["admin", "analyst", "auditor"])),
+    get, path = "/inventory/{sku}", tag = "inventory",
+    security(("bearer" = ["vendor", "admin", "analyst", "auditor"])),
+    extensions(("x-own" = json!(["vendor"]))),
     params(
         ("sku" = String, Path, description = "The article"),
         ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
@@ -200,15 +247,23 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: Readers,
+    Counting { only_of }: Counting,
     OfSku(sku): OfSku,
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let moments = Moments::of(&mut parameters);
+    // Vendors are told that there is no such parameter.
+    let moments = only_of.is_none().then(|| Moments::of(&mut parameters));
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[stock::NAME]).await?;
-    if moments.are_given() {
+    let (position, _seat) = asking.seat(&app, &MODELS).await?;
+    if let Some(vendor) = only_of {
+        let offers = app.offers.of(&app.journal, &[sku.as_str()]).await?;
+        let is_theirs = offers.get(sku.as_str()).map(|offer| offer.vendor) == Some(Some(vendor));
+        if !is_theirs {
+            return Err(Problem::not_found("stock").at(position));
+        }
+    }
+    if let Some(moments) = moments.filter(|moments| moments.are_given()) {
         let was = history::of_stock(&app.pool, &sku, moments.asked(position)).await?;
         return match was.ok_or_else(|| Problem::not_found("stock").at(position))? {
             Was::View(level) => Ok(asking.show_versioned(position, level.version, &level)),

@@ -11,7 +11,8 @@ use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::App;
-use super::answers::TOLD;
+use super::answers::{REPORTED, TOLD};
+use super::availability::LOOKED_UP;
 
 const SECONDS: &str = "http_request_seconds";
 /// From an answer out of memory to the longest wait for an outcome.
@@ -41,6 +42,11 @@ pub fn recorder() -> PrometheusHandle {
             metrics::describe_counter!(
                 TOLD,
                 "Answers about the public catalogue, out of memory or computed: the hit rate"
+            );
+            metrics::describe_counter!(REPORTED, "Reports, out of memory or computed");
+            metrics::describe_counter!(
+                LOOKED_UP,
+                "Articles whose availability memory did not hold, looked up or shared in"
             );
             metrics::describe_histogram!(SECONDS, "Seconds until the head of the answer");
             handle

@@ -3,7 +3,7 @@
 
 use projections::customers::CustomersBy;
 use projections::orders::Status;
-use projections::sales::GroupBy;
+use projections::sales::{GroupBy, VendorsBy};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi};
@@ -14,6 +14,7 @@ mod codes;
 pub(super) mod postman;
 mod problems;
 pub(super) mod reference;
+mod secrets;
 
 use self::codes::Kind;
 use self::problems::Shared;
@@ -44,17 +45,26 @@ const OUTSIDE_THE_LOG: [&str; 16] = [
 /// Of those, what would be there twice if it were sent twice: it is named by its key.
 const TICKETS: &str = "/tickets";
 /// Likewise, of these addresses alone, where they are posted to.
-const NAMED: [&str; 4] = ["/cart/items", CUSTOMERS, "/faq", "/wishlists"];
+const NAMED: [&str; 6] = [
+    "/cart/items",
+    CUSTOMERS,
+    "/faq",
+    "/webhooks/{id}/resolve",
+    "/webhooks/{id}/retry",
+    "/wishlists",
+];
 /// An order, of what is in a cart.
 const CHECKOUT: &str = "/cart/checkout";
 /// The same of these addresses alone, and nothing below them.
 const ACCOUNTS: [&str; 2] = [CUSTOMERS, "/customers/{id}"];
+/// One vendor, whose name is known from the token.
+const ONESELF: &str = "/vendors/me";
 /// Queries of accounts are queries of guests as well, who are a read model.
 const CUSTOMERS: &str = "/customers";
 
 /// Schemas that only parameters refer to, which the table of routes does not collect.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Status, GroupBy, CustomersBy)))]
+#[openapi(components(schemas(Status, GroupBy, CustomersBy, VendorsBy)))]
 struct Parameters;
 
 /// The document that the table of routes fills.
@@ -85,13 +95,7 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     components["parameters"] = parameters();
     components["headers"] = headers();
     components["responses"] = shared.responses();
-    components["securitySchemes"] = json!({
-        "bearer": {
-            "type": "http", "scheme": "bearer",
-            "description": "An access token of `POST /auth/login`, an API key, or the staff \
-                token, which is an administrator's. The scopes are the roles that may."
-        }
-    });
+    components["securitySchemes"] = secrets::schemes();
     document
 }
 
@@ -150,7 +154,8 @@ fn complete_operation(
     let is_closed = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody") || below == "/webhooks/{name}";
     let kind = Kind { method, path: below, is_command, is_closed, has_body };
-    operation.insert("security".into(), security(operation.get("security"), is_command));
+    let who = security(operation.get("security"), is_command);
+    operation.insert("security".into(), secrets::in_place_of_nothing(method, below, who));
     add_parameters(path, method, operation);
     let Some(responses) = operation
         .get_mut("responses")
@@ -197,7 +202,7 @@ fn has_tag(path: &str) -> bool {
     let flows = ["timeline", "history"]
         .iter()
         .any(|end| path.ends_with(end));
-    caching::is_kept(path) || path.contains('{') && !flows
+    caching::is_kept(path) || path.ends_with(ONESELF) || path.contains('{') && !flows
 }
 
 fn is_of_an_order(path: &str) -> bool {
@@ -280,7 +285,7 @@ fn headers_of(path: &str, method: &str) -> Value {
     if is_command {
         names.extend(["Daybook-First-Position", "Idempotent-Replayed"]);
     }
-    if path.contains('{') || caching::is_kept(path) {
+    if path.contains('{') || path.ends_with(ONESELF) || caching::is_kept(path) {
         names.push("ETag");
     }
     if !is_command {

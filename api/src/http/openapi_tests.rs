@@ -8,10 +8,10 @@ use super::*;
 use crate::http::fields::{self, Body};
 use crate::http::order_body::{CheckoutBody, OrderBody};
 use crate::http::{
-    api_keys, auth, blocklist, carts, categories, delivery, document, faq, fraud_rules, inventory,
-    listings, manual, moves, payments, products, promotions, rates, read_models, refunds,
-    reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets, unmatched, vendors,
-    wishlists,
+    addresses, api_keys, attending, auth, blocklist, carts, categories, delivery, document, faq,
+    fraud_rules, inventory, listings, manual, moves, payments, products, promotions, rates,
+    read_models, refunds, reviewing, reviews, routing_rules, shipping, shipping_quotes, tickets,
+    unmatched, vendors, wishlists,
 };
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {
@@ -29,7 +29,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-const CONTRACT: [&str; 119] = [
+const CONTRACT: [&str; 123] = [
     "post /api/v1/orders",
     "get /api/v1/orders",
     "get /api/v1/orders/{id}",
@@ -65,6 +65,8 @@ const CONTRACT: [&str; 119] = [
     "get /api/v1/vendors/me",
     "put /api/v1/vendors/me",
     "get /api/v1/vendors/me/orders",
+    "get /api/v1/vendors/me/orders/{id}",
+    "get /api/v1/vendors/me/sales",
     "get /api/v1/vendors/{id}",
     "post /api/v1/vendors/{id}/activate",
     "post /api/v1/vendors/{id}/deactivate",
@@ -116,6 +118,8 @@ const CONTRACT: [&str; 119] = [
     "put /api/v1/webhooks/{name}",
     "get /api/v1/webhooks/{name}",
     "post /api/v1/webhooks/{id}/refund",
+    "post /api/v1/webhooks/{id}/resolve",
+    "post /api/v1/webhooks/{id}/retry",
     "post /api/v1/payments/{id}/receipt",
     "post /api/v1/payments/{id}/payout",
     "get /api/v1/webhooks",
@@ -178,6 +182,11 @@ fn what_customers_say_beside_orders_is_there() {
         "delete /api/v1/wishlists/{id}/items/{sku}",
         "post /api/v1/wishlists/{id}/share",
         "delete /api/v1/wishlists/{id}/share",
+        "get /api/v1/profile/addresses",
+        "post /api/v1/profile/addresses",
+        "get /api/v1/profile/addresses/{id}",
+        "put /api/v1/profile/addresses/{id}",
+        "delete /api/v1/profile/addresses/{id}",
         "get /api/v1/products/{sku}/reviews",
         "get /api/v1/profile/reviews",
         "get /api/v1/profile/reviews/{sku}",
@@ -293,6 +302,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<moves::Empty>(&document, "Nothing");
     agrees::<refunds::Refunding>(&document, "RefundOrder");
     agrees::<unmatched::GivingBack>(&document, "RefundWebhook");
+    agrees::<attending::Resolving>(&document, "ResolveWebhook");
     agrees::<manual::Taking>(&document, "ReceivePayment");
     agrees::<manual::HandingOut>(&document, "PayOutRefund");
     agrees::<payments::Starting>(&document, "StartPayment");
@@ -317,6 +327,7 @@ fn the_bodies_of_the_document_are_those_that_are_read() {
     agrees::<reviewing::Reviewing>(&document, "ReviewOrder");
     agrees::<fraud_rules::Ruling>(&document, "WriteFraudRule");
     agrees::<blocklist::Blocking>(&document, "Block");
+    agrees::<addresses::Writing>(&document, "WriteAddress");
     agrees::<wishlists::Naming>(&document, "WriteWishlist");
     agrees::<wishlists::Wishing>(&document, "WishFor");
     agrees::<reviews::Writing>(&document, "WriteReview");

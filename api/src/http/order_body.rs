@@ -8,6 +8,7 @@ use domain::ids::{Handle, Sku};
 use domain::money::{Currency, Money};
 use domain::placing::{Address, Customer, LINES_MAX, QUANTITY_MAX};
 use domain::promotion::Code;
+use uuid::Uuid;
 
 use super::fields::{Body, Fields};
 use super::identity::Caller;
@@ -24,7 +25,7 @@ const POSTCODE_CHARS_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct OrderBody {
     pub(crate) customer: Customer,
-    pub(crate) shipping_address: Address,
+    pub(crate) destination: Destination,
     pub(crate) currency: Currency,
     pub(crate) shipping_cost: Option<Money>,
     /// How the goods are sent.
@@ -43,6 +44,25 @@ pub(crate) struct OrderBody {
     pub(crate) promotion_code: Option<Code>,
     pub(crate) items: Vec<Item>,
     staff_only: Vec<String>,
+}
+
+/// Where an order goes.
+#[derive(Debug, Clone)]
+pub(crate) enum Destination {
+    /// As it says.
+    Given(Address),
+    /// To an address in the book of whoever orders.
+    Kept(Uuid),
+}
+
+impl Destination {
+    /// The country, where the order says it itself.
+    fn country(&self) -> Option<&str> {
+        match self {
+            Self::Given(address) => Some(&address.country),
+            Self::Kept(_) => None,
+        }
+    }
 }
 
 /// An order of what is in a cart: everything but the lines.
@@ -133,9 +153,9 @@ fn read(
     fields: &mut Fields<'_>,
     items: impl FnOnce(&mut Fields<'_>, Option<Currency>) -> Option<Vec<Item>>,
 ) -> Option<OrderBody> {
-    let shipping_address = fields.object("shipping_address", address);
+    let destination = destination(fields);
     // Numbers in national form are of where the goods go.
-    let home = shipping_address.as_ref().map(|to| to.country.as_str());
+    let home = destination.as_ref().and_then(Destination::country);
     let customer = fields.object("customer", |fields| customer(fields, home));
     let currency = fields.currency("currency");
     let shipping_cost = fields.optional_money("shipping_cost", currency);
@@ -161,7 +181,7 @@ fn read(
     let items = items(fields, currency);
     Some(OrderBody {
         customer: customer?,
-        shipping_address: shipping_address?,
+        destination: destination?,
         currency: currency?,
         shipping_cost,
         shipping_method,
@@ -182,6 +202,23 @@ fn customer(fields: &mut Fields<'_>, home: Option<&str>) -> Option<Customer> {
     let email = fields.of("email", email::parse);
     let phone = fields.optional_of("phone", |text| phone::parse(text, home));
     Some(Customer { name: name?, email: email?, phone })
+}
+
+fn destination(fields: &mut Fields<'_>) -> Option<Destination> {
+    let address_id = fields.optional_of("address_id", |text| {
+        text.parse::<Uuid>()
+            .map_err(|_| "must be the UUID of an address of GET /profile/addresses")
+    });
+    if !fields.has("address_id") {
+        let address = fields.object("shipping_address", address);
+        return address.map(Destination::Given);
+    }
+    let given = fields.optional_object("shipping_address", address);
+    if given.is_some() {
+        fields.flaw("address_id", "stands beside shipping_address; give one of them");
+        return None;
+    }
+    address_id.map(Destination::Kept)
 }
 
 pub(crate) fn address(fields: &mut Fields<'_>) -> Option<Address> {
@@ -237,7 +274,7 @@ mod tests {
         })
     }
 
-    fn with(change: impl Fn(&mut Value)) -> Result<OrderBody, Problem> {
+    fn with<T>(change: impl Fn(&mut Value) -> T) -> Result<OrderBody, Problem> {
         let mut body = order();
         change(&mut body);
         fields::read_value(&body, &["sandbox".to_owned()])
@@ -294,6 +331,28 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         assert!(format!("{refused:?}").contains("/items/0/name"));
         assert!(with(|_| {}).unwrap().permit(Caller::Guest).is_ok());
+    }
+
+    #[test]
+    fn an_order_goes_to_one_address() {
+        let kept = with(|body| {
+            body["shipping_address"].take();
+            body["address_id"] = Uuid::nil().to_string().into();
+        });
+        assert!(matches!(kept.unwrap().destination, Destination::Kept(id) if id.is_nil()));
+        let given = with(|body| body["address_id"].take());
+        assert!(matches!(given.unwrap().destination, Destination::Given(_)));
+
+        let flawed = |change: fn(&mut Value)| format!("{:?}", with(change).unwrap_err());
+        let both = flawed(|body| body["address_id"] = Uuid::nil().to_string().into());
+        assert!(both.contains("give one of them"), "{both}");
+        let none = flawed(|body| body["shipping_address"] = Value::Null);
+        assert!(none.contains("/shipping_address"), "{none}");
+        let bad = flawed(|body| {
+            body["shipping_address"].take();
+            body["address_id"] = "home".into();
+        });
+        assert!(bad.contains("GET /profile/addresses"), "{bad}");
     }
 
     #[test]

@@ -140,6 +140,30 @@ impl Parameters {
         })
     }
 
+    /// The same, with what each of them means.
+    pub(crate) fn named<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        self.optional(name, |text| {
+            let known = words.iter().find(|(word, _)| *word == text);
+            known.map(|(_, meant)| *meant).ok_or_else(|| {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                format!("must be one of {}", words.join(", "))
+            })
+        })
+    }
+
+    /// The same, which has to be there.
+    pub(crate) fn required_named<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        if !self.given.contains_key(name) {
+            self.flaw(name, "is missing");
+        }
+        self.named(name, words)
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.optional(name, |text| text.parse().map_err(|_| "must be true or false"))
+    }
+
     /// How many items a page is to have.
     pub(crate) fn limit(&mut self) -> i64 {
         self.integer("limit", 1..=LIMIT_MAX)

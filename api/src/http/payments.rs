@@ -6,7 +6,7 @@ use axum::response::Response;
 use chrono::Utc;
 use domain::order::Order;
 use domain::payment::{self, Attempt, AttemptState, Payment};
-use domain::placing::PaymentChoice;
+use domain::placing::{PaymentChoice, PaymentMethod};
 use projections::MoneyView;
 use projections::PaymentStatus;
 use projections::history::{self, Was};
@@ -57,7 +57,8 @@ impl Body for Starting {
 ///
 /// Starts another attempt after one that failed, at the provider that is named, or at one that the
 /// rules of routing lead to: 422 `no_gateway` if nobody takes it, 503 `gateways_away` if whoever
-/// does is not reached at the moment.
+/// does is not reached at the moment. One that is still open is ended first, where its provider can be
+/// told so.
 #[utoipa::path(
     post, path = "/orders/{id}/payments", tag = "payments", request_body = StartPayment,
     security((), ("bearer" = ["customer", "vendor", "admin"])),
@@ -91,6 +92,16 @@ pub(crate) async fn start(
         Ok(choice) => choice,
         Err(nobody) => return nobody.answer(&app, &asked, envelope).await,
     };
+    // A repetition has begun what is open, and whoever names a version wants nothing else changed.
+    if let Some(told) = asked.told_before(&app).await? {
+        return Ok(told);
+    }
+    if envelope.expected_version.is_none() {
+        // Whoever wants to pay otherwise has left the page that is open, if there is one.
+        app.providers()
+            .end_open(payment_id, asked.command_id)
+            .await?;
+    }
     let attempt = attempt(choice);
     let command = payment::Command::StartAttempt { attempt: attempt.clone() };
     let wording = asked.wording(StatusCode::CREATED, |accepted| StartedView {
@@ -209,10 +220,16 @@ impl ToPayView {
 
 /// List payments
 ///
-/// Newest first. `Accept: text/csv` gives every row, as a table of one moment.
+/// Newest first. `Accept: text/csv` gives every row that the filters leave, as a table of one moment.
 #[utoipa::path(
     get, path = "/payments", tag = "payments", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
+        ("status" = Option<PaymentStatus>, Query, description = "Where their money stands"),
+        ("order_id" = Option<Uuid>, Query, description = "Of this order"),
+        ("gateway" = Option<String>, Query, description = "Last tried at this provider"),
+        ("method" = Option<String>, Query, description = "Last tried like this, such as `credit_card`"),
+        ("opened_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
+        ("opened_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -232,13 +249,23 @@ pub(crate) async fn list(
     if as_table {
         parameters.whole();
     }
+    let statuses = PaymentStatus::ALL.map(|status| (status.as_str(), status));
+    let filter = payments::Filter {
+        status: parameters.named("status", &statuses),
+        order_id: parameters
+            .optional("order_id", |text| text.parse().map_err(|_| "must be the id of an order")),
+        gateway: parameters.text("gateway"),
+        method: parameters.named("method", &PaymentMethod::NAMES),
+        opened_from: parameters.instant("opened_from"),
+        opened_to: parameters.end("opened_to"),
+    };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
     if as_table {
-        return tables::of_payments(&app, &asking).await;
+        return tables::of_payments(&app, &asking, filter).await;
     }
     let (position, _seat) = asking.seat(&app, &[payments::NAME]).await?;
-    let page = payments::list(app.read_models.reads(), limit, cursor).await?;
+    let page = payments::list(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, PaymentId};
 use domain::money::{AMOUNT_MINOR_MAX, Money};
 use domain::order::{self, Order, Review};
-use domain::placing::{Discount, Line, PaymentChoice, Placing};
+use domain::placing::{Address, Discount, Line, PaymentChoice, Placing};
 use projections::MoneyView;
 use projections::orders::{OrderView, Status};
 use serde::Serialize;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use workers::fraud::{Counted, Screened};
 
 use super::App;
+use super::addresses;
 use super::bodies::PlaceOrder;
 use super::catalogue;
 use super::command::{Accepted, Asked, answer, respond};
@@ -33,6 +34,7 @@ use super::plainly_gone;
 use super::preferring::{self, PREFERENCE_APPLIED};
 use super::problem::Problem;
 use super::promising::{self, Basket};
+use super::protection::guesses::Guesser;
 
 /// An order that was placed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,6 +90,9 @@ impl FromRequestParts<App> for Room {
 /// 422 `price_changed` with the total that was expected (`old`), the one that it is (`new`) and, of
 /// lines with `expected_unit_price`, those that cost more (`lines`). A lower total is accepted.
 ///
+/// It goes to the `shipping_address`, or to an address of one's book (`address_id`), of which it keeps
+/// a copy: 422 `unknown_address` if there is none.
+///
 /// `promotion_code` names the promotion that is to take something off the goods; without it, of those
 /// that apply by themselves the one that takes most off does. Its use is held with the stock: if
 /// others are first, the order fails (`promotion_used_up`).
@@ -130,13 +135,17 @@ pub(crate) async fn place_as<B: Sync>(
         Ok(lines) => lines,
         Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     };
+    let address = match addresses::destination(app, asked.caller, &order.destination).await? {
+        Ok(address) => address,
+        Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
+    };
     if let Some(problem) = plainly_gone::among(app, asked, order) {
         return asked.turn_away(app, asked.alone(), &problem).await;
     }
     let customer_id = asked.caller.customer_id();
     let pay_by = now + app.settings.payment_window;
-    let mut placing = Placing { customer_id, ..placing(order, lines, now, pay_by) };
-    match discount(app, order, &placing, now).await? {
+    let mut placing = Placing { customer_id, ..placing(order, address, lines, now, pay_by) };
+    match discount(app, asked.guesser, order, &placing, now).await? {
         Ok(discount) => placing.discount = discount.map(Box::new),
         Err(problem) => return asked.turn_away(app, asked.alone(), &problem).await,
     }
@@ -152,7 +161,7 @@ pub(crate) async fn place_as<B: Sync>(
     if let Some(problem) = expecting::risen(order, &placing) {
         return asked.turn_away(app, asked.alone(), &problem).await;
     }
-    let country = &order.shipping_address.country;
+    let country = &placing.shipping_address.country;
     match paying::choose(app, &order.payment, to_pay(&placing), country) {
         Ok(choice) => placing.payment = choice,
         Err(nobody) => return nobody.answer(app, asked, asked.alone()).await,
@@ -185,6 +194,7 @@ pub(crate) async fn place_as<B: Sync>(
 /// What a promotion takes off, or why the one that was asked for does not.
 async fn discount(
     app: &App,
+    guesser: Guesser,
     order: &OrderBody,
     placing: &Placing,
     at: DateTime<Utc>,
@@ -192,7 +202,7 @@ async fn discount(
     let Placing { lines, currency, customer_id, .. } = placing;
     let basket = Basket { lines, currency: *currency, customer_id: *customer_id, at };
     if let Some(code) = &order.promotion_code {
-        let promised = promising::by_code(app, code, basket).await?;
+        let promised = promising::by_code(app, guesser, code, basket).await?;
         return Ok(promised.map(Some));
     }
     if order.is_as_staff_say() {
@@ -254,6 +264,7 @@ fn token_for(app: &App, caller: Caller, order_id: OrderId) -> Option<String> {
 
 fn placing(
     order: &OrderBody,
+    shipping_address: Address,
     lines: Vec<Line>,
     now: DateTime<Utc>,
     pay_by: DateTime<Utc>,
@@ -261,7 +272,7 @@ fn placing(
     Placing {
         customer: order.customer.clone(),
         customer_id: None,
-        shipping_address: order.shipping_address.clone(),
+        shipping_address,
         currency: order.currency,
         lines,
         shipping_minor: order.shipping_cost.map_or(0, |cost| cost.minor),

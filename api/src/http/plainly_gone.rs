@@ -3,7 +3,7 @@
 //! An order for what is out of stock is an order all the same: it is placed, fails, and is in the log
 //! with the reason. A shop that shows what is left may prefer to hear of it at once, and to place no
 //! such order. Memory can say no where it has heard that too little is left; it never says yes, and
-//! says nothing of articles that nobody has looked at. Whether stock can be had is decided when it is
+//! says nothing of articles that it does not hold. Whether stock can be had is decided when it is
 //! reserved, and nowhere else.
 
 use std::collections::BTreeMap;

@@ -222,17 +222,7 @@ impl Problem {
 
     /// The member is the one of the problem type `quota-exceeded` of
     /// draft-ietf-httpapi-ratelimit-headers-11.
-    pub(crate) fn too_many_requests(
-        policy: &str,
-        count: u32,
-        window: Duration,
-        seconds: u64,
-    ) -> Self {
-        let window = window.as_secs();
-        let detail = format!(
-            "no more than {count} requests of this kind in {window} s; the next is taken in \
-             {seconds} s"
-        );
+    pub(crate) fn too_many_requests(policy: &str, detail: String) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
             .with_member("violated-policies", vec![policy])
     }

@@ -25,6 +25,7 @@ use store::recorded::RecordedEvent;
 
 use super::App;
 use super::problem::{Flaw, Problem};
+use super::protection::guesses::Guesser;
 
 /// Most promotions that apply by themselves at a time: every order is compared with each.
 const AUTOMATIC_MAX: usize = 50;
@@ -114,14 +115,21 @@ impl Promises {
     }
 }
 
-/// What the promotion of this code takes off, or why it does not.
+/// What the promotion of this code takes off, or why it does not. Whoever names too many that do not
+/// exist is not told of any.
 pub(crate) async fn by_code(
     app: &App,
+    guesser: Guesser,
     code: &Code,
     basket: Basket<'_>,
 ) -> Result<Result<Discount, Problem>, Problem> {
+    // Whoever is held up costs no look-up; and nobody is counted while it takes its time, or many who
+    // name what exists at the same moment would hold up one another.
+    drop(guesser.look(app)?);
     let (promotion, _) = app.journal.decided::<Promotion>(code.as_str()).await?;
+    let guess = guesser.look(app)?;
     let Some(terms) = promotion.terms() else {
+        guess.was_wrong();
         return Ok(Err(refused("promotion_unknown", "there is no such promotion")));
     };
     let applied = terms.apply(code, basket.lines, basket.currency, basket.at);

@@ -1,27 +1,30 @@
 //! Promotions over HTTP: offered by staff, shown to everybody.
 
+use std::sync::OnceLock;
+
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::Utc;
 use domain::ids::Sku;
 use domain::promotion::{self, AMOUNTS_MAX, Code, Promotion, Reduction, SKUS_MAX, Terms, USES_MAX};
 use projections::Page;
-use projections::promotions::{self, PromotionDetails, PromotionView};
+use projections::promotions::{self, CodeCursor, PromotionDetails, PromotionView};
 use serde::Serialize;
 use store::command::Verdict;
 use utoipa::ToSchema;
 
-use super::App;
+use super::answers::{Computed, Of};
 use super::buying_bodies::DescribePromotion;
-use super::command::{Asked, respond};
+use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::{Readers, Staff};
 use super::order_body::NAME_CHARS_MAX;
 use super::parameters::Parameters;
 use super::problem::{Flaw, Problem};
 use super::queries::{self, Asking};
+use super::{App, tables};
 
 /// A promotion as it was described.
 #[derive(Debug, Serialize, ToSchema)]
@@ -147,30 +150,27 @@ pub(crate) async fn describe(
     if let Some(problem) = app.promises.has_no_room_for(&code, terms) {
         return asked.turn_away(&app, asked.alone(), &problem).await;
     }
-    let wording =
-        asked.wording(StatusCode::OK, |accepted: super::command::Accepted<'_, Promotion>| {
-            let terms = accepted.state.terms().cloned();
-            DescribedPromotion {
-                promotion: PromotionView::of(
-                    code.clone(),
-                    terms.unwrap_or_else(|| terms_of(&asked)),
-                ),
-                version: accepted.version,
-            }
-        });
+    let described = OnceLock::new();
+    let wording = asked.wording(StatusCode::OK, |accepted: Accepted<'_, Promotion>| {
+        let terms = accepted.state.terms().cloned();
+        let terms = terms.expect("a promotion that was described has terms");
+        let _once = described.set(terms.clone());
+        let promotion = PromotionView::of(code.clone(), terms);
+        DescribedPromotion { promotion, version: accepted.version }
+    });
     let command = promotion::Command::Describe(terms.clone());
     let receipt = app
         .journal
         .execute::<Promotion>(code.as_str(), command, asked.alone(), wording)
         .await?;
-    if receipt.verdict == Verdict::Accepted && !receipt.replayed {
+    if receipt.verdict == Verdict::Accepted
+        && !receipt.replayed
+        && let Some(terms) = described.get()
+    {
+        // As the event has them, not as they were sent: memory is the same in every process.
         app.promises.described(&code, receipt.version, terms);
     }
     Ok(respond(receipt))
-}
-
-fn terms_of(asked: &Asked<Describing>) -> Terms {
-    asked.body.0.clone()
 }
 
 /// List promotions
@@ -189,36 +189,64 @@ pub(crate) async fn list(
     asking: Asking,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (limit, cursor) = (parameters.limit(), parameters.cursor());
+    let key = parameters.key("promotions");
+    let (limit, cursor) = (parameters.limit(), parameters.cursor::<CodeCursor>());
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
-    let page = promotions::current(app.read_models.reads(), Utc::now(), limit, cursor).await?;
-    Ok(queries::show(position, &page))
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
+        let (reads, now) = (app.read_models.reads(), Utc::now());
+        let page = promotions::current(reads, now, limit, cursor.clone()).await?;
+        let until = promotions::next_change(reads, now).await?;
+        Ok(Computed::new(position, vec![Of::Promotions], &page).until(until))
+    };
+    app.answers.tell(&asking, key, compute).await
 }
 
 /// List all promotions
 ///
 /// With how often they were used, ordered by code; also those that nobody is told of, that have ended
-/// or that are switched off.
+/// or that are switched off. `Accept: text/csv` gives every row that the filters leave, as a table of
+/// one moment.
 #[utoipa::path(
     get, path = "/promotions/all", tag = "promotions",
     security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
+        ("active" = Option<bool>, Query, description = "Whether they can be used at all"),
+        ("listed" = Option<bool>, Query, description = "Whether everybody is told of them"),
+        ("automatic" = Option<bool>, Query, description = "Whether they apply by themselves"),
+        ("at" = Option<String>, Query, description = "Begun and not ended then: time (RFC 3339) or day"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = Page<PromotionDetails>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((Page<PromotionDetails> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_all(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
+    let filter = promotions::Filter {
+        active: parameters.flag("active"),
+        listed: parameters.flag("listed"),
+        automatic: parameters.flag("automatic"),
+        at: parameters.instant("at"),
+    };
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        return tables::of_promotions(&app, &asking, filter).await;
+    }
     let (position, _seat) = asking.seat(&app, &[promotions::NAME]).await?;
-    let page = promotions::all(app.read_models.reads(), limit, cursor).await?;
+    let page = promotions::all(app.read_models.reads(), &filter, limit, cursor).await?;
     Ok(queries::show(position, &page))
 }
 

@@ -18,7 +18,7 @@ use store::stored::{self, StoredEvent};
 use utoipa::ToSchema;
 
 use super::App;
-use super::identity::Caller;
+use super::identity::{Anybody, Caller};
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::queries::{self, Asking};
@@ -117,7 +117,7 @@ pub(crate) async fn head(
 )]
 pub(crate) async fn prove_inclusion(
     State(app): State<App>,
-    caller: Caller,
+    Anybody(caller): Anybody,
     Path(position): Path<String>,
     asking: Asking,
     mut parameters: Parameters,

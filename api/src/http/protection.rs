@@ -2,7 +2,8 @@
 //!
 //! It stands around every route ([`super::layered`]), so that a new route falls under it by itself:
 //! [`classes`] says what kind of route it is, [`rates`] how often which role may ask for that kind,
-//! [`buckets`] who has asked how often.
+//! [`buckets`] who has asked how often. What a request turns out to be once its handler has looked is
+//! counted there ([`guesses`]).
 //!
 //! 1. Memory is bounded whatever addresses and tokens are made up ([`buckets::CALLERS_MAX`]).
 //! 2. Whoever is denied costs no query, no body and no line in the log.
@@ -11,6 +12,7 @@ pub(crate) mod addresses;
 pub(crate) mod buckets;
 pub(crate) mod classes;
 pub(crate) mod connections;
+pub(crate) mod guesses;
 pub(crate) mod headers;
 pub(crate) mod origins;
 pub(crate) mod rates;

@@ -15,7 +15,6 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use workers::providers::{InHand, Pauses, Providers};
 use workers::reconciling::statement::{BYTES_MAX, Statement};
 use workers::reconciling::{Difference, Line, Mode, Reconciliation, Source, Summary};
 
@@ -209,15 +208,7 @@ pub(crate) async fn reconcile(
         Problem::new(StatusCode::CONFLICT, "already_reconciling", detail)
     })?;
     let reconciliation = Reconciliation {
-        providers: Providers {
-            routing: app.routing.clone(),
-            in_hand: InHand::default(),
-            pool: app.pool.clone(),
-            journal: app.journal.clone(),
-            registry: app.registry.clone(),
-            // It plans no questions.
-            pauses: Pauses::default(),
-        },
+        providers: app.providers(),
         inbox: app.inbox.clone(),
         gateway: gateway.clone(),
         span,
@@ -229,8 +220,13 @@ pub(crate) async fn reconcile(
     };
     let (tell, told) = mpsc::channel(LINES_MAX);
     tokio::spawn(async move {
-        reconciliation.run(tell).await;
+        let last = reconciliation.run(&tell).await;
+        // Before the last line: whoever has read it may begin the next run.
         drop(permit);
+        if let Some(last) = last {
+            // Whoever has gone does not miss it.
+            let _gone = tell.send(last).await;
+        }
     });
     let headers = [(header::CONTENT_TYPE, NDJSON)];
     Ok((headers, Body::from_stream(lines(told))).into_response())

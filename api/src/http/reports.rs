@@ -1,7 +1,7 @@
 //! Reports for analysts.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::NaiveDate;
 use projections::AsOf;
@@ -14,17 +14,19 @@ use utoipa::ToSchema;
 use workers::inbox::Parked;
 
 use super::App;
+use super::answers::{Computed, Of};
 use super::history::Moments;
 use super::identity::Readers;
 use super::parameters::{Parameters, instant_or_day};
 use super::problem::Problem;
 use super::queries::{self, Asking};
+use super::tables;
 
 /// Sales, row by row.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SalesView {
     /// Ordered by key, then by currency
-    items: Vec<SalesRow>,
+    pub(crate) items: Vec<SalesRow>,
 }
 
 /// Sales, or what changed of them.
@@ -61,6 +63,7 @@ const GROUPS: [(&str, GroupBy); 6] = [
 ///
 /// Paid orders, booked on the day they were placed; goods only, without shipping. All rows. With
 /// `as_of`, as they stood then; with `diff_from`, which rows have changed since, and by which events.
+/// `Accept: text/csv` gives the rows as a table, of any moment, but not their changes.
 #[utoipa::path(
     get, path = "/reports/sales", tag = "reports", security(("bearer" = ["admin", "analyst", "auditor"])),
     params(
@@ -70,51 +73,70 @@ const GROUPS: [(&str, GroupBy); 6] = [
         ("as_of" = Option<String>, Query, description = "Position, time (RFC 3339) or day"),
         ("diff_from" = Option<String>, Query, description = "An earlier moment: what changed since"),
     ),
-    responses((status = 200, description = "The report, or its changes", body = SalesAnswer))
+    responses((
+        status = 200, description = "The report, or its changes",
+        content((SalesAnswer = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn report_sales(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key("reports/sales");
     let group_by = group_by(&mut parameters);
     let mut day =
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
     let (from, to) = (day("from"), day("to"));
     let moments = Moments::of(&mut parameters);
+    let as_table = tables::wanted(&headers);
+    if as_table && moments.are_compared() {
+        parameters.refuse("diff_from", "is for JSON; text/csv has the rows of one moment");
+    }
     parameters.finish()?;
     let asking = asking.at_least(moments.needs(&app).await?);
-    let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
-    let reads = app.read_models.reads();
-    let asked = moments.are_given().then(|| moments.asked(position));
-    let answer = match asked {
-        None => {
-            let items = sales::report(reads, group_by, from, to).await?;
-            SalesAnswer::Sales(SalesView { items })
-        }
-        Some(Asked::At(as_of)) => {
-            let items = sales::report_at(reads, group_by, from, to, as_of).await?;
-            SalesAnswer::Sales(SalesView { items })
-        }
-        Some(Asked::Between { from: since, to: until }) => {
-            let items = sales::changes(reads, group_by, (from, to), since, until).await?;
-            SalesAnswer::Changes(SalesChangesView { from: since, to: until, items })
-        }
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[sales::NAME]).await?;
+        let reads = app.read_models.reads();
+        let asked = moments.are_given().then(|| moments.asked(position));
+        let answer = match asked {
+            None => {
+                let items = sales::report(reads, group_by, from, to).await?;
+                SalesAnswer::Sales(SalesView { items })
+            }
+            Some(Asked::At(as_of)) => {
+                let items = sales::report_at(reads, group_by, from, to, as_of).await?;
+                SalesAnswer::Sales(SalesView { items })
+            }
+            Some(Asked::Between { from: since, to: until }) => {
+                let items = sales::changes(reads, group_by, (from, to), since, until).await?;
+                SalesAnswer::Changes(SalesChangesView { from: since, to: until, items })
+            }
+        };
+        Ok::<_, Problem>((position, answer))
     };
-    Ok(queries::show(position, &answer))
+    // Changes name the moment up to which they are told; kept, it would fall behind.
+    if as_table || moments.are_compared() {
+        let (position, answer) = compute().await?;
+        return match &answer {
+            SalesAnswer::Sales(SalesView { items }) if as_table => {
+                tables::of_sales(position, items)
+            }
+            answer => Ok(queries::show(position, answer)),
+        };
+    }
+    let computed = || async {
+        let (position, answer) = compute().await?;
+        Ok(Computed::new(position, vec![Of::Sales], &answer))
+    };
+    app.answers.report(&asking, key, computed).await
 }
 
 /// Has to be said; the value that stands in for a flaw is never used.
 fn group_by(parameters: &mut Parameters) -> GroupBy {
-    let names = GROUPS.map(|(name, _)| name);
-    let given = parameters.required("group_by", |text| {
-        let group = GROUPS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, group)| *group);
-        group.ok_or_else(|| format!("must be one of {}", names.join(", ")))
-    });
+    let given = parameters.required_named("group_by", &GROUPS);
     given.unwrap_or(GroupBy::Day)
 }
 
@@ -147,7 +169,8 @@ pub(crate) struct CohortsView {
 /// New and returning ones, what they buy and spend; nobody by name. Purchases are counted as sales
 /// are: paid orders on the day they were placed, goods only. By `month` of purchase, or by `cohort`:
 /// those whose first purchase fell into the same month. `from` and `to` bound the days of purchases,
-/// by cohort those of first purchases. A customer is an address that was ordered under.
+/// by cohort those of first purchases. A customer is an address that was ordered under. `Accept: text/csv`
+/// gives the rows as a table.
 #[utoipa::path(
     get, path = "/reports/customers", tag = "reports",
     security(("bearer" = ["admin", "analyst", "auditor"])),
@@ -156,14 +179,19 @@ pub(crate) struct CohortsView {
         ("from" = Option<String>, Query, description = "First day, such as 2010-12-01"),
         ("to" = Option<String>, Query, description = "Last day, included"),
     ),
-    responses((status = 200, description = "The report", body = CustomersAnswer))
+    responses((
+        status = 200, description = "The report",
+        content((CustomersAnswer = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn report_customers(
     State(app): State<App>,
     _: Readers,
     asking: Asking,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    let key = parameters.key("reports/customers");
     let group_by = parameters.required("group_by", |text| match text {
         "month" => Ok(CustomersBy::Month),
         "cohort" => Ok(CustomersBy::Cohort),
@@ -173,20 +201,37 @@ pub(crate) async fn report_customers(
         |name| parameters.optional(name, |text| instant_or_day(text).map(|at| at.date_naive()));
     let (from, to) = (day("from"), day("to"));
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[customers::NAME]).await?;
-    let reads = app.read_models.reads();
-    let answer = match group_by {
-        Some(CustomersBy::Cohort) => {
-            let items = customers::by_cohort(reads, from, to).await?;
-            CustomersAnswer::Cohort(CohortsView { items })
-        }
-        // Where it was none of them, the parameters were refused above.
-        Some(CustomersBy::Month) | None => {
-            let items = customers::by_month(reads, from, to).await?;
-            CustomersAnswer::Month(CustomersView { items })
-        }
+    let compute = || async {
+        let (position, _seat) = asking.seat(&app, &[customers::NAME]).await?;
+        let reads = app.read_models.reads();
+        let answer = match group_by {
+            Some(CustomersBy::Cohort) => {
+                let items = customers::by_cohort(reads, from, to).await?;
+                CustomersAnswer::Cohort(CohortsView { items })
+            }
+            // Where it was none of them, the parameters were refused above.
+            Some(CustomersBy::Month) | None => {
+                let items = customers::by_month(reads, from, to).await?;
+                CustomersAnswer::Month(CustomersView { items })
+            }
+        };
+        Ok::<_, Problem>((position, answer))
     };
-    Ok(queries::show(position, &answer))
+    if tables::wanted(&headers) {
+        return match compute().await? {
+            (position, CustomersAnswer::Cohort(CohortsView { items })) => {
+                tables::of_cohorts(position, &items)
+            }
+            (position, CustomersAnswer::Month(CustomersView { items })) => {
+                tables::of_months(position, &items)
+            }
+        };
+    }
+    let computed = || async {
+        let (position, answer) = compute().await?;
+        Ok(Computed::new(position, vec![Of::Customers], &answer))
+    };
+    app.answers.report(&asking, key, computed).await
 }
 
 /// Settlement, row by row.
@@ -216,8 +261,6 @@ impl From<Parked> for ParkedWebhooks {
         Self { day, gateway, webhooks }
     }
 }
-
-const CSV: &str = "text/csv";
 
 /// Report settlement
 ///
@@ -251,54 +294,13 @@ pub(crate) async fn report_settlement(
     parameters.finish()?;
     let (position, _seat) = asking.seat(&app, &[settlement::NAME]).await?;
     let items = settlement::report(app.read_models.reads(), &filter).await?;
-    if !queries::accepts(&headers, CSV) {
-        let parked = app
-            .inbox
-            .parked(filter.days(), filter.gateway.as_deref())
-            .await?;
-        let parked = parked.into_iter().map(Into::into).collect();
-        return Ok(queries::show(position, &SettlementView { items, parked }));
+    if tables::wanted(&headers) {
+        return tables::of_settlement(position, &items);
     }
-    let table = table(&items).map_err(|error| Problem::accident("write a table", &error))?;
-    let mut response = queries::show(position, &());
-    *response.body_mut() = table.into();
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
+    let parked = app
+        .inbox
+        .parked(filter.days(), filter.gateway.as_deref())
+        .await?;
+    let parked = parked.into_iter().map(Into::into).collect();
+    Ok(queries::show(position, &SettlementView { items, parked }))
 }
-
-/// The rows as a table; its columns are the members of a row.
-fn table(items: &[SettlementRow]) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
-    writer.write_record(COLUMNS)?;
-    for row in items {
-        writer.serialize(row)?;
-    }
-    writer
-        .into_inner()
-        .map_err(|error| error.into_error().into())
-}
-
-/// Written also where there is no row to take them from.
-const COLUMNS: [&str; 18] = [
-    "day",
-    "gateway",
-    "currency",
-    "captures",
-    "captured",
-    "repeated",
-    "repeated_amount",
-    "mismatched",
-    "mismatched_amount",
-    "other_currency",
-    "other_currency_amount",
-    "unmatched",
-    "unmatched_amount",
-    "refunds",
-    "refunded",
-    "pending_refunds",
-    "pending_refunds_amount",
-    "net",
-];

@@ -1,7 +1,7 @@
 //! Reviews: everybody reads what is published, buyers write, staff judge.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::Sku;
@@ -14,7 +14,6 @@ use storefront::reviews::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::App;
 use super::bodies::{ModerateReview, WriteReview};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, SignedIn, Staff};
@@ -26,6 +25,7 @@ use super::parked::Cursor;
 use super::problem::Problem;
 use super::queries::{self, Asking};
 use super::said::{Said, done, paged, tell};
+use super::{App, tables};
 
 /// A review as everybody reads it.
 #[derive(Serialize, ToSchema)]
@@ -346,7 +346,8 @@ pub(crate) async fn delete(
 
 /// List reviews
 ///
-/// Newest first; `status=pending` is what staff have to look at.
+/// Newest first; `status=pending` is what staff have to look at. `Accept: text/csv` gives every row that
+/// the filters leave.
 #[utoipa::path(
     get, path = "/reviews", tag = "community", security(("staff" = [])),
     params(
@@ -356,22 +357,30 @@ pub(crate) async fn delete(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = Page<ReviewView>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((Page<ReviewView> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Staff,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let status = parameters.optional("status", |text| {
-        let known = Status::NAMES.iter().find(|(name, _)| *name == text);
-        let known = known.map(|(_, status)| *status);
-        known.ok_or("must be one of pending, published, rejected")
-    });
+    let as_table = tables::wanted(&headers);
+    if as_table {
+        parameters.whole();
+    }
+    let status = parameters.named("status", &Status::NAMES);
     let sku: Option<Sku> = parameters.optional("sku", str::parse);
     let rating = rating(&mut parameters);
     let (limit, cursor) = (parameters.limit(), parameters.cursor());
     parameters.finish()?;
+    if as_table {
+        let position = store::log::head(&app.pool).await?;
+        return tables::of_reviews(&app, position, sku, status, rating);
+    }
     let filter = Filter { sku: sku.as_ref(), status, rating, author: None };
     Ok(tell(StatusCode::OK, &shown(page(&app, &filter, limit, cursor).await?)))
 }

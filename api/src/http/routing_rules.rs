@@ -75,6 +75,7 @@ pub(crate) struct RulesView {
 
 /// A change of a rule.
 #[derive(Serialize, ToSchema)]
+#[schema(as = RoutingChangeView)]
 pub(crate) struct ChangeView {
     /// Later changes have higher ones
     id: i64,
@@ -91,6 +92,7 @@ pub(crate) struct ChangeView {
 
 /// Who would be asked.
 #[derive(Serialize, ToSchema)]
+#[schema(as = RoutingChoiceView)]
 pub(crate) struct ChoiceView {
     /// The rule that says so; null where there are no rules, or none that matches
     rule_id: Option<Uuid>,

@@ -24,6 +24,8 @@ use super::queries::Asking;
 /// database from tidying up behind it.
 const AT_ONCE_MAX: usize = 2;
 static ROOM: Semaphore = Semaphore::const_new(AT_ONCE_MAX);
+/// One, so that slow vendors take little of what all queries share.
+static ROOM_OF_VENDORS: Semaphore = Semaphore::const_new(1);
 /// Pieces of up to 200 rows that wait for a client.
 const PIECES_MAX: usize = 2;
 /// How long a client may take nothing before the transaction is ended.
@@ -57,7 +59,7 @@ pub(crate) async fn take_away(
     parameters.finish()?;
     let table = Table::named(&name).ok_or_else(|| Problem::not_found("table"))?;
     let _reached = asking.position(&app, &[table.model]).await?;
-    let place = place()?;
+    let place = place(Room::House)?;
     let snapshot = Snapshot::of(&app.pool, table).await?;
     let position = snapshot.position();
     let form = Form::wanted(&headers).unwrap_or(Form::Lines);
@@ -98,9 +100,22 @@ impl Rows for Snapshot {
     }
 }
 
+/// Whose the places are: a vendor who reads slowly holds up vendors, and not the house.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Room {
+    /// Of staff, analysts and auditors.
+    House,
+    /// Of all vendors.
+    Vendors,
+}
+
 /// One of the places for whoever takes a table away.
-pub(crate) fn place() -> Result<SemaphorePermit<'static>, Problem> {
-    ROOM.try_acquire().map_err(|_| {
+pub(crate) fn place(room: Room) -> Result<SemaphorePermit<'static>, Problem> {
+    let room = match room {
+        Room::House => &ROOM,
+        Room::Vendors => &ROOM_OF_VENDORS,
+    };
+    room.try_acquire().map_err(|_| {
         Problem::overloaded("too many tables are being taken away; try again")
             .after(Duration::from_secs(10))
     })

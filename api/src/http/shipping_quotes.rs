@@ -27,6 +27,7 @@ use super::order_body::Item;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::promising::{self, Basket};
+use super::protection::guesses::Guesser;
 use super::said::{Said, tell};
 
 /// Pick-up points of a method that a quote names; `GET /shipping/pickup-points` has all of them.
@@ -141,11 +142,13 @@ impl Body for AskingShipping {
 pub(crate) async fn quote(
     State(app): State<App>,
     caller: Caller,
+    guesser: Guesser,
     Said(asked): Said<AskingShipping>,
 ) -> Result<Response, Problem> {
     let AskingShipping { country, currency, promotion_code, items } = asked;
     let customer_id = caller.customer_id();
-    let goods = Goods { items: &items, currency, promotion_code, customer_id };
+    let promotion = promotion_code.map(|code| (code, guesser));
+    let goods = Goods { items: &items, currency, promotion, customer_id };
     Ok(tell(StatusCode::OK, &quotes(&app, &country, goods).await?))
 }
 
@@ -170,10 +173,11 @@ pub(crate) async fn quote(
 pub(crate) async fn quote_cart(
     State(app): State<App>,
     shopping: Shopping,
+    guesser: Guesser,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let country = parameters.required("country", countries::parse);
-    let promotion_code = parameters.optional("promotion_code", str::parse);
+    let code = parameters.optional("promotion_code", str::parse);
     parameters.finish()?;
     let cart = carts::current(&app, &shopping).await?;
     if cart.items.is_empty() {
@@ -184,7 +188,8 @@ pub(crate) async fn quote_cart(
         .map(|item| Item::new(item.sku.clone(), item.quantity))
         .collect();
     let (currency, customer_id) = (cart.currency, shopping.customer_id());
-    let goods = Goods { items: &items, currency, promotion_code, customer_id };
+    let promotion = code.map(|code| (code, guesser));
+    let goods = Goods { items: &items, currency, promotion, customer_id };
     let country = country.unwrap_or_default();
     Ok(tell(StatusCode::OK, &quotes(&app, &country, goods).await?))
 }
@@ -193,7 +198,8 @@ pub(crate) async fn quote_cart(
 struct Goods<'a> {
     items: &'a [Item],
     currency: Currency,
-    promotion_code: Option<Code>,
+    /// The one that is named, and by whom.
+    promotion: Option<(Code, Guesser)>,
     customer_id: Option<CustomerId>,
 }
 
@@ -205,8 +211,8 @@ async fn quotes(app: &App, country: &str, of: Goods<'_>) -> Result<ShippingQuote
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "total_too_large", detail));
     };
     let basket = Basket { lines: &lines, currency, customer_id: of.customer_id, at: Utc::now() };
-    let discount = match &of.promotion_code {
-        Some(code) => Some(promising::by_code(app, code, basket).await??),
+    let discount = match &of.promotion {
+        Some((code, guesser)) => Some(promising::by_code(app, *guesser, code, basket).await??),
         None => promising::automatic(app, basket).await?,
     };
     let off_minor = discount.map_or(0, |discount| discount.amount_minor);

@@ -7,7 +7,7 @@
 use accounts::{Role, email_key};
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::ids::OrderId;
@@ -33,7 +33,7 @@ use super::parameters::{OfId, Parameters};
 use super::parked::Cursor;
 use super::problem::{Flaw, Problem};
 use super::said::{paged, tell};
-use super::{App, BASE, email};
+use super::{App, BASE, email, tables};
 
 /// Opens a guest's ticket; also `?token=` of queries, so that a link can carry it.
 const DAYBOOK_TICKET_TOKEN: HeaderName = HeaderName::from_static("daybook-ticket-token");
@@ -307,7 +307,8 @@ fn asker(caller: Caller, body: &Opening) -> Result<Asker, Problem> {
 /// List tickets
 ///
 /// Newest first. Whoever has signed in sees their own, and what they asked as a guest under the
-/// address that they have proved; staff see all.
+/// address that they have proved; staff see all, and with `Accept: text/csv` every row that the filters
+/// leave, as a table without what was said.
 #[utoipa::path(
     get, path = "/tickets", tag = "community",
     security(("bearer" = ["customer", "vendor", "admin"])),
@@ -316,14 +317,20 @@ fn asker(caller: Caller, body: &Opening) -> Result<Asker, Problem> {
         ("status" = Option<String>, Query, description = "`open`, `answered` or `closed`"),
         ("order_id" = Option<Uuid>, Query, description = "About this order"),
         ("email" = Option<String>, Query, description = "Of guests with this address"),
+        ("created_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
+        ("created_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
-    responses((status = 200, description = "A page", body = Page<TicketView>))
+    responses((
+        status = 200, description = "A page, or all rows as a table",
+        content((Page<TicketView> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     whose: ToTicket,
+    headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     if whose.caller == Caller::Guest {
@@ -331,19 +338,25 @@ pub(crate) async fn list(
             "sign in to see your tickets: send Authorization: Bearer and an access token",
         ));
     }
-    let status = |text: &str| {
-        let known = Status::NAMES.iter().find(|(name, _)| *name == text);
-        let known = known.map(|(_, status)| *status);
-        known.ok_or("must be one of open, answered, closed")
-    };
+    // A table is for whoever sees all tickets.
+    let as_table = tables::wanted(&headers) && whose.caller.customer_id().is_none();
+    if as_table {
+        parameters.whole();
+    }
     let mut filter = Filter {
         owner: None,
-        status: parameters.optional("status", status),
+        status: parameters.named("status", &Status::NAMES),
         order_id: parameters.optional("order_id", str::parse::<Uuid>),
         email_key: parameters.text("email").as_deref().map(email_key),
+        created_from: parameters.instant("created_from"),
+        created_to: parameters.end("created_to"),
     };
     let (limit, cursor) = (parameters.limit(), parameters.cursor::<Cursor>());
     parameters.finish()?;
+    if as_table {
+        let position = store::log::head(&app.pool).await?;
+        return tables::of_tickets(&app, position, filter);
+    }
     if let Some(customer) = whose.caller.customer_id() {
         filter.owner = Some(owner(&app, customer.0).await?);
     }

@@ -80,7 +80,11 @@ pub(crate) async fn refund(
         Err(why) if why.is_for_later() => return Err(why.into()),
         Err(why) => return asked.turn_away(&app, asked.alone(), &why.into()).await,
     };
-    app.inbox.will_give_back(webhook_id, &found).await?;
+    if !app.inbox.will_give_back(webhook_id, &found).await? {
+        return asked
+            .turn_away(&app, asked.alone(), &Kept::Resolved.into())
+            .await;
+    }
     let (payment_id, reason) = (found.payment_id, asked.body.reason.clone());
     let refund_id = RefundId(keys::refund_id(asked.command_id));
     let envelope =
@@ -119,6 +123,7 @@ impl ForLater for Kept {
         match self {
             Self::TooEarly | Self::Silent { .. } | Self::Database(_) | Self::Journal(_) => true,
             Self::Off { .. }
+            | Self::Resolved
             | Self::WithoutMoney
             | Self::Ours { .. }
             | Self::NotFound { .. }
@@ -136,6 +141,7 @@ impl From<Kept> for Problem {
                 conflict("webhook_not_worked_on").with_header(header::RETRY_AFTER, "1")
             }
             Kept::Off { .. } => conflict("payment_provider_off"),
+            Kept::Resolved => conflict("webhook_resolved"),
             Kept::WithoutMoney => conflict("webhook_without_money"),
             Kept::Ours { payment_id } => {
                 conflict("money_is_ours").with_member("payment_id", payment_id.to_string())

@@ -1,21 +1,25 @@
 //! Vendors: who asks to sell, who is let, and what is theirs.
 
+use std::convert::Infallible;
+
 use accounts::Role;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::ids::VendorId;
-use domain::vendor::{self, Profile, Standing, Vendor};
-use projections::orders::{self, AddressView, Status};
-use projections::vendor_orders::{self, VendorOrderView};
+use domain::vendor::{self, DESCRIPTION_CHARS_MAX, Profile, Standing, Vendor};
+use projections::orders::AddressView;
 use projections::vendors::{self, Filter, STANDINGS, VendorView};
 use serde::Serialize;
 use store::command::{Envelope, Verdict};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::answers::{Computed, Of};
 use super::bodies::{CancelOrder, DescribeVendor, Nothing, RegisterVendor};
+use super::caching::for_staff;
 use super::command::{Accepted, Asked, respond};
 use super::fields::{Body, Fields};
 use super::identity::{Caller, Readers, Staff};
@@ -39,8 +43,108 @@ pub(crate) struct ChangedVendorView {
     business_name: String,
     /// Where it is
     address: AddressView,
+    /// What it tells customers of itself
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Whether customers are told its town and country
+    shows_place: bool,
     /// Its version, for `If-Match`
     version: i64,
+}
+
+/// A vendor: to customers what it has agreed to show, to staff all of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SeenVendorView {
+    /// Which; `GET /listings?vendor=` lists what it sells
+    id: Uuid,
+    /// What it trades as
+    #[schema(example = "Potts Pottery")]
+    business_name: String,
+    /// What it tells of itself
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Where it is, if it shows that
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<PlaceView>,
+    /// Staff only: `applied`, `active` or `inactive`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    status: Option<Standing>,
+    /// Staff only: where it is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<AddressView>,
+    /// Staff only: whether customers are told its town and country
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shows_place: Option<bool>,
+    /// Staff only: why it may not sell
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Staff only: its version, for `If-Match`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+    /// Staff only: since when
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered_at: Option<DateTime<Utc>>,
+    /// Staff only: when it last changed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// A town and its country.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlaceView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Stoke-on-Trent")]
+    city: Option<String>,
+    /// ISO 3166-1 alpha-2
+    #[schema(example = "GB")]
+    country: String,
+}
+
+impl SeenVendorView {
+    /// As customers see it.
+    fn public(vendor: VendorView) -> Self {
+        let AddressView { city, country, .. } = vendor.address;
+        Self {
+            id: vendor.id.0,
+            business_name: vendor.business_name,
+            description: vendor.description,
+            place: vendor.shows_place.then_some(PlaceView { city, country }),
+            status: None,
+            address: None,
+            shows_place: None,
+            reason: None,
+            version: None,
+            registered_at: None,
+            updated_at: None,
+        }
+    }
+
+    /// As staff see it.
+    fn whole(vendor: VendorView) -> Self {
+        Self {
+            status: Some(vendor.status),
+            address: Some(vendor.address.clone()),
+            shows_place: Some(vendor.shows_place),
+            reason: vendor.reason.clone(),
+            version: Some(vendor.version),
+            registered_at: Some(vendor.registered_at),
+            updated_at: Some(vendor.updated_at),
+            ..Self::public(vendor)
+        }
+    }
+}
+
+/// Whether the caller is shown all of a vendor; whoever shows a token that nobody knows is a customer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsReader(bool);
+
+impl FromRequestParts<App> for IsReader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(Readers::from_request_parts(parts, app).await.is_ok()))
+    }
 }
 
 /// The body of [`describe_own`].
@@ -71,12 +175,14 @@ impl Body for Registering {
 fn profile(fields: &mut Fields<'_>) -> Option<Profile> {
     let business_name = fields.text("business_name", NAME_CHARS_MAX);
     let address = fields.object("address", order_body::address);
-    Some(Profile { business_name: business_name?, address: address? })
+    let description = fields.optional_prose("description", DESCRIPTION_CHARS_MAX);
+    let shows_place = fields.optional_flag("shows_place").unwrap_or(false);
+    Some(Profile { business_name: business_name?, address: address?, description, shows_place })
 }
 
 /// A vendor who has signed in, active or not.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Oneself(VendorId);
+pub(crate) struct Oneself(pub(crate) VendorId);
 
 impl FromRequestParts<App> for Oneself {
     type Rejection = Problem;
@@ -254,6 +360,8 @@ async fn change<B: Sync>(
             status: accepted.state.standing(),
             business_name: profile.business_name,
             address: profile.address.into(),
+            description: profile.description,
+            shows_place: profile.shows_place,
             version: accepted.version,
         }
     });
@@ -287,7 +395,7 @@ pub(crate) async fn show_own(
     let (position, _seat) = asking.seat(&app, &[vendors::NAME]).await?;
     let view = vendors::by_id(app.read_models.reads(), vendor).await?;
     let view = view.ok_or_else(|| Problem::not_found("vendor").at(position))?;
-    Ok(queries::show(position, &view))
+    Ok(asking.show_versioned(position, view.version, &view))
 }
 
 /// List vendors
@@ -338,62 +446,40 @@ fn standing(text: &str) -> Result<Standing, &'static str> {
 }
 
 /// Show a vendor
+///
+/// To everybody what an active vendor has agreed to show: its name, what it says of itself, its town
+/// and country. To staff, analysts and auditors all that is known of any.
 #[utoipa::path(
     get, path = "/vendors/{id}", tag = "vendors",
-    security(("bearer" = ["admin", "analyst", "auditor"])),
+    security((), ("bearer" = ["customer", "vendor", "admin", "analyst", "auditor", "importer"])),
     params(("id" = Uuid, Path, description = "The vendor")),
-    responses((status = 200, description = "The vendor", body = VendorView))
+    responses((status = 200, description = "The vendor", body = SeenVendorView))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: Readers,
+    IsReader(is_reader): IsReader,
     OfId(id): OfId,
     asking: Asking,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     parameters.finish()?;
-    let (position, _seat) = asking.seat(&app, &[vendors::NAME]).await?;
-    let view = vendors::by_id(app.read_models.reads(), VendorId(id)).await?;
-    let view = view.ok_or_else(|| Problem::not_found("vendor").at(position))?;
-    Ok(asking.show_versioned(position, view.version, &view))
-}
-
-/// List a vendor's orders
-///
-/// Newest first, from when they are paid on: the vendor's own lines and where they go, and nothing of
-/// the others or of the payment.
-#[utoipa::path(
-    get, path = "/vendors/me/orders", tag = "vendors",
-    security(("bearer" = ["vendor"])), extensions(("x-own" = json!(["vendor"]))),
-    params(
-        ("status" = Option<Status>, Query, description = "How far they have come"),
-        ("shipped" = Option<bool>, Query, description = "Whether all of the vendor's lines have left"),
-        ("placed_from" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
-        ("placed_to" = Option<String>, Query, description = "Time (RFC 3339) or day, included"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ),
-    responses((status = 200, description = "A page", body = projections::Page<VendorOrderView>))
-)]
-pub(crate) async fn list_orders(
-    State(app): State<App>,
-    Oneself(vendor): Oneself,
-    asking: Asking,
-    mut parameters: Parameters,
-) -> Result<Response, Problem> {
-    let filter = vendor_orders::Filter {
-        status: parameters.optional("status", str::parse),
-        shipped: parameters
-            .optional("shipped", |text| text.parse::<bool>().map_err(|_| "must be true or false")),
-        placed_from: parameters.instant("placed_from"),
-        placed_to: parameters.end("placed_to"),
+    let find = || async {
+        let (position, _seat) = asking.seat(&app, &[vendors::NAME]).await?;
+        let found = vendors::by_id(app.read_models.reads(), VendorId(id)).await?;
+        let found = found.filter(|vendor| is_reader || vendor.status == Standing::Active);
+        let found = found.ok_or_else(|| Problem::not_found("vendor").at(position))?;
+        Ok::<_, Problem>((position, found))
     };
-    let (limit, cursor) = (parameters.limit(), parameters.cursor());
-    parameters.finish()?;
-    let (position, _seat) = asking
-        .seat(&app, &[vendor_orders::NAME, orders::NAME])
-        .await?;
-    let reads = app.read_models.reads();
-    let page = vendor_orders::list(reads, vendor, &filter, limit, cursor).await?;
-    Ok(queries::show(position, &page))
+    if is_reader {
+        let (position, vendor) = find().await?;
+        let (version, view) = (vendor.version, SeenVendorView::whole(vendor));
+        return Ok(for_staff(asking.show_versioned(position, version, &view)));
+    }
+    let compute = || async {
+        let (position, vendor) = find().await?;
+        Ok(Computed::new(position, vec![Of::Vendors], &SeenVendorView::public(vendor)))
+    };
+    app.answers
+        .tell(&asking, format!("vendors/{id}"), compute)
+        .await
 }

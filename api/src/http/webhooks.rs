@@ -28,13 +28,14 @@ use super::queries::{self, Asking};
 /// Longest body: what providers send has a few kilobytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// What a webhook can have come to.
-const STATES: [&str; 6] = [
+const STATES: [&str; 7] = [
     "received",
     "done",
     "parked",
     "refunding",
     "refunded",
     "failed",
+    "resolved",
 ];
 
 /// Said to the provider.
@@ -53,8 +54,8 @@ pub(crate) struct WebhookView {
     gateway: String,
     /// The provider's name for it
     event: String,
-    /// `received`, `done`, or `parked` for a person to look at; of unmatched money that is given back
-    /// `refunding`, `refunded` or `failed`
+    /// `received`, `done`, `parked` for a person to look at, or `resolved` by one; of unmatched money
+    /// that is given back `refunding`, `refunded` or `failed`
     #[schema(example = "done")]
     state: String,
     /// Why it is parked
@@ -81,6 +82,31 @@ pub(crate) struct WebhookView {
     /// The refund of its money, if staff have asked for one
     #[serde(skip_serializing_if = "Option::is_none")]
     refund: Option<WebhookRefundView>,
+    /// Who closed it, while it is `resolved`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<ResolutionView>,
+}
+
+/// How a webhook was closed that had waited for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResolutionView {
+    /// Who closed it
+    by: String,
+    /// When
+    at: DateTime<Utc>,
+    /// Why, in their words
+    note: String,
+}
+
+impl ResolutionView {
+    fn of(webhook: &Webhook) -> Option<Self> {
+        let is_closed = webhook.state == "resolved";
+        is_closed.then_some(Self {
+            by: webhook.resolved_by.clone()?,
+            at: webhook.resolved_at?,
+            note: webhook.resolution.clone()?,
+        })
+    }
 }
 
 /// Unmatched money that is given back.
@@ -110,6 +136,7 @@ impl From<Webhook> for WebhookView {
     fn from(webhook: Webhook) -> Self {
         Self {
             refund: WebhookRefundView::of(&webhook),
+            resolution: ResolutionView::of(&webhook),
             id: webhook.webhook_id,
             gateway: webhook.gateway,
             event: webhook.event_key,
@@ -197,11 +224,13 @@ fn refused(gateway: &str, bad: &BadSignature) -> Problem {
 ///
 /// Newest first. `state=parked` are those that take a person: money that belongs to no payment,
 /// disputes, and what could not be read. Money that belongs to no payment can be given back by
-/// `POST /webhooks/{id}/refund`; it is then `refunding`, and `refunded` or `failed` in the end.
+/// `POST /webhooks/{id}/refund`; it is then `refunding`, and `refunded` or `failed` in the end. What has
+/// been settled by other means is closed by `POST /webhooks/{id}/resolve`; what was parked for a cause
+/// that is mended is worked off by `POST /webhooks/{id}/retry`.
 #[utoipa::path(
     get, path = "/webhooks", tag = "payments", security(("staff" = [])),
     params(
-        ("state" = Option<String>, Query, description = "`received`, `done`, `parked`, `refunding`, `refunded` or `failed`"),
+        ("state" = Option<String>, Query, description = "`received`, `done`, `parked`, `refunding`, `refunded`, `failed` or `resolved`"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),

@@ -28,8 +28,8 @@ struct Belonging {
     came_in: i128,
     /// By refund: what is gone or on its way.
     going: HashMap<Uuid, i128>,
-    /// Whether a provider could not give money back, so that staff were called.
-    a_refund_failed: bool,
+    /// Whether a provider could not give money back, or has taken it back, so that staff were called.
+    is_with_staff: bool,
     /// The newest event about it.
     position: i64,
 }
@@ -61,7 +61,7 @@ impl Belongings {
                 asked_back: 0,
                 came_in: 0,
                 going: HashMap::new(),
-                a_refund_failed: false,
+                is_with_staff: false,
                 position,
             };
             let payment_id = placing.payment_id.0;
@@ -133,10 +133,11 @@ impl Belongings {
                     .going
                     .insert(refund_id.0, i128::from(*amount_minor));
             }
-            E::RefundFailed { refund_id, .. } => {
+            E::RefundFailed { refund_id, .. } | E::RefundReturned { refund_id, .. } => {
                 belonging.going.remove(&refund_id.0);
-                belonging.a_refund_failed = true;
+                belonging.is_with_staff = true;
             }
+            E::ChargedBack { .. } => belonging.is_with_staff = true,
             E::Opened(_)
             | E::UnmatchedReceived(_)
             | E::Captured { .. }
@@ -148,18 +149,20 @@ impl Belongings {
             | E::Declined { .. }
             | E::Refunded { .. }
             | E::RefundAccepted { .. }
+            | E::ChargebackReversed { .. }
             | E::Voided => {}
         }
         Ok(())
     }
 
     /// The first order whose money is neither for goods nor on its way back, of those about which
-    /// the checkout process has heard everything. What could not be given back is with staff.
+    /// the checkout process has heard everything. What could not be given back, or was charged back, is
+    /// with staff.
     pub(super) fn kept_without_goods(&self, heard_to: i64) -> Option<Finding> {
         let heard = self
             .of_payments
             .values()
-            .filter(|of| of.position <= heard_to && !of.a_refund_failed);
+            .filter(|of| of.position <= heard_to && !of.is_with_staff);
         let wrong = heard.filter_map(|belonging| {
             let due = match belonging.state {
                 State::Open => return None,

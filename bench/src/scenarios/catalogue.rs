@@ -11,7 +11,11 @@ use crate::requests;
 use crate::shop::{self, ARTICLES, Each};
 
 /// Articles on one page.
-const VARIANTS: u32 = 4;
+pub(crate) const VARIANTS: u32 = 4;
+/// Pages.
+pub(crate) const PAGES: u32 = ARTICLES / VARIANTS;
+/// Shelves that they stand on.
+pub(crate) const SHELVES: u32 = 12;
 /// Connections of the set-up.
 const SETUP_CONNECTIONS: usize = 16;
 /// What customers ask for: the front page, and some that are found by what they say.
@@ -44,9 +48,28 @@ pub(crate) async fn list(stage: &mut Stage) -> Result<Figure, Error> {
     Ok(figure)
 }
 
-/// Puts all articles on pages. Where that has been done, nothing is done again.
-async fn describe(stage: &Stage) -> Result<(), Error> {
+/// The name of a page in addresses.
+pub(crate) fn page(number: u32) -> String {
+    format!("bench-{number}")
+}
+
+/// The name of a shelf in addresses.
+pub(crate) fn shelf(number: u32) -> String {
+    format!("bench-shelf-{number}")
+}
+
+/// Puts all articles on pages, and those on shelves. Where that has been done, nothing is done again.
+pub(crate) async fn describe(stage: &Stage) -> Result<(), Error> {
     let token = &stage.daybook.token;
+    let shelves = (0..SHELVES).map(|number| {
+        let (path, key) = (format!("/api/v1/categories/{}", shelf(number)), shelf(number));
+        let body = json!({"name": format!("Shelf {number}")}).to_string();
+        requests::command("PUT", &path, token, &key, &body)
+    });
+    let work = Each { requests: shelves.collect() };
+    // One after the other: all shelves are one stream.
+    let (loaded, _) = load::run(stage.daybook.address, Plan::all(1), work).await?;
+    loaded.must_be_clean("the shelves cannot be set up")?;
     let listing = |number: u32| {
         let variant = |nth: u32| {
             let options = json!([{"name": "size", "value": nth.to_string()}]);
@@ -60,14 +83,15 @@ async fn describe(stage: &Stage) -> Result<(), Error> {
         let body = json!({
             "title": format!("Listing {number}"),
             "description": "A paragraph about what it is good for. ".repeat(10),
+            "category": shelf(number % SHELVES),
             "tags": [parity],
             "active": true,
             "variants": (0..VARIANTS).map(variant).collect::<Vec<_>>(),
         });
-        let path = format!("/api/v1/listings/bench-{number}");
+        let path = format!("/api/v1/listings/{}", page(number));
         requests::command("PUT", &path, token, &format!("list-{number}"), &body.to_string())
     };
-    let work = Each { requests: (0..ARTICLES / VARIANTS).map(listing).collect() };
+    let work = Each { requests: (0..PAGES).map(listing).collect() };
     let (loaded, _) = load::run(stage.daybook.address, Plan::all(SETUP_CONNECTIONS), work).await?;
     loaded.must_be_clean("the listings cannot be set up")
 }

@@ -27,13 +27,17 @@ impl Checkout {
         let mut intents = vec![Intent::SettleRefund { refund_id }];
         let restock = restock.into_iter().map(|part| (refund_id, part));
         match self.stage {
-            // Nothing more will leave. What vendors have shipped already counts as on hand again until
-            // staff adjust it: see docs/VENDORS.md.
             Stage::Confirmed if all_gone => {
-                intents.extend(self.release_all());
+                restock.for_each(|(refund_id, part)| self.count_restocked(refund_id, &part));
+                intents.extend(self.end_shipping());
                 self.stage = Stage::Abandoned;
             }
-            Stage::Confirmed => self.restock_later.extend(restock),
+            Stage::Confirmed => {
+                for (refund_id, part) in restock {
+                    self.count_restocked(refund_id, &part);
+                    self.restock_later.push((refund_id, part));
+                }
+            }
             Stage::Completed => intents
                 .extend(restock.map(|(refund_id, part)| Intent::RestockStock { refund_id, part })),
             Stage::Idle
@@ -48,6 +52,27 @@ impl Checkout {
             | Stage::Abandoned => {}
         }
         intents
+    }
+
+    /// It had been paid out, and the order has been told so: it is owed all the same, and goes back
+    /// again like money that never was the order's. A person is called, because whom it is paid to may
+    /// not be able to take it.
+    pub(super) fn refund_returned(
+        &mut self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        said: &str,
+    ) -> Vec<Intent> {
+        let reason = format!("refund {refund_id} was paid out and came back: {said}");
+        let call = Intent::CallStaff { reason: reason.clone() };
+        if OWN_REFUNDS_AGAIN_MAX <= self.own_refunds_again {
+            return vec![call];
+        }
+        self.own_refunds_again = self.own_refunds_again.saturating_add(1);
+        vec![
+            call,
+            Intent::RefundAgain { payment_id, failed: refund_id, reason },
+        ]
     }
 
     /// What belonged to the order is asked for again by people, who may have changed their minds.

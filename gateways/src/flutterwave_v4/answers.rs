@@ -209,7 +209,13 @@ impl Refund {
             S::Cancelled => {
                 PaybackOutcome::Failed { reason: "cancelled at Flutterwave".to_owned() }
             }
-            S::New | S::Pending | S::RequiresAction | S::Unknown => {
+            S::RequiresAction => PaybackOutcome::NeedsStaff {
+                provider_reference,
+                what:
+                    "Flutterwave waits for somebody (requires_action) before it pays a refund out"
+                        .to_owned(),
+            },
+            S::New | S::Pending | S::Unknown => {
                 PaybackOutcome::Pending { provider_reference: Some(provider_reference) }
             }
         }

@@ -257,8 +257,15 @@ impl Refund {
             Some(RefundStatus::Succeeded) => PaybackOutcome::Settled { provider_reference },
             Some(RefundStatus::Failed) => failed("failed"),
             Some(RefundStatus::Canceled) => failed("canceled"),
-            Some(RefundStatus::Pending | RefundStatus::RequiresAction | RefundStatus::Unknown)
-            | None => PaybackOutcome::Pending { provider_reference: Some(provider_reference) },
+            Some(RefundStatus::RequiresAction) => {
+                let what = "Stripe waits for the customer (requires_action) before it pays a \
+                            refund out"
+                    .to_owned();
+                PaybackOutcome::NeedsStaff { provider_reference, what }
+            }
+            Some(RefundStatus::Pending | RefundStatus::Unknown) | None => {
+                PaybackOutcome::Pending { provider_reference: Some(provider_reference) }
+            }
         }
     }
 
@@ -380,14 +387,11 @@ mod tests {
             serde_json::from_str::<Refund>(&refund).unwrap().outcome()
         };
         let pending = PaybackOutcome::Pending { provider_reference: Some("re_1".to_owned()) };
-        for undecided in [
-            "null",
-            r#""pending""#,
-            r#""requires_action""#,
-            r#""of_another_year""#,
-        ] {
+        for undecided in ["null", r#""pending""#, r#""of_another_year""#] {
             assert_eq!(outcome(undecided), pending, "{undecided}");
         }
+        let waiting = outcome(r#""requires_action""#);
+        assert!(matches!(waiting, PaybackOutcome::NeedsStaff { .. }), "{waiting:?}");
         let settled = PaybackOutcome::Settled { provider_reference: "re_1".to_owned() };
         assert_eq!(outcome(r#""succeeded""#), settled);
         for failed in ["failed", "canceled"] {

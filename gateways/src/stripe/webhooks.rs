@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::answers::Metadata;
 use crate::secret::Secret;
 use crate::signature::{from_hex, is_hmac_sha256};
-use crate::webhook::{About, BadSignature, Delivery, Notice, Unreadable};
+use crate::webhook::{About, BadSignature, Delivery, Dispute, Notice, Unreadable};
 
 /// How far the time of a signature may be from ours, as in Stripe's own libraries.
 const TOLERANCE_SECONDS: i64 = 300;
@@ -64,11 +64,21 @@ pub(super) fn read(delivery: &Delivery<'_>) -> Result<Notice, Unreadable> {
     let Event { id, r#type, data: Data { object } } = delivery.json()?;
     let metadata = object.metadata;
     let about = match r#type.as_str() {
-        "charge.dispute.created" | "charge.dispute.closed" | "charge.dispute.funds_withdrawn" => {
+        kind if kind.starts_with("charge.dispute.") => {
             let reason = object.reason.unwrap_or_default();
-            let intent = object.payment_intent.unwrap_or_default();
-            let what = format!("{type}: {reason} {intent}");
-            About::Staff { reference: metadata.reference, what: what.trim().to_owned() }
+            let intent = object.payment_intent;
+            let named = intent.as_deref().unwrap_or_default();
+            About::Dispute(Dispute {
+                what: format!("{kind}: {reason} {named}").trim().to_owned(),
+                // Whoever is to answer it has until a day that Stripe shows; that it is closed tells
+                // them what came of it.
+                is_for_staff: matches!(kind, "charge.dispute.created" | "charge.dispute.closed"),
+                is_urgent: kind == "charge.dispute.created",
+                name: object.id,
+                // A dispute has no metadata but what staff have given it.
+                reference: None,
+                provider_reference: intent.filter(|name| name.starts_with("pi_")),
+            })
         }
         kind if kind.starts_with("payment_intent.") || kind.starts_with("checkout.session.") => {
             match metadata.reference {
@@ -239,8 +249,29 @@ mod tests {
         assert_eq!(about("charge.refunded", r#"{"reference":"A1"}"#), refunds);
         assert_eq!(about("charge.refunded", "{}"), About::Nothing);
         assert_eq!(about("refund.updated", r#"{"reference":"A1","refund_id":"no UUID"}"#), refunds);
-        assert!(matches!(about("charge.dispute.created", "{}"), About::Staff { .. }));
         assert_eq!(about("customer.created", "{}"), About::Nothing);
+    }
+
+    #[test]
+    fn a_dispute_is_known_by_its_intent_and_some_of_it_takes_a_person() {
+        let object = r#"{"id":"dp_1","payment_intent":"pi_1","reason":"fraudulent"}"#;
+        for (kind, is_for_staff) in [
+            ("charge.dispute.created", true),
+            ("charge.dispute.updated", false),
+            ("charge.dispute.funds_withdrawn", false),
+            ("charge.dispute.funds_reinstated", false),
+            ("charge.dispute.closed", true),
+        ] {
+            let dispute = About::Dispute(Dispute {
+                name: Some("dp_1".to_owned()),
+                reference: None,
+                provider_reference: Some("pi_1".to_owned()),
+                what: format!("{kind}: fraudulent pi_1"),
+                is_for_staff,
+                is_urgent: kind == "charge.dispute.created",
+            });
+            assert_eq!(about_object(kind, object), dispute);
+        }
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl Progress {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             payment::Event::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
-            payment::Event::RefundFailed { refund_id, reason, .. } => {
+            payment::Event::RefundFailed { refund_id, reason, .. }
+            | payment::Event::RefundReturned { refund_id, reason, .. } => {
                 self.refunds.fail(*refund_id, reason);
             }
             payment::Event::Opened(_)
@@ -202,6 +203,8 @@ impl Progress {
             | payment::Event::CapturedAgain { .. }
             | payment::Event::Mismatched { .. }
             | payment::Event::Declined { .. }
+            | payment::Event::ChargedBack { .. }
+            | payment::Event::ChargebackReversed { .. }
             | payment::Event::UnmatchedReceived(_)
             | payment::Event::Voided => {}
         }

@@ -56,7 +56,7 @@ impl Stored {
             placed: serde_json::from_str(placed)?,
             progress: serde_json::from_str(progress)?,
         };
-        let amounts = 5 + 2 * order.placed.lines.len();
+        let amounts = 6 + 2 * order.placed.lines.len();
         let bytes = placed.len() + progress.len() + amounts * AMOUNT_BYTES;
         let mut json = Vec::with_capacity(bytes);
         serde_json::to_writer(&mut json, &order.spliced(audience))?;
@@ -159,6 +159,8 @@ struct Spliced<'row> {
     total: MoneyView,
     captured: MoneyView,
     refunded: MoneyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charged_back: Option<MoneyView>,
     payment_id: &'row RawValue,
     payment_method: &'row RawValue,
     gateway: &'row RawValue,
@@ -230,6 +232,7 @@ impl<'row> Order<'row> {
             ),
             captured: money(progress.paying.captured_minor),
             refunded: money(progress.paying.refunded_minor),
+            charged_back: progress.paying.charged_back(placed.currency),
             payment_id: placed.payment_id,
             payment_method: progress.method,
             gateway: progress.gateway,

@@ -353,6 +353,9 @@ pub struct OrderView {
     pub captured: MoneyView,
     /// What has gone back of that.
     pub refunded: MoneyView,
+    /// What its provider has taken back of that, because it is disputed; absent if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged_back: Option<MoneyView>,
     /// The payment that carries its money.
     #[schema(value_type = Uuid)]
     pub payment_id: PaymentId,
@@ -463,6 +466,7 @@ impl OrderView {
             total: money(placing.total_minor()),
             captured: money(progress.paying.captured_minor),
             refunded: money(progress.paying.refunded_minor),
+            charged_back: progress.paying.charged_back(placing.currency),
             payment_id: placing.payment_id,
             payment_method: progress.method,
             gateway: progress.gateway,

@@ -17,7 +17,7 @@ use super::{AttemptView, PaymentView};
 use crate::error::Error;
 use crate::history::Fold;
 use crate::money::MoneyView;
-use crate::paying::{Paying, Refunds};
+use crate::paying::{Paying, PaymentStatus, Refunds};
 use crate::storable;
 
 /// One try, as remembered in the row.
@@ -45,7 +45,7 @@ struct Tried {
 /// A row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Payment {
-    order_id: OrderId,
+    pub(super) order_id: OrderId,
     amount: Money,
     paying: Paying,
     attempts: Vec<Tried>,
@@ -111,7 +111,12 @@ impl Payment {
         self.updated_at = storable::instant(recorded.recorded_at);
         self.paying.take(event);
         match event {
-            E::Opened(_) | E::Voided | E::RefundAccepted { .. } | E::UnmatchedReceived(_) => {}
+            E::Opened(_)
+            | E::Voided
+            | E::RefundAccepted { .. }
+            | E::ChargedBack { .. }
+            | E::ChargebackReversed { .. }
+            | E::UnmatchedReceived(_) => {}
             E::AttemptStarted(attempt) => self.attempts.push(Tried::of(attempt)),
             E::AttemptAccepted { reference, provider_reference, next_step } => {
                 self.answer(reference, AttemptState::Accepted, |tried| {
@@ -150,8 +155,25 @@ impl Payment {
                 self.refunds.ask(*refund_id, *amount_minor, reason);
             }
             E::Refunded { refund_id, .. } => self.refunds.settle(*refund_id),
-            E::RefundFailed { refund_id, reason, .. } => self.refunds.fail(*refund_id, reason),
+            E::RefundFailed { refund_id, reason, .. }
+            | E::RefundReturned { refund_id, reason, .. } => self.refunds.fail(*refund_id, reason),
         }
+    }
+
+    /// Where the money stands.
+    pub(super) fn status(&self) -> PaymentStatus {
+        self.paying.status()
+    }
+
+    /// The provider that was tried last, as an index holds it; none before the first try.
+    pub(super) fn gateway(&self) -> Option<String> {
+        let last = self.attempts.last();
+        last.map(|tried| storable::key(&tried.gateway))
+    }
+
+    /// How it was tried last.
+    pub(super) fn method(&self) -> Option<&'static str> {
+        self.attempts.last().map(|tried| name_of(tried.method))
     }
 
     pub(super) fn from_row(row: &PgRow) -> Result<Self, Error> {
@@ -170,10 +192,11 @@ impl Payment {
             payment_id: id,
             order_id: self.order_id,
             amount: self.amount.into(),
-            status: self.paying.status(),
+            status: self.status(),
             captured: money(self.paying.captured_minor),
             refunded: money(self.paying.refunded_minor),
             pending_refunds: money(self.refunds.pending_minor()),
+            charged_back: self.paying.charged_back(self.amount.currency),
             refunds: self.refunds.view(self.amount.currency),
             attempts: self.attempts.into_iter().map(Tried::view).collect(),
             version: self.version,
@@ -193,6 +216,12 @@ impl Payment {
             }
         }
     }
+}
+
+/// The name in answers and rows.
+pub(super) fn name_of(method: PaymentMethod) -> &'static str {
+    let named = PaymentMethod::NAMES.iter().find(|(_, it)| *it == method);
+    named.expect("every method is in the list").0
 }
 
 impl Tried {

@@ -39,6 +39,8 @@ pub(super) struct Added {
     pub(super) unmatched_minor: i64,
     pub(super) refunds: i64,
     pub(super) refunded_minor: i64,
+    pub(super) chargebacks: i64,
+    pub(super) charged_back_minor: i64,
     pub(super) pending: i64,
     pub(super) pending_minor: i64,
 }
@@ -192,6 +194,26 @@ impl Payment {
                 let moved = moved(gateway, added);
                 (moved, self.refunds.remove(refund_id).is_some())
             }
+            // Taken off where it was counted, on the day on which it is known.
+            E::RefundReturned { amount_minor, reference, .. } => {
+                let gateway = reference
+                    .as_ref()
+                    .and_then(|reference| self.gateway(reference));
+                let refunded_minor = amount_minor.saturating_neg();
+                let added = Added { refunds: -1, refunded_minor, ..Added::default() };
+                (moved(gateway, added), false)
+            }
+            E::ChargedBack { reference, amount_minor, .. } => {
+                let (chargebacks, charged_back_minor) = (1, *amount_minor);
+                let added = Added { chargebacks, charged_back_minor, ..Added::default() };
+                (moved(self.gateway(reference), added), false)
+            }
+            // Taken off in the same way.
+            E::ChargebackReversed { reference, amount_minor, .. } => {
+                let (chargebacks, charged_back_minor) = (-1, amount_minor.saturating_neg());
+                let added = Added { chargebacks, charged_back_minor, ..Added::default() };
+                (moved(self.gateway(reference), added), false)
+            }
             E::RefundFailed { refund_id, amount_minor, .. } => {
                 let gateway = self.refunds.get(refund_id).cloned();
                 let moved = moved(gateway, Added::decided(*amount_minor));
@@ -256,6 +278,8 @@ impl Added {
             unmatched_minor,
             refunds,
             refunded_minor,
+            chargebacks,
+            charged_back_minor,
             pending,
             pending_minor,
         } = self;
@@ -272,6 +296,8 @@ impl Added {
             (unmatched_minor, other.unmatched_minor),
             (refunds, other.refunds),
             (refunded_minor, other.refunded_minor),
+            (chargebacks, other.chargebacks),
+            (charged_back_minor, other.charged_back_minor),
             (pending, other.pending),
             (pending_minor, other.pending_minor),
         ] {

@@ -3,7 +3,7 @@ select * from (
     select
         day, gateway, currency, captures, captured_minor, repeated, repeated_minor, mismatched,
         mismatched_minor, other_currency, other_currency_minor, unmatched, unmatched_minor,
-        refunds, refunded_minor,
+        refunds, refunded_minor, chargebacks, charged_back_minor,
         (sum(pending) over earlier)::bigint as pending,
         (sum(pending_minor) over earlier)::bigint as pending_minor
     from settlement_days

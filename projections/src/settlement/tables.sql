@@ -16,6 +16,8 @@ create table settlement_days (
     unmatched_minor bigint not null,
     refunds bigint not null,
     refunded_minor bigint not null,
+    chargebacks bigint not null,
+    charged_back_minor bigint not null,
     pending bigint not null,
     pending_minor bigint not null,
     primary key (day, gateway, currency)

@@ -1,12 +1,16 @@
 //! Lists, filters, cursors and timelines.
 
+use std::collections::BTreeSet;
+
 use domain::ids::{OrderId, PaymentId, Sku};
 use uuid::Uuid;
 
 use super::stories::{ENDINGS, Ending, SKUS, Tale, busy, placed_at};
 use super::world::World;
 use crate::orders::{self, Filter, OrderSummary, Status};
-use crate::{Cursor, SkuCursor, payments, products, stock, timeline};
+use crate::payments::PaymentView;
+use crate::stock::StockView;
+use crate::{Cursor, PaymentStatus, SkuCursor, payments, products, stock, timeline};
 
 /// All pages of a list, and how many there were.
 async fn all(world: &World, filter: &Filter, limit: i64) -> Vec<OrderSummary> {
@@ -141,9 +145,10 @@ async fn payments_are_listed_newest_first_with_their_attempts() {
     let shop = busy(1);
     let world = World::projected(&shop.log, 1_000).await;
     let reads = world.models.reads();
-    let first = payments::list(reads, 5, None).await.unwrap();
+    let all = payments::Filter::default();
+    let first = payments::list(reads, &all, 5, None).await.unwrap();
     let after = first.next_cursor.unwrap().parse().unwrap();
-    let second = payments::list(reads, 100, Some(after)).await.unwrap();
+    let second = payments::list(reads, &all, 100, Some(after)).await.unwrap();
     assert_eq!(second.next_cursor, None);
     let listed: Vec<_> = first.items.into_iter().chain(second.items).collect();
     // All but those that wait for stock or ran out of it.
@@ -174,6 +179,97 @@ async fn payments_are_listed_newest_first_with_their_attempts() {
     );
 }
 
+/// All payments that a filter leaves, page by page.
+async fn paid(world: &World, filter: &payments::Filter, limit: i64) -> Vec<PaymentView> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = payments::list(world.models.reads(), filter, limit, after).await;
+        let page = page.unwrap();
+        found.extend(page.items);
+        after = page.next_cursor.map(|cursor| cursor.parse().unwrap());
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+/// Whether a filter leaves a payment.
+type Pick = Box<dyn Fn(&PaymentView) -> bool>;
+
+#[tokio::test]
+async fn payments_are_filtered_by_what_they_show() {
+    let world = World::projected(&busy(3).log, 1_000).await;
+    let none = payments::Filter::default();
+    let every = paid(&world, &none, 100).await;
+    let (one, another) = (every[3].clone(), every[every.len() - 3].clone());
+    let last = one.attempts.last().unwrap().clone();
+    let (order_id, method) = (one.order_id, last.method);
+    let (from, to) = (another.opened_at, one.opened_at);
+    let mut cases: Vec<(payments::Filter, Pick)> = vec![
+        (
+            payments::Filter { order_id: Some(order_id), ..none.clone() },
+            Box::new(move |it| it.order_id == order_id),
+        ),
+        (
+            payments::Filter { gateway: Some(last.gateway.clone()), ..none.clone() },
+            Box::new(move |it| it.attempts.last().unwrap().gateway == last.gateway),
+        ),
+        (
+            payments::Filter { method: Some(method), ..none.clone() },
+            Box::new(move |it| it.attempts.last().unwrap().method == method),
+        ),
+        (
+            payments::Filter { opened_from: Some(from), opened_to: Some(to), ..none.clone() },
+            Box::new(move |it| from <= it.opened_at && it.opened_at <= to),
+        ),
+    ];
+    let mut seen = BTreeSet::new();
+    for status in PaymentStatus::ALL {
+        let filter = payments::Filter { status: Some(status), ..none.clone() };
+        if every.iter().any(|it| it.status == status) {
+            seen.insert(status.as_str());
+            cases.push((filter, Box::new(move |it| it.status == status)));
+        } else {
+            assert_eq!(paid(&world, &filter, 100).await, [], "{status:?}");
+        }
+    }
+    assert!(4 <= seen.len(), "{seen:?}");
+    for (filter, picks) in cases {
+        let expected: Vec<PaymentView> = every.iter().filter(|it| picks(it)).cloned().collect();
+        assert!(!expected.is_empty(), "{filter:?}");
+        for limit in [2, 100] {
+            assert_eq!(paid(&world, &filter, limit).await, expected, "{filter:?}");
+        }
+    }
+    let nowhere = payments::Filter { gateway: Some("nowhere".into()), ..none };
+    assert_eq!(paid(&world, &nowhere, 100).await, []);
+}
+
+#[tokio::test]
+async fn stock_is_filtered_by_article_and_by_what_is_available() {
+    let world = World::projected(&busy(2).log, 1_000).await;
+    let reads = world.models.reads();
+    let every = stock::list(reads, &stock::Filter::default(), 100, None).await;
+    let every = every.unwrap().items;
+    let some = every[every.len() / 2].clone();
+    let listed = async |filter: stock::Filter| {
+        let page = stock::list(reads, &filter, 100, None).await.unwrap();
+        page.items
+    };
+    let few = stock::Filter { available_max: Some(some.available), ..stock::Filter::default() };
+    let many = stock::Filter { available_min: Some(some.available), ..stock::Filter::default() };
+    let of = |is: &dyn Fn(&StockView) -> bool| -> Vec<StockView> {
+        every.iter().filter(|it| is(it)).cloned().collect()
+    };
+    assert_eq!(listed(few).await, of(&|it| it.available <= some.available));
+    assert_eq!(listed(many).await, of(&|it| some.available <= it.available));
+    let part = some.sku.as_str()[1..].to_owned();
+    let found = stock::Filter { search: Some(part), ..stock::Filter::default() };
+    assert!(listed(found).await.contains(&some));
+    let nothing = stock::Filter { search: Some("no such thing".into()), ..Default::default() };
+    assert_eq!(listed(nothing).await, []);
+}
+
 #[tokio::test]
 async fn stock_and_products_are_listed_by_sku_bytewise() {
     let world = World::projected(&busy(2).log, 1_000).await;
@@ -181,9 +277,12 @@ async fn stock_and_products_are_listed_by_sku_bytewise() {
     let mut skus = SKUS.map(str::to_owned);
     skus.sort();
 
-    let first = stock::list(reads, 3, None).await.unwrap();
+    let everything = stock::Filter::default();
+    let first = stock::list(reads, &everything, 3, None).await.unwrap();
     let after: SkuCursor = first.next_cursor.unwrap().parse().unwrap();
-    let rest = stock::list(reads, 3, Some(after.clone())).await.unwrap();
+    let rest = stock::list(reads, &everything, 3, Some(after.clone()))
+        .await
+        .unwrap();
     let listed: Vec<_> = first.items.into_iter().chain(rest.items).collect();
     assert_eq!(
         listed

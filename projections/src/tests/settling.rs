@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
+use domain::payment::{Chargeback, Command as Pay, Funds};
 use store::recorded::RecordedEvent;
 
-use super::stories::busy;
+use super::stories::{Tale, busy};
 use super::world::World;
 use crate::money::Decimal;
+use crate::paying::PaymentStatus;
 use crate::payments;
 use crate::settlement::{Filter, SettlementRow, report};
 
@@ -80,8 +82,9 @@ async fn every_penny_is_one_that_the_payments_show() {
     let world = World::projected(&log, 50).await;
     let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
     let (mut pending, mut cursor) = (0, None);
+    let all = payments::Filter::default();
     loop {
-        let page = payments::list(world.models.reads(), 20, cursor)
+        let page = payments::list(world.models.reads(), &all, 20, cursor)
             .await
             .unwrap();
         for payment in page.items {
@@ -116,6 +119,44 @@ async fn every_penny_is_one_that_the_payments_show() {
         })
         .collect();
     assert_eq!(last.values().sum::<i64>(), pending, "as each currency ended");
+}
+
+#[tokio::test]
+async fn what_is_charged_back_is_taken_off_until_the_dispute_is_won() {
+    let mut shop = busy(1);
+    // Completed, in pounds.
+    let tale = Tale::of(1);
+    let total = tale.placing.total();
+    let said = |funds| Pay::RecordChargeback {
+        reference: tale.reference(1),
+        chargeback: Chargeback {
+            dispute: "dp_1".into(),
+            amount: total,
+            reason: "fraudulent".into(),
+            funds,
+        },
+    };
+    let shown = async |shop: &super::shop::Shop| {
+        let world = World::projected(&shop.log, 1_000).await;
+        let rows = of(&world, &Filter::default()).await;
+        let ours = rows.iter().filter(|row| row.currency == "GBP");
+        let sums = ours.fold((0, 0, 0), |(count, taken, net), row| {
+            (count + row.chargebacks, taken + minor(row.charged_back), net + minor(row.net))
+        });
+        let payment = payments::by_id(world.models.reads(), tale.payment).await;
+        let payment = payment.unwrap().unwrap();
+        (sums, payment.status, payment.charged_back.map(|money| minor(money.amount)))
+    };
+    let (before, status, nothing) = shown(&shop).await;
+    assert_eq!((status, nothing), (PaymentStatus::Captured, None));
+
+    shop.payment(tale.payment, tale.order, said(Funds::Withdrawn));
+    let (taken, status, charged_back) = shown(&shop).await;
+    assert_eq!(taken, (1, total.minor, before.2 - total.minor));
+    assert_eq!((status, charged_back), (PaymentStatus::ChargedBack, Some(total.minor)));
+
+    shop.payment(tale.payment, tale.order, said(Funds::Reinstated));
+    assert_eq!(shown(&shop).await, (before, PaymentStatus::Captured, None));
 }
 
 #[tokio::test]

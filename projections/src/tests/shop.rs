@@ -63,6 +63,7 @@ impl Shop {
             inventory::Command::Reserve { order_id, .. }
             | inventory::Command::Release { order_id }
             | inventory::Command::Issue { order_id }
+            | inventory::Command::IssuePart { order_id, .. }
             | inventory::Command::Restock { order_id, .. } => order_id.0,
             inventory::Command::Receive { .. } | inventory::Command::Adjust { .. } => {
                 Uuid::from_u128(1)
@@ -160,7 +161,9 @@ impl Shop {
 
     pub(super) fn register_vendor(&mut self, id: VendorId) {
         let address = Tale::of(0).placing.shipping_address;
-        let profile = vendor::Profile { business_name: "Potts".into(), address };
+        let (description, shows_place) = (Some("Pots since 1760".into()), true);
+        let profile =
+            vendor::Profile { business_name: "Potts".into(), address, description, shows_place };
         let command = vendor::Command::Register(profile);
         for event in decided(&mut Vendor::default(), command) {
             self.record("vendor", &id.to_string(), id.0, Event::Vendor(event));

@@ -168,7 +168,7 @@ impl Tale {
         Self { n, order, payment, placing }
     }
 
-    fn reference(&self, attempt: u32) -> String {
+    pub(super) fn reference(&self, attempt: u32) -> String {
         format!("ATTEMPT{:08}{attempt}", self.n)
     }
 

@@ -190,6 +190,17 @@ impl Teller {
             E::RefundFailed { amount_minor, reason, .. } => {
                 format!("{} could not go back: {reason}", self.amount(*amount_minor))
             }
+            E::RefundReturned { amount_minor, reason, .. } => {
+                format!("{} had gone back and came back: {reason}", self.amount(*amount_minor))
+            }
+            E::ChargedBack { reference, dispute, amount_minor, reason } => {
+                let (amount, by) = (self.amount(*amount_minor), self.gateway(reference));
+                format!("{amount} charged back by {by} ({dispute}): {reason}")
+            }
+            E::ChargebackReversed { reference, dispute, amount_minor } => {
+                let (amount, by) = (self.amount(*amount_minor), self.gateway(reference));
+                format!("{amount} reinstated by {by}: the dispute {dispute} was won")
+            }
         }
     }
 

@@ -37,6 +37,8 @@ struct Pages {
     refunds: Vec<Value>,
     refunds_fail: bool,
     page_max: Option<usize>,
+    /// What came in a second time under the same name.
+    seconds: Vec<Value>,
     /// Attempts of which one refund fails.
     failing: BTreeSet<String>,
     names: u64,
@@ -50,6 +52,7 @@ impl Flutterwave {
             .route("/v3/payments", post(open_page))
             .route("/v3/transactions", get(list_transactions))
             .route("/v3/transactions/verify_by_reference", get(verify))
+            .route("/v3/transactions/{id}/verify", get(verify_one))
             .route("/v3/transactions/{id}/refund", post(refund))
             .route("/v3/refunds", get(list_refunds))
             .route("/v3/refunds/{id}", get(show_refund));
@@ -94,6 +97,10 @@ impl Flutterwave {
 }
 
 impl Pages {
+    fn all(&self) -> impl Iterator<Item = &Value> {
+        self.transactions.values().chain(&self.seconds)
+    }
+
     fn name(&mut self) -> u64 {
         self.names += 1;
         4_900_000 + self.names
@@ -149,14 +156,22 @@ async fn verify(
     }
 }
 
+async fn verify_one(State(books): State<Books>, Path(id): Path<u64>) -> Reply {
+    match books.lock().all().find(|one| one["id"] == id) {
+        Some(transaction) => yes("Transaction fetched successfully", transaction.clone()),
+        None => no(StatusCode::BAD_REQUEST, "No transaction was found for this id"),
+    }
+}
+
 async fn refund(
     State(books): State<Books>,
     Path(id): Path<String>,
     Json(body): Json<Value>,
 ) -> Reply {
     let mut pages = books.lock();
-    let mut all = pages.transactions.values();
-    let paid = all.find(|transaction| transaction["id"].as_u64() == id.parse().ok());
+    let paid = pages
+        .all()
+        .find(|transaction| transaction["id"].as_u64() == id.parse().ok());
     let Some(paid) = paid.filter(|paid| paid["status"] == "successful") else {
         return no(StatusCode::BAD_REQUEST, "No transaction was found for this id");
     };
@@ -204,7 +219,7 @@ async fn list_refunds(
 
 async fn list_transactions(State(books): State<Books>, Query(query): Query<Asked>) -> Reply {
     let pages = books.lock();
-    let mut all: Vec<Value> = pages.transactions.values().cloned().collect();
+    let mut all: Vec<Value> = pages.all().cloned().collect();
     all.sort_by_key(|transaction| transaction["id"].as_u64());
     page(all.into_iter(), &query, pages.page_max)
 }
@@ -269,12 +284,26 @@ impl Simulator for Flutterwave {
         PaymentMethod::MobileMoney
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        let pages = self.books.lock();
+        let amount = pages.asked[reference]["amount"].as_str();
+        amount.expect("it was asked for").to_owned()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         usize::from(self.books.lock().asked.contains_key(reference))
     }
 
     fn customer_pays(&self, reference: &str) {
         self.pay(reference, "successful", "Approved by Financial Institution", None);
+    }
+
+    fn customer_pays_again(&self, reference: &str) -> Option<Sent> {
+        let mut pages = self.books.lock();
+        let mut second = pages.transactions[reference].clone();
+        second["id"] = pages.name().into();
+        pages.seconds.push(second.clone());
+        Some(Self::signed(HASH, &json!({"event": "charge.completed", "data": second})))
     }
 
     fn customer_pays_instead(&self, reference: &str, amount: Money) {
@@ -313,11 +342,11 @@ impl Simulator for Flutterwave {
 
     fn works_off_refunds(&self) {
         let mut pages = self.books.lock();
-        let Pages { transactions, refunds, refunds_fail, failing, .. } = &mut *pages;
+        let Pages { transactions, seconds, refunds, refunds_fail, failing, .. } = &mut *pages;
         for refund in refunds {
             if refund["status"] == "completed" {
                 let name = refund["tx_id"].as_str().and_then(|name| name.parse().ok());
-                let mut all = transactions.values();
+                let mut all = transactions.values().chain(&*seconds);
                 let paid = all.find(|paid| paid["id"].as_u64() == name);
                 let attempt = paid.and_then(|paid| paid["tx_ref"].as_str());
                 let fail = *refunds_fail || failing.remove(attempt.unwrap_or_default());

@@ -397,6 +397,13 @@ impl Simulator for FlutterwaveV4 {
         Some("mtn:+233 24 123 4567")
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        let pages = self.books.lock();
+        let mut charges = pages.charges.iter();
+        let charge = charges.find(|charge| charge["reference"] == reference);
+        charge.expect("there is such a charge")["amount"].to_string()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         let pages = self.books.lock();
         let charges = pages.charges.iter();
@@ -454,10 +461,27 @@ impl Simulator for FlutterwaveV4 {
         let Pages { refunds, failing, .. } = &mut *pages;
         for refund in refunds
             .iter_mut()
-            .filter(|refund| refund["status"] == "new")
+            .filter(|refund| refund["status"] == "new" || refund["status"] == "requires_action")
         {
             let fails = failing.remove(refund["charge_id"].as_str().unwrap_or_default());
             refund["status"] = if fails { "failed" } else { status }.into();
+        }
+    }
+
+    fn refunds_wait_for_somebody(&self) -> bool {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "new" {
+                refund["status"] = "requires_action".into();
+            }
+        }
+        true
+    }
+
+    fn refunds_go_on(&self) {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "requires_action" {
+                refund["status"] = "new".into();
+            }
         }
     }
 

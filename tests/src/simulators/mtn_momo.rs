@@ -23,6 +23,21 @@ const DISBURSEMENT_KEY: &str = "simulated-disbursement-b0431db58a9b41faa8f586023
 /// Of `USER:KEY`, as RFC 7617 has it.
 const BASIC: &str = "Basic YzcyMDI1ZjUtNWNkMS00NjMwLTk5ZTQtOGJhNDcyMmZhZDU2OnNpbXVsYXRlZC1mMWRiNzk4Yzk4ZGY0YmNmODNiNTM4MTc1ODkzYmJmMA==";
 
+/// Who pays out, where that is somebody else; the last is of both, as RFC 7617 has it.
+const PAYER_OUT: &str = "0b7a3c52-6c0e-4d5b-9b50-8e5a1f3d2c41";
+const PAYER_OUT_KEY: &str = "simulated-0a8c5d7e4b1f4c2e9d6b7a3f5e8c1d02";
+const PAYER_OUT_BASIC: &str = "Basic MGI3YTNjNTItNmMwZS00ZDViLTliNTAtOGU1YTFmM2QyYzQxOnNpbXVsYXRlZC0wYThjNWQ3ZTRiMWY0YzJlOWQ2YjdhM2Y1ZThjMWQwMg==";
+/// Target environments, and what money they take: the sandbox takes euros only.
+const ENVIRONMENTS: [(&str, &str); 7] = [
+    ("sandbox", "EUR"),
+    ("mtnuganda", "UGX"),
+    ("mtnghana", "GHS"),
+    ("mtncameroon", "XAF"),
+    ("mtnivorycoast", "XOF"),
+    ("mtnguineaconakry", "GNF"),
+    ("mtnzambia", "ZMW"),
+];
+
 /// An MTN Mobile Money of one's own.
 pub struct MtnMomo {
     server: Server,
@@ -37,6 +52,8 @@ struct Pages {
     requests: BTreeMap<Uuid, Value>,
     refunds: BTreeMap<Uuid, Value>,
     refunds_fail: bool,
+    /// Disbursements have a user of their own.
+    has_payer_out: bool,
     /// Attempts of which one refund fails.
     failing: BTreeSet<String>,
 }
@@ -52,8 +69,17 @@ impl MtnMomo {
             .route("/disbursement/v1_0/refund/{id}", get(show_refund))
             .with_state(books.clone());
         // Tokens are not what faults are ordered for: a call needs none most of the time.
-        let server = Server::start_beside(routes, &faults, tokens()).await;
+        let server = Server::start_beside(routes, &faults, tokens(&books)).await;
         Arc::new(Self { server, faults, books })
+    }
+
+    /// From now on another user pays out than collects; how a Daybook is told of it.
+    pub fn pays_out_by_another(&self) -> [(&'static str, String); 2] {
+        self.books.lock().has_payer_out = true;
+        [
+            ("MTN_MOMO_DISBURSEMENT_API_USER", PAYER_OUT.to_owned()),
+            ("MTN_MOMO_DISBURSEMENT_API_KEY", PAYER_OUT_KEY.to_owned()),
+        ]
     }
 
     fn change(&self, reference: &str, with: impl FnOnce(&mut Value)) {
@@ -64,12 +90,14 @@ impl MtnMomo {
     }
 }
 
-fn tokens() -> Router {
+fn tokens(books: &Books) -> Router {
     let token = |product: &'static str, subscription: &'static str| {
-        post(move |headers: HeaderMap| async move {
+        post(move |State(books): State<Books>, headers: HeaderMap| async move {
             let is =
                 |name: &str, value: &str| headers.get(name).is_some_and(|shown| shown == value);
-            if !is("authorization", BASIC) || !is("ocp-apim-subscription-key", subscription) {
+            let is_apart = product == "disbursement" && books.lock().has_payer_out;
+            let basic = if is_apart { PAYER_OUT_BASIC } else { BASIC };
+            if !is("authorization", basic) || !is("ocp-apim-subscription-key", subscription) {
                 return StatusCode::UNAUTHORIZED.into_response();
             }
             let token = json!({
@@ -82,6 +110,7 @@ fn tokens() -> Router {
     Router::new()
         .route("/collection/token/", token("collection", COLLECTION_KEY))
         .route("/disbursement/token/", token("disbursement", DISBURSEMENT_KEY))
+        .with_state(books.clone())
 }
 
 fn problem(status: StatusCode, code: &str) -> Response {
@@ -100,11 +129,18 @@ fn permit(headers: &HeaderMap, product: &str) -> Result<(), Box<Response>> {
     {
         return Err(Box::new(StatusCode::UNAUTHORIZED.into_response()));
     }
-    if !is("x-target-environment", "sandbox") {
+    if currency_of(headers).is_none() {
         let problem = problem(StatusCode::BAD_REQUEST, "NOT_ALLOWED_TARGET_ENVIRONMENT");
         return Err(Box::new(problem));
     }
     Ok(())
+}
+
+/// What money the environment takes that a request is for.
+fn currency_of(headers: &HeaderMap) -> Option<&'static str> {
+    let environment = headers.get("x-target-environment")?;
+    let found = ENVIRONMENTS.iter().find(|(name, _)| environment == *name);
+    found.map(|(_, currency)| *currency)
 }
 
 /// The name that a request gives itself.
@@ -125,7 +161,7 @@ async fn request_to_pay(
     let Some(name) = name(&headers) else {
         return problem(StatusCode::BAD_REQUEST, "INVALID_REFERENCE_ID");
     };
-    if body["currency"] != "EUR" {
+    if body["currency"].as_str() != currency_of(&headers) {
         return problem(StatusCode::BAD_REQUEST, "INVALID_CURRENCY");
     }
     let text = |pointer: &str| {
@@ -245,6 +281,7 @@ impl Simulator for MtnMomo {
             DISBURSEMENT_KEY,
             "token-collection",
             "token-disbursement",
+            PAYER_OUT_KEY,
         ]
         .map(ToOwned::to_owned)
         .to_vec()
@@ -268,6 +305,14 @@ impl Simulator for MtnMomo {
 
     fn token(&self) -> Option<&'static str> {
         Some("+256770000001")
+    }
+
+    fn asked_amount(&self, reference: &str) -> String {
+        let pages = self.books.lock();
+        let mut requests = pages.requests.values();
+        let request = requests.find(|request| request["externalId"] == reference);
+        let amount = request.and_then(|request| request["amount"].as_str());
+        amount.expect("there is such a request").to_owned()
     }
 
     fn asked_for(&self, reference: &str) -> usize {

@@ -1,6 +1,8 @@
 //! Paystack as its `OpenAPI` document and paystack.com/docs say: references that are used once for
 //! ever, transactions that are `abandoned` until somebody pays, refunds, signed events.
 
+mod disputes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ type Books = super::Books<Pages>;
 struct Pages {
     transactions: BTreeMap<String, Value>,
     refunds: Vec<Value>,
+    disputes: Vec<Value>,
     refunds_fail: bool,
     page_max: Option<usize>,
     /// Attempts of which one refund fails.
@@ -49,7 +52,8 @@ impl Paystack {
             .route("/transaction/initialize", post(initialize))
             .route("/transaction/verify/{reference}", get(verify))
             .route("/refund", post(refund).get(list_refunds))
-            .route("/refund/{id}", get(show_refund));
+            .route("/refund/{id}", get(show_refund))
+            .route("/dispute/{id}", get(disputes::show));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
@@ -267,6 +271,10 @@ impl Simulator for Paystack {
         PaymentMethod::BankTransfer
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        self.books.lock().transactions[reference]["amount"].to_string()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         usize::from(self.books.lock().transactions.contains_key(reference))
     }
@@ -321,12 +329,45 @@ impl Simulator for Paystack {
         let mut pages = self.books.lock();
         let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
         for refund in refunds {
-            if refund["status"] == "pending" {
+            if refund["status"] == "pending" || refund["status"] == "needs-attention" {
                 let attempt = refund["transaction"]["reference"].as_str();
                 let fail = *refunds_fail || failing.remove(attempt.unwrap_or_default());
                 refund["status"] = if fail { "failed" } else { "processed" }.into();
             }
         }
+    }
+
+    fn refunds_come_back(&self, reference: &str) -> bool {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "processed" && refund["transaction"]["reference"] == reference {
+                refund["status"] = "failed".into();
+            }
+        }
+        true
+    }
+
+    fn refunds_wait_for_somebody(&self) -> bool {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "pending" {
+                refund["status"] = "needs-attention".into();
+            }
+        }
+        true
+    }
+
+    fn refunds_go_on(&self) {
+        for refund in &mut self.books.lock().refunds {
+            if refund["status"] == "needs-attention" {
+                refund["status"] = "pending".into();
+            }
+        }
+    }
+
+    fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {
+        let opened = self.disputes(reference, minor);
+        let mut said = self.resolves(reference, "merchant-accepted");
+        said.insert(0, opened);
+        said
     }
 
     fn fails_a_refund_of(&self, reference: &str) {

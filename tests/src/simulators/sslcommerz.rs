@@ -21,6 +21,8 @@ use super::{Account, Decline, Faults, Sent, Server, Simulator};
 const STORE: &str = "testbox";
 /// With characters that look different in an address.
 const PASSWORD: &str = "simulated qwerty@ssl&5f3c";
+/// What one of any other currency is worth.
+const TAKA_FOR_ONE: i64 = 120;
 /// What the page insists on.
 const REQUIRED: [&str; 20] = [
     "store_id",
@@ -83,6 +85,11 @@ impl SslCommerz {
         Arc::new(Self { server, faults, books })
     }
 
+    /// The customer has looked at the page, and tried nothing.
+    pub fn is_looked_at(&self, reference: &str) {
+        self.pay(reference, "UNATTEMPTED", "", None);
+    }
+
     /// Whatever is paid from now on is risky.
     pub fn finds_risk(&self) {
         self.books.lock().finds_risk = true;
@@ -94,10 +101,16 @@ impl SslCommerz {
         let n = pages.names;
         let session = &pages.sessions[reference];
         let currency = amount.map_or(session["currency"].clone(), |of| of.currency.code().into());
-        let amount = amount.map_or(session["total_amount"].clone(), Money::decimal);
+        let paid = amount.map_or(session["total_amount"].clone(), Money::decimal);
+        // It keeps everything in taka, and what the customer paid beside it.
+        let amount = if currency == "BDT" {
+            paid.clone()
+        } else {
+            format!("{}.00", paisa(&paid).saturating_mul(TAKA_FOR_ONE) / 100)
+        };
         let transaction = json!({
             "status": status, "tran_id": reference, "val_id": format!("val{n}"),
-            "amount": amount, "currency_type": currency, "currency_amount": amount,
+            "amount": amount, "currency_type": currency, "currency_amount": paid,
             "bank_tran_id": format!("bank{n}"),
             "risk_level": if pages.finds_risk { "1" } else { "0" },
             "card_issuer_country_code": "BD",
@@ -296,12 +309,21 @@ impl Simulator for SslCommerz {
         PaymentMethod::CreditCard
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        self.books.lock().sessions[reference]["total_amount"].clone()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         usize::from(self.books.lock().sessions.contains_key(reference))
     }
 
     fn customer_pays(&self, reference: &str) {
         self.pay(reference, "VALID", "", None);
+    }
+
+    fn customer_pays_again(&self, reference: &str) -> Option<Sent> {
+        self.pay(reference, "VALID", "", None);
+        Some(self.signed(PASSWORD, reference))
     }
 
     fn customer_pays_instead(&self, reference: &str, amount: Money) {
@@ -370,7 +392,7 @@ impl Simulator for SslCommerz {
         let money = |paid: &&Value| {
             let text = |name: &str| paid[name].as_str().unwrap_or_default();
             let currency = text("currency_type").parse().expect("a currency");
-            Money { minor: paisa(text("amount")), currency }
+            Money { minor: paisa(text("currency_amount")), currency }
         };
         let of = |status: &str| -> i64 {
             let refunds = pages.refunds.values();

@@ -1,14 +1,19 @@
 //! Stripe as docs.stripe.com/api says: nested parameters in forms, idempotency keys that insist on
 //! the same parameters, Checkout Sessions, `PaymentIntents`, refunds and signed events.
 
+mod disputes;
+mod ending;
 mod lists;
 mod parameters;
+mod refunds;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::Utc;
@@ -19,6 +24,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use self::parameters::Parameter;
+use self::versions::Versions;
 use super::{Account, Decline, Faults, Reply, Sent, Server, Simulator, for_key};
 
 const KEY: &str = "sk_test_simulated_4eC39HqLyjWDarjtT1zdp7dc";
@@ -41,12 +47,14 @@ struct Pages {
     sessions: BTreeMap<String, Value>,
     intents: BTreeMap<String, Value>,
     refunds: BTreeMap<String, Value>,
+    disputes: BTreeMap<String, Value>,
     refunds_fail: bool,
     /// What Radar makes of whatever is paid; `normal` if nobody says.
     risk: Option<String>,
     /// Events whose webhook nobody took.
     undelivered: Vec<Value>,
     page_max: Option<usize>,
+    versions: Versions,
     /// Attempts of which one refund fails.
     failing: BTreeSet<String>,
     names: usize,
@@ -59,12 +67,16 @@ impl Stripe {
         let routes = Router::new()
             .route("/v1/checkout/sessions", post(open_session))
             .route("/v1/checkout/sessions/{id}", get(show_session))
+            .route("/v1/checkout/sessions/{id}/expire", post(ending::expire))
             .route("/v1/payment_intents", post(confirm_intent).get(lists::intents))
             .route("/v1/events", get(lists::events))
             .route("/v1/payment_intents/search", get(lists::search))
             .route("/v1/payment_intents/{id}", get(show_intent))
-            .route("/v1/refunds", post(refund).get(lists::refunds))
-            .route("/v1/refunds/{id}", get(show_refund));
+            .route("/v1/payment_intents/{id}/cancel", post(ending::cancel))
+            .route("/v1/refunds", post(refunds::refund).get(lists::refunds))
+            .route("/v1/refunds/{id}", get(refunds::show))
+            .route("/v1/disputes/{id}", get(disputes::show));
+        let routes = routes.layer(from_fn_with_state(books.clone(), versions::note));
         let routes = for_key(routes, KEY, unknown_key).with_state(books.clone());
         let server = Server::start(routes, &faults).await;
         Arc::new(Self { server, faults, books })
@@ -176,6 +188,10 @@ impl Pages {
     fn pay(&mut self, reference: &str, amount: Option<Money>) {
         let (intent_id, charge) = (self.name("pi"), self.charge());
         let session = self.session(reference).expect("there is such a session");
+        if session["status"] == "expired" {
+            // The page says so, and takes nothing.
+            return;
+        }
         let units = amount.map_or(session["amount_total"].clone(), |money| money.minor.into());
         let currency = amount.map_or(session["currency"].clone(), |money| {
             money.currency.code().to_lowercase().into()
@@ -373,50 +389,6 @@ async fn show_intent(
     (StatusCode::OK, Json(shown(intent, asks_for(&query, "latest_charge"))))
 }
 
-/// Only the one query that is used, in the search query language.
-async fn refund(State(books): State<Books>, headers: HeaderMap, body: String) -> Reply {
-    let (key, form) = match read(&headers, &body, &parameters::REFUND) {
-        Ok(read) => read,
-        Err(reply) => return reply,
-    };
-    books.lock().once(&key, form, |pages, form| {
-        let text = |name: &str| form.get(name).cloned().unwrap_or_default();
-        let Some(intent) = pages.intents.get(&text("payment_intent")) else {
-            return missing("payment_intent");
-        };
-        let currency = intent["currency"].clone();
-        let left = intent["amount_received"].as_i64().unwrap_or(0)
-            - pages
-                .refunds
-                .values()
-                .filter(|refund| refund["payment_intent"] == intent["id"])
-                .filter(|refund| refund["status"] != "failed")
-                .filter_map(|refund| refund["amount"].as_i64())
-                .sum::<i64>();
-        let amount: i64 = text("amount").parse().unwrap_or(left);
-        if left < amount {
-            let message = "Refund amount is greater than unrefunded amount on charge";
-            return problem(StatusCode::BAD_REQUEST, "invalid_request_error", None, message);
-        }
-        let id = pages.name("re");
-        let refund = json!({
-            "id": id, "object": "refund", "status": "pending", "amount": amount,
-            "currency": currency, "created": Utc::now().timestamp(), "payment_intent": text("payment_intent"),
-            "metadata": {
-                "refund_id": text("metadata[refund_id]"),
-                "reference": text("metadata[reference]"),
-            },
-        });
-        pages.refunds.insert(id, refund.clone());
-        (StatusCode::OK, Json(refund))
-    })
-}
-
-async fn show_refund(State(books): State<Books>, Path(id): Path<String>) -> Reply {
-    let found = books.lock().refunds.get(&id).cloned();
-    found.map_or_else(|| missing("refund"), |refund| (StatusCode::OK, Json(refund)))
-}
-
 impl Simulator for Stripe {
     fn name(&self) -> &'static str {
         "stripe"
@@ -451,6 +423,12 @@ impl Simulator for Stripe {
         PaymentMethod::CreditCard
     }
 
+    fn asked_amount(&self, reference: &str) -> String {
+        let mut pages = self.books.lock();
+        let session = pages.session(reference);
+        session.expect("there is such a session")["amount_total"].to_string()
+    }
+
     fn asked_for(&self, reference: &str) -> usize {
         let pages = self.books.lock();
         let sessions = pages.sessions.values();
@@ -476,6 +454,12 @@ impl Simulator for Stripe {
         false
     }
 
+    fn is_over(&self, reference: &str) -> bool {
+        let mut pages = self.books.lock();
+        let session = pages.session(reference);
+        session.is_some_and(|session| session["status"] == "expired")
+    }
+
     fn customer_is_declined(&self, reference: &str, how: Decline) {
         let mut pages = self.books.lock();
         let session = pages.session(reference).expect("there is such a session");
@@ -498,7 +482,7 @@ impl Simulator for Stripe {
         let mut pages = self.books.lock();
         let Pages { refunds, refunds_fail, failing, .. } = &mut *pages;
         for refund in refunds.values_mut() {
-            if refund["status"] == "pending" {
+            if refund["status"] == "pending" || refund["status"] == "requires_action" {
                 let attempt = refund["metadata"]["reference"].as_str().unwrap_or_default();
                 let fail = *refunds_fail || failing.remove(attempt);
                 refund["status"] = if fail { "failed" } else { "succeeded" }.into();
@@ -507,6 +491,28 @@ impl Simulator for Stripe {
                 }
             }
         }
+    }
+
+    fn refunds_come_back(&self, reference: &str) -> bool {
+        self.refunds_are_turned_away(reference);
+        true
+    }
+
+    fn refunds_wait_for_somebody(&self) -> bool {
+        self.refunds_move("pending", "requires_action");
+        true
+    }
+
+    fn refunds_go_on(&self) {
+        self.refunds_move("requires_action", "pending");
+    }
+
+    fn charges_back(&self, reference: &str, minor: i64) -> Vec<Sent> {
+        self.withdraws(reference, minor)
+    }
+
+    fn reinstates(&self, reference: &str) -> Vec<Sent> {
+        self.wins_disputes_of(reference)
     }
 
     fn fails_a_refund_of(&self, reference: &str) {

@@ -63,3 +63,29 @@ async fn a_cart_is_quoted_and_checked_out_with_its_shipping() {
     let shown = world.order_when(&id_of(&placed), "confirmed").await;
     assert_eq!(shown["shipping"]["method"], "post");
 }
+
+#[tokio::test]
+async fn points_are_told_in_their_order_however_they_were_sent() {
+    let world = World::new().await;
+    world.article("card", "1.00", 100).await;
+    for point in ["station", "arcade", "market"] {
+        let path = format!("pickup-points/{point}");
+        let _put = put(&world, &path, &station(true)).await.expect(200);
+    }
+    let points = json!({"pickup_points": ["station", "arcade", "market"]});
+    let described = put(&world, "methods/collect", &with(collect(), &points)).await;
+    let position = described.expect(200).position();
+    let told = |method: &Value, ids: &str| -> Vec<String> {
+        let points = method["pickup_points"].as_array().unwrap().iter();
+        let id = |point: &Value| point.pointer(ids).unwrap().as_str().unwrap().to_owned();
+        points.map(id).collect()
+    };
+    // From the memory of the process that was asked, and as every other has it from the log.
+    let quoted = quotes(&world, "GB", &[("card", 1)]).await;
+    assert_eq!(told(&quoted["methods"][0], "/id"), ["arcade", "market", "station"]);
+    let shown = world
+        .guest(Method::GET, "/api/v1/shipping/methods/collect")
+        .header("daybook-min-position", position);
+    let shown = send(shown).await.expect(200).json();
+    assert_eq!(told(&shown, ""), ["arcade", "market", "station"]);
+}

@@ -2,13 +2,18 @@
 //! and money by hand meet what they are about.
 
 use accounts::Role;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tests::World;
 use tests::people::{ordered, said, signed_in};
 use tests::world::{STAFF, an_order, an_order_paid_with, until};
 
 use super::{Scene, made, text};
+
+/// What the sandbox signs its webhooks with.
+pub(super) const WEBHOOK_SECRET: &str = "what the sandbox signs with";
 
 /// Somebody who has signed in.
 async fn customer(world: &World, name: &str) -> String {
@@ -16,7 +21,7 @@ async fn customer(world: &World, name: &str) -> String {
 }
 
 /// What somebody is told when they say this.
-async fn told(
+pub(super) async fn told(
     world: &World,
     token: Option<&str>,
     method: Method,
@@ -30,7 +35,7 @@ async fn told(
 }
 
 /// A cart with so many cups, of whoever shows the token; a guest's token.
-async fn filled_cart(world: &World, token: Option<&str>, cups: u32) -> Value {
+pub(super) async fn filled_cart(world: &World, token: Option<&str>, cups: u32) -> Value {
     let cart = told(world, token, Method::POST, "carts", json!({"currency": "GBP"})).await;
     let items = json!({"items": [{"sku": "CUP-RED", "quantity": cups}]});
     let put = match cart["cart_token"].as_str() {
@@ -80,6 +85,26 @@ async fn vendor(world: &World, name: &str) -> (String, String) {
     (token, text(&vendor["id"]))
 }
 
+/// The provider speaks of money that is nobody's: a webhook that waits for a person; its id.
+async fn parked(world: &World, event: &str) -> String {
+    let body = json!({"id": event, "reference": "01K0000000000000000000000Z"}).to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature = hex::encode(mac.finalize().into_bytes());
+    let request = world.guest(Method::POST, "/api/v1/webhooks/sandbox");
+    let request = request.header("sandbox-signature", signature).body(body);
+    let _stored = tests::world::send(request).await.expect(200);
+    until("it is parked", async || {
+        let page = world.get("/api/v1/webhooks?state=parked").await.json();
+        let found = page["items"]
+            .as_array()?
+            .iter()
+            .find(|of| of["event"] == event)?;
+        Some(text(&found["id"]))
+    })
+    .await
+}
+
 impl Scene {
     /// Before there are rules that hold orders back.
     pub(super) async fn open_the_shop(&mut self) {
@@ -87,6 +112,10 @@ impl Scene {
         self.take_and_send().await;
         self.let_people_speak().await;
         self.let_vendors_in().await;
+        for name in ["post /webhooks/{id}/resolve", "post /webhooks/{id}/retry"] {
+            let webhook = parked(&self.world, name).await;
+            self.places.insert(name, webhook);
+        }
     }
 
     async fn fill_carts(&mut self) {
@@ -102,6 +131,14 @@ impl Scene {
         ] {
             self.tokens.insert(name, lou.clone());
         }
+        self.tokens.insert("post /profile/addresses", lou);
+        // Both examples are the same address, which stands in a book once.
+        let jo = customer(world, "jo").await;
+        let address = json!({"line1": "3 High Street", "country": "GB"});
+        let kept = told(world, Some(&jo), Method::POST, "profile/addresses", address).await;
+        self.places
+            .insert("put /profile/addresses/{id}", text(&kept["id"]));
+        self.tokens.insert("put /profile/addresses/{id}", jo);
         let guest = filled_cart(world, None, 1).await;
         self.values
             .insert("post /cart/merge", json!({"cart_token": guest}));

@@ -293,18 +293,21 @@ impl Journey {
         if self.plan.fate == Fate::CancelledBeforePaying {
             self.is_cancelled().await;
         }
+        match instead {
+            Some(instead) => simulator.customer_pays_instead(reference, instead),
+            None => simulator.customer_pays(reference),
+        }
+        if simulator.is_over(reference) {
+            // The page took nothing any more: its order was given up before.
+            return;
+        }
         if instead.is_some() || self.plan.pays == Pays::UnderAnotherName {
             self.odd = Some(reference.to_owned());
         }
-        match instead {
-            Some(instead) => simulator.customer_pays_instead(reference, instead),
-            None if self.plan.pays == Pays::UnderAnotherName => {
-                // In one breath, so that nobody asks in between; its word is lost.
-                simulator.customer_pays(reference);
-                simulator.confuses(reference, &books::other_name(reference));
-                return;
-            }
-            None => simulator.customer_pays(reference),
+        if self.plan.pays == Pays::UnderAnotherName {
+            // Before anybody asks, as good as in one breath; its word is lost.
+            simulator.confuses(reference, &books::other_name(reference));
+            return;
         }
         self.is_told(simulator, reference, Some(early)).await;
     }

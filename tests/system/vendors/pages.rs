@@ -249,3 +249,54 @@ async fn what_cannot_be_bought_has_neither_availability_nor_reviews_for_customer
         .expect(200);
     is_there(true).await;
 }
+
+#[tokio::test]
+async fn a_page_shows_a_product_that_became_anothers_until_it_is_described_anew() {
+    let world = World::new().await;
+    let potts = Seller::active(&world, "potts@example.org").await;
+    let wedge = Seller::active(&world, "wedge@example.org").await;
+    potts.stocked(&world, "vase", "9.00", 3).await;
+    potts.stocked(&world, "bowl", "7.00", 3).await;
+    let path = |handle: &str| format!("/api/v1/listings/{handle}");
+    let both = page("Pots", &["vase", "bowl"]);
+    let _shown = potts.put(&world, &path("pots"), &both).await.expect(200);
+    let given = json!({
+        "name": "Vase", "price": {"amount": "9.00", "currency": "GBP"}, "active": true,
+        "vendor": wedge.id,
+    });
+    let given = world
+        .staff(Method::PUT, "/api/v1/products/vase")
+        .json(&given);
+    let _given = send(given.header("idempotency-key", "given"))
+        .await
+        .expect(200);
+    world.settle().await;
+
+    let skus = async || -> Vec<Value> {
+        let seen = by_guest(&world, &path("pots")).await.expect(200).json();
+        assert_eq!(seen["vendor"], potts.id.as_str(), "the page stays whose it was");
+        let variants = seen["variants"].as_array().unwrap().iter();
+        variants.map(|variant| variant["sku"].clone()).collect()
+    };
+    assert_eq!(skus().await, ["vase", "bowl"], "customers find what they can buy where it was");
+    let sold = by_guest(&world, &format!("/api/v1/products?vendor={}", wedge.id)).await;
+    assert_eq!(items(&sold)[0]["sku"], "vase");
+    let refused = potts.put(&world, &path("pots"), &both).await;
+    assert_eq!(refused.problem(422), "product_of_another");
+    assert_eq!(pointers(&refused), these(&["/variants/0/sku"]));
+    let taken = wedge
+        .put(&world, &path("vases"), &page("Vases", &["vase"]))
+        .await;
+    assert_eq!(taken.problem(409), "sku_listed_elsewhere");
+    let _let_go = potts
+        .put(&world, &path("pots"), &page("Pots", &["bowl"]))
+        .await
+        .expect(200);
+    let _theirs = wedge
+        .put(&world, &path("vases"), &page("Vases", &["vase"]))
+        .await
+        .expect(200);
+    world.settle().await;
+    assert_eq!(skus().await, ["bowl"]);
+    world.verify().await;
+}

@@ -41,6 +41,7 @@ fn of_order(event: &order::Event) -> Option<Fact> {
     use order::Event as E;
     match event {
         E::Placed(placing) => Some(Fact::OrderPlaced(placing.clone())),
+        E::LinesShipped(shipment) => Some(Fact::LinesShipped { lines: shipment.lines.clone() }),
         E::Completed => Some(Fact::OrderCompleted),
         E::Cancelled { .. } => Some(Fact::OrderCancelled),
         E::RefundRequested(refund) => Some(Fact::RefundRequested(refund.clone())),
@@ -49,7 +50,6 @@ fn of_order(event: &order::Event) -> Option<Fact> {
         E::Screened(_)
         | E::Processing
         | E::Confirmed { .. }
-        | E::LinesShipped(_)
         | E::Failed(_)
         | E::Refunded(_)
         | E::RefundFailed { .. } => None,
@@ -78,10 +78,19 @@ fn of_payment(event: &payment::Event) -> Option<Fact> {
         E::RefundFailed { refund_id, reason, .. } => {
             Some(Fact::PaymentRefundFailed { refund_id: *refund_id, reason: reason.clone() })
         }
+        E::RefundReturned { refund_id, reason, .. } => {
+            Some(Fact::PaymentRefundReturned { refund_id: *refund_id, reason: reason.clone() })
+        }
+        E::ChargedBack { dispute, amount_minor, reason, .. } => Some(Fact::PaymentChargedBack {
+            dispute: dispute.clone(),
+            amount_minor: *amount_minor,
+            reason: reason.clone(),
+        }),
         E::Opened(_)
         | E::AttemptStarted(_)
         | E::AttemptAccepted { .. }
         | E::Voided
+        | E::ChargebackReversed { .. }
         | E::UnmatchedReceived(_)
         | E::RefundAccepted { .. }
         | E::RefundRequested { .. } => None,

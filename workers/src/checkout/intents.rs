@@ -83,6 +83,11 @@ impl Executor {
                 self.must::<Inventory>(sku.as_str(), step(format!("issue {sku}")), command)
                     .await
             }
+            Intent::IssuePart { sku, quantity } => {
+                let command = inventory::Command::IssuePart { order_id, quantity };
+                self.must::<Inventory>(sku.as_str(), step(format!("issue part {sku}")), command)
+                    .await
+            }
             Intent::RestockStock { refund_id, part } => {
                 let quantity = u64::from(part.quantity);
                 let command = inventory::Command::Restock { order_id, refund_id, quantity };
@@ -364,19 +369,31 @@ impl Executor {
         reason: String,
     ) -> Result<Answer, ExecuteError> {
         let own = RefundId(step.cause.leads_to("own refund"));
-        let done = refund_id.map_or(Answer::OwnRefund(own), |_| Answer::Done);
+        let is_the_orders = refund_id.is_some();
         let refund_id = refund_id.unwrap_or(own);
         step.name = format!("refund payment {refund_id}");
         let command = payment::Command::Refund { refund_id, amount_minor, reference, reason };
-        Ok(
-            match self
-                .must::<Payment>(&payment_id.to_string(), step, command)
-                .await?
+        let verdict = self
+            .send::<Payment>(&payment_id.to_string(), &step, command)
+            .await?;
+        Ok(match verdict {
+            // Its provider has taken the money back meanwhile, which the order does not know: what it
+            // asked for fails, like what a provider cannot pay out.
+            Verdict::Refused(refusal @ payment::Refusal::RefundTooLarge { .. })
+                if is_the_orders =>
             {
-                Answer::Done => done,
-                other => other,
-            },
-        )
+                let reason = refusal.to_string();
+                Answer::Fact(Fact::PaymentRefundFailed { refund_id, reason })
+            }
+            Verdict::Refused(refusal) => unexpected(step, &refusal),
+            Verdict::Accepted | Verdict::VersionMismatch { .. } | Verdict::TurnedAway => {
+                if is_the_orders {
+                    Answer::Done
+                } else {
+                    Answer::OwnRefund(refund_id)
+                }
+            }
+        })
     }
 }
 

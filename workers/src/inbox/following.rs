@@ -25,20 +25,33 @@ struct Followed {
 
 impl Inbox {
     /// Says under which payment its money is about to be given back: before the log is asked, so
-    /// that whatever the log then says is found.
-    pub async fn will_give_back(&self, webhook_id: Uuid, money: &Nobodys) -> sqlx::Result<()> {
+    /// that whatever the log then says is found. False if staff have closed it meanwhile.
+    pub async fn will_give_back(&self, webhook_id: Uuid, money: &Nobodys) -> sqlx::Result<bool> {
         let received = money.money.received;
-        sqlx::query(
+        let noted = sqlx::query(
             "update webhooks \
              set state = case when state = 'refunded' then state else 'refunding' end, \
              unmatched_payment_id = $2, \
              received_minor = $3, received_currency = $4, refund_failure = null \
-             where webhook_id = $1",
+             where webhook_id = $1 and state <> 'resolved'",
         )
         .bind(webhook_id)
         .bind(money.payment_id.0)
         .bind(received.minor)
         .bind(received.currency.code())
+        .execute(&self.pool)
+        .await?;
+        Ok(0 < noted.rows_affected())
+    }
+
+    /// Money that had been given back did not arrive: staff have it before them again.
+    pub(crate) async fn came_back(&self, payment_id: Uuid, reason: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "update webhooks set state = 'failed', refund_failure = $2 \
+             where unmatched_payment_id = $1 and state = 'refunded'",
+        )
+        .bind(payment_id)
+        .bind(reason)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -50,7 +63,7 @@ impl Inbox {
         let followed: Vec<Followed> = sqlx::query_as(
             "select webhook_id, unmatched_payment_id, state from webhooks \
              where unmatched_payment_id is not null and state <> 'refunded' \
-             and state <> 'received' order by state = 'failed', webhook_id limit $1",
+             and state not in ('received', 'resolved') order by state = 'failed', webhook_id limit $1",
         )
         .bind(FOLLOWED_MAX)
         .fetch_all(&self.pool)
@@ -83,9 +96,14 @@ impl Inbox {
                 let reason = failure.as_deref();
                 tracing::warn!(webhook.id = %webhook_id, reason, "money could not be given back");
             }
+            // Unless staff have done something about it meanwhile.
             let update = "update webhooks set state = $2, refund_failure = $3 \
-                          where webhook_id = $1 and state <> 'received'";
-            let done = sqlx::query(update).bind(webhook_id).bind(now).bind(failure);
+                          where webhook_id = $1 and state = $4";
+            let done = sqlx::query(update)
+                .bind(webhook_id)
+                .bind(now)
+                .bind(failure)
+                .bind(state);
             done.execute(&self.pool).await.map_err(unavailable)?;
         }
         Ok(())

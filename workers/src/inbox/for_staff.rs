@@ -49,28 +49,35 @@ impl Inbox {
         gateway: &str,
         event_key: &str,
         reference: Option<&str>,
+        provider_reference: Option<&str>,
     ) -> sqlx::Result<bool> {
         let parked_for = reference.map(nobodys);
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and event_key = $2) \
-             or exists (select from webhooks where gateway = $1 and state = 'parked' \
-                and reason = $3)",
+             or exists (select from webhooks where gateway = $1 and state in ('parked', 'resolved') \
+                and reason = $3) \
+             or exists (select from webhooks where gateway = $1 and provider_reference = $4 \
+                and state in ('parked', 'refunding', 'refunded', 'failed', 'resolved'))",
         )
         .bind(gateway)
         .bind(event_key)
         .bind(parked_for)
+        .bind(provider_reference)
         .fetch_one(&self.pool)
         .await
     }
 
-    /// Parks what no webhook has told of, for staff. Once, whatever it is called again.
+    /// Parks what no webhook has told of, for staff. Once, whatever it is called again; once more if it
+    /// had gone on by itself.
     pub(crate) async fn park(&self, what: &ForStaff<'_>) -> sqlx::Result<()> {
         let ForStaff { gateway, event_key, body, payment_id, names, reason } = what;
         let parked = sqlx::query(
             "insert into webhooks (webhook_id, gateway, event_key, body, state, reason, \
-             payment_id, reference, provider_reference) \
-             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8) \
-             on conflict on constraint webhooks_once do nothing",
+             payment_id, reference, provider_reference, made_here) \
+             values ($1, $2, $3, $4, 'parked', $5, $6, $7, $8, true) \
+             on conflict on constraint webhooks_once do update \
+             set state = 'parked', reason = excluded.reason, body = excluded.body \
+             where webhooks.made_here and webhooks.state = 'done'",
         )
         .bind(Uuid::now_v7())
         .bind(gateway)
@@ -88,16 +95,34 @@ impl Inbox {
         Ok(())
     }
 
+    /// Takes what was parked under this name from before staff: it has been settled by itself.
+    pub(crate) async fn waits_for_nobody(
+        &self,
+        gateway: &str,
+        event_key: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "update webhooks set state = 'done', reason = null, worked_at = now() \
+             where gateway = $1 and event_key = $2 and state = 'parked'",
+        )
+        .bind(gateway)
+        .bind(event_key)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Whether staff have this money before them, or will have it: another webhook than this one
-    /// tells of it.
+    /// tells of it. One that tells of another payment under the same reference does not.
     pub(crate) async fn is_with_staff(
         &self,
         gateway: &str,
-        reference: &str,
+        (reference, provider_reference): (&str, Option<&str>),
         but: Option<Uuid>,
     ) -> sqlx::Result<bool> {
         sqlx::query_scalar(
             "select exists (select from webhooks where gateway = $1 and reference = $2 \
+             and (provider_reference is null or $5::text is null or provider_reference = $5) \
              and webhook_id is distinct from $3 \
              and state = any($4))",
         )
@@ -106,9 +131,17 @@ impl Inbox {
         .bind(but)
         .bind(match but {
             // One that is being worked on finds out itself.
-            None => vec!["received", "parked", "refunding", "refunded", "failed"],
-            Some(_) => vec!["parked", "refunding", "refunded", "failed"],
+            None => vec![
+                "received",
+                "parked",
+                "refunding",
+                "refunded",
+                "failed",
+                "resolved",
+            ],
+            Some(_) => vec!["parked", "refunding", "refunded", "failed", "resolved"],
         })
+        .bind(provider_reference)
         .fetch_one(&self.pool)
         .await
     }
@@ -149,6 +182,7 @@ impl<'a> Names<'a> {
             About::Refund { .. }
             | About::RefundsOf { .. }
             | About::Staff { .. }
+            | About::Dispute(_)
             | About::Nothing => Self::default(),
         }
     }

@@ -21,7 +21,7 @@ use domain::attempt::Outcome;
 use domain::ids::{PaymentId, attempt_reference};
 use domain::payment::Attempt;
 use domain::placing::PaymentChoice;
-use gateways::gateway::{CallError, Charge, Gateway};
+use gateways::gateway::{CallError, Gateway};
 use gateways::routing::Wish;
 use store::command::ExecuteError;
 
@@ -41,7 +41,7 @@ pub(super) enum Begun {
 }
 
 impl Providers {
-    pub(super) async fn begin(&self, errand: &Errand<Charge>) -> Result<Begun, ExecuteError> {
+    pub(super) async fn begin(&self, errand: &Errand) -> Result<Begun, ExecuteError> {
         let Errand { gateway, what: charge, .. } = errand;
         let name = gateway.name();
         let Some(heard) = self
@@ -103,7 +103,7 @@ impl Providers {
     }
 
     /// Remembers that the provider did nothing, for whoever goes on after a crash.
-    async fn not_heard(&self, errand: &Errand<Charge>, instead: Option<Attempt>) -> Begun {
+    async fn not_heard(&self, errand: &Errand, instead: Option<Attempt>) -> Begun {
         let Errand { gateway, what: charge, .. } = errand;
         let (name, reference) = (gateway.name(), &charge.reference);
         if let Err(error) = references::was_not_heard(&self.pool, name, reference).await {
@@ -120,7 +120,7 @@ impl Providers {
     }
 
     /// What is to be tried in place of an attempt, if there is anything left to try.
-    async fn instead(&self, errand: &Errand<Charge>) -> Result<Option<Attempt>, ExecuteError> {
+    async fn instead(&self, errand: &Errand) -> Result<Option<Attempt>, ExecuteError> {
         let charge = &errand.what;
         let country = self.routing.country_of(charge.order_id).await;
         let country = country.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;

@@ -10,19 +10,17 @@ use std::sync::Arc;
 use chrono::Utc;
 use domain::attempt::NOT_REACHED;
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, RefundId};
-use domain::money::Money;
+use domain::ids::{OrderId, PaymentId};
 use domain::order;
-use domain::payment::{self, AttemptState, Brought, Outcome, Payment, RefundState, Tried};
-use gateways::gateway::{
-    CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payback, PaybackOutcome, Payer,
-};
+use domain::payment::{self, ATTEMPTS_MAX, AttemptState, Outcome, Payment, Tried, Unmatched};
+use gateways::gateway::{CALL_TIMEOUT, CallError, Callback, Charge, Found, Gateway, Payer};
 use gateways::reason::Reason;
 use store::command::{ExecuteError, Verdict};
 use uuid::Uuid;
 
 use super::beginning::Begun;
 use super::lanes::{Call, Ended, Why};
+use super::twice::is_another;
 use super::{Providers, RETRY_PAUSE};
 use crate::derived::{self, Cause};
 use crate::polls::Subject;
@@ -31,21 +29,23 @@ use crate::unmatched;
 /// Times that something is tried while the journal is away; it is asked for after that.
 const TRIES_MAX: u32 = 20;
 
-/// Something to be done at a provider, as the provider knows it.
-pub(super) struct Errand<T> {
+/// Something to be done at a provider about an attempt, as the provider knows it.
+pub(super) struct Errand {
     pub(super) order_id: OrderId,
     pub(super) gateway: Arc<dyn Gateway>,
-    pub(super) what: T,
+    pub(super) what: Charge,
     /// Of an attempt that a rule has routed: who has been tried for it so far, this one included.
     pub(super) tried_at: Vec<String>,
+    /// Whether its money is still asked for.
+    pub(super) is_wanted: bool,
 }
 
 /// One step of a payment, and because of what.
-struct Step<'a> {
-    payment_id: PaymentId,
-    order_id: OrderId,
-    cause: &'a Cause,
-    name: &'a str,
+pub(super) struct Step<'a> {
+    pub(super) payment_id: PaymentId,
+    pub(super) order_id: OrderId,
+    pub(super) cause: &'a Cause,
+    pub(super) name: &'a str,
 }
 
 impl Providers {
@@ -115,9 +115,13 @@ impl Providers {
         reference: &str,
         why: &Why,
     ) -> Result<bool, ExecuteError> {
-        let awaited = |state| matches!(state, AttemptState::Awaited | AttemptState::Accepted);
-        if let Some(errand) = self.charge(payment_id, reference, awaited).await? {
+        if let Some(errand) = self
+            .charge(payment_id, reference, AttemptState::is_open)
+            .await?
+        {
             let begun = match why {
+                // Nothing begins that nobody waits for any more.
+                _ if !errand.is_wanted => self.verify(&errand).await?,
                 Why::Event { .. } => self.begin(&errand).await?,
                 // After the deadline nobody waits for it; but it may have been made before a crash.
                 Why::Late if Utc::now() <= errand.what.pay_by => self.begin(&errand).await?,
@@ -147,33 +151,9 @@ impl Providers {
         self.is_open(payment_id, why, |payment| {
             payment
                 .attempt(reference)
-                .is_some_and(|tried| awaited(tried.state))
+                .is_some_and(|tried| tried.state.is_open())
         })
         .await
-    }
-
-    /// Whether it stays open.
-    async fn ask_for_refund(
-        &self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-        why: &Why,
-    ) -> Result<bool, ExecuteError> {
-        if let Some(errand) = self.payback(payment_id, refund_id, is_pending).await? {
-            let answer = match why {
-                Why::Event { .. } | Why::Late => self.refund(&errand).await,
-                Why::Silence { .. } => self.refund_status(&errand).await,
-            };
-            if let Some(command) = answer.and_then(|answer| said_of_refund(refund_id, answer)) {
-                let said = format!("{command:?}");
-                let (cause, name) = why.step("refunded", refund_id.0, &said);
-                let order_id = errand.order_id;
-                let step = Step { payment_id, order_id, cause: &cause, name: &name };
-                self.tell(step, command).await?;
-            }
-        }
-        self.is_open(payment_id, why, |payment| payment.pending_refund(refund_id).is_some())
-            .await
     }
 
     /// Asks what became of an attempt because somebody said that something had; a decline may have
@@ -209,51 +189,25 @@ impl Providers {
         Ok(true)
     }
 
-    /// The same of a refund.
-    pub(crate) async fn ask_again_about_refund(
-        &self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-        key: &str,
-    ) -> Result<bool, ExecuteError> {
-        let Some(errand) = self.payback(payment_id, refund_id, is_pending).await? else {
-            return Ok(true);
-        };
-        let answer = match in_time(
-            errand.gateway.name(),
-            errand.gateway.refund_status(&errand.what),
-        )
-        .await
-        {
-            Some(Found::Said(answer)) => answer,
-            // Nothing begins here either: its own call is on its way, or planned as a question.
-            Some(Found::NeverHeard) => return Ok(true),
-            None => return Ok(false),
-        };
-        if let Some(command) = said_of_refund(refund_id, answer) {
-            let cause = Cause::named(derived::id(refund_id.0, key));
-            let (order_id, name) = (errand.order_id, format!("{command:?}"));
-            let step = Step { payment_id, order_id, cause: &cause, name: &name };
-            self.tell(step, command).await?;
-        }
-        Ok(true)
-    }
-
-    /// Refunds through this attempt that still wait for their provider.
-    pub(crate) async fn pending_refunds(
+    /// An attempt that is over, where the provider speaks of a payment under its reference that is another
+    /// one; and whether what it brought is counted.
+    pub(super) async fn attempt_like(
         &self,
         payment_id: PaymentId,
         reference: &str,
-    ) -> Result<Vec<RefundId>, ExecuteError> {
+        provider_reference: &str,
+    ) -> Result<Option<(Errand, bool)>, ExecuteError> {
         let (payment, _) = self
             .journal
-            .decided::<Payment>(&payment_id.to_string())
+            .load::<Payment>(&payment_id.to_string())
             .await?;
-        let is_through = |refund_id: &RefundId| {
-            let refund = payment.pending_refund(*refund_id);
-            refund.is_some_and(|refund| refund.brought.reference() == reference)
-        };
-        Ok(payment.pending_refunds().filter(is_through).collect())
+        match payment.attempt(reference) {
+            Some(tried) if is_another(tried, provider_reference) => {
+                let errand = self.charge_of(payment_id, &payment, tried).await?;
+                Ok(errand.map(|errand| (errand, 0 < tried.received_minor)))
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// What a provider says of an attempt, whatever became of it, for whoever only wants to know;
@@ -269,53 +223,56 @@ impl Providers {
         Ok(in_time(errand.gateway.name(), errand.gateway.verify(&errand.what)).await)
     }
 
-    /// The same of a refund.
-    pub(crate) async fn hear_of_refund(
-        &self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-    ) -> Result<Option<Found<PaybackOutcome>>, ExecuteError> {
-        let Some(errand) = self.payback(payment_id, refund_id, |_| true).await? else {
-            return Ok(None);
-        };
-        Ok(in_time(errand.gateway.name(), errand.gateway.refund_status(&errand.what)).await)
+    /// Ends what is open of a payment, where its provider can be told so, because another attempt is
+    /// to begin under the name of this command. What cannot be ended stays open.
+    pub async fn end_open(&self, payment_id: PaymentId, key: Uuid) -> Result<(), ExecuteError> {
+        let (payment, _) = self
+            .journal
+            .decided::<Payment>(&payment_id.to_string())
+            .await?;
+        // The other would be refused, and this page may be the only one.
+        if !payment.wants_money() || ATTEMPTS_MAX <= payment.attempts().len() {
+            return Ok(());
+        }
+        for tried in payment.open_attempts() {
+            let reference = &tried.attempt.reference;
+            let errand = self.charge_of(payment_id, &payment, tried).await?;
+            let Some(errand) = errand.filter(|errand| errand.gateway.cancels()) else {
+                continue;
+            };
+            let ended = in_time(errand.gateway.name(), errand.gateway.cancel(&errand.what)).await;
+            if let Some(Found::Said(outcome)) = ended {
+                let cause = Cause::named(derived::id(key, reference));
+                let order_id = errand.order_id;
+                let step = Step { payment_id, order_id, cause: &cause, name: &name_of(&outcome) };
+                self.tell(step, said_of_attempt(reference, outcome)).await?;
+            }
+        }
+        Ok(())
     }
 
-    async fn verify(&self, errand: &Errand<Charge>) -> Result<Begun, ExecuteError> {
-        let Errand { gateway, what: charge, .. } = errand;
-        match in_time(gateway.name(), gateway.verify(charge)).await {
+    /// Asks how an attempt stands; one that nobody waits for any more is ended first.
+    async fn verify(&self, errand: &Errand) -> Result<Begun, ExecuteError> {
+        let Errand { gateway, what: charge, is_wanted, .. } = errand;
+        let call = if *is_wanted {
+            gateway.verify(charge)
+        } else {
+            gateway.cancel(charge)
+        };
+        match in_time(gateway.name(), call).await {
             Some(Found::Said(outcome)) => Ok(Begun::Said(outcome)),
             // What we sent did not arrive: it is sent again while somebody waits for it.
-            Some(Found::NeverHeard) if Utc::now() <= charge.pay_by => self.begin(errand).await,
+            Some(Found::NeverHeard) if *is_wanted && Utc::now() <= charge.pay_by => {
+                self.begin(errand).await
+            }
             Some(Found::NeverHeard) => Ok(Begun::Said(Reason::Expired.declines())),
             None => Ok(Begun::Silence),
         }
     }
 
-    async fn refund(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
-        let Errand { gateway, what: payback, .. } = errand;
-        // Whoever comes second asks again later.
-        let _held = self.in_hand.take(payback.refund_id)?;
-        let mut names = vec![payback.refund_id.to_string()];
-        // Nobody's name until now: some providers tell of refunds by it.
-        names.extend(unmatched::name_of(&payback.charge));
-        for name in &names {
-            self.make_known(gateway, payback.charge.payment_id, name)
-                .await?;
-        }
-        in_time(gateway.name(), gateway.refund(payback)).await
-    }
-
-    async fn refund_status(&self, errand: &Errand<Payback>) -> Option<PaybackOutcome> {
-        match in_time(errand.gateway.name(), errand.gateway.refund_status(&errand.what)).await? {
-            Found::Said(outcome) => Some(outcome),
-            Found::NeverHeard => self.refund(errand).await,
-        }
-    }
-
     /// Whether a question stays open, by the log itself. What an event asked for is closed by the
     /// log when that is read.
-    async fn is_open(
+    pub(super) async fn is_open(
         &self,
         payment_id: PaymentId,
         why: &Why,
@@ -334,12 +291,12 @@ impl Providers {
     }
 
     /// The attempt as its provider knows it; `None` if nothing is to be asked any more.
-    async fn charge(
+    pub(super) async fn charge(
         &self,
         payment_id: PaymentId,
         reference: &str,
         is_asked: impl Fn(AttemptState) -> bool + Send,
-    ) -> Result<Option<Errand<Charge>>, ExecuteError> {
+    ) -> Result<Option<Errand>, ExecuteError> {
         let (payment, _) = self
             .journal
             .decided::<Payment>(&payment_id.to_string())
@@ -352,12 +309,12 @@ impl Providers {
         }
     }
 
-    async fn charge_of(
+    pub(super) async fn charge_of(
         &self,
         payment_id: PaymentId,
         payment: &Payment,
         tried: &Tried,
-    ) -> Result<Option<Errand<Charge>>, ExecuteError> {
+    ) -> Result<Option<Errand>, ExecuteError> {
         let Some(terms) = payment.terms() else {
             return Ok(None);
         };
@@ -392,7 +349,17 @@ impl Providers {
             }
             None => Vec::new(),
         };
-        Ok(Some(Errand { order_id, gateway, what: charge, tried_at }))
+        let is_wanted = payment.wants_money();
+        Ok(Some(Errand { order_id, gateway, what: charge, tried_at, is_wanted }))
+    }
+
+    /// Money that nobody asked for, as its provider knows it.
+    pub(super) fn nobodys(&self, payment_id: PaymentId, money: &Unmatched) -> Option<Errand> {
+        let gateway = self.gateway_of(payment_id, &money.gateway)?;
+        let charge = unmatched::charge(payment_id, money);
+        let order_id = charge.order_id;
+        let tried_at = Vec::new();
+        Some(Errand { order_id, gateway, what: charge, tried_at, is_wanted: false })
     }
 
     fn gateway_of(&self, payment_id: PaymentId, name: &str) -> Option<Arc<dyn Gateway>> {
@@ -416,61 +383,38 @@ impl Providers {
         }))
     }
 
-    /// The refund as its provider knows it; `None` if nothing is to be asked any more.
-    async fn payback(
+    pub(super) async fn tell(
         &self,
-        payment_id: PaymentId,
-        refund_id: RefundId,
-        is_asked: impl Fn(RefundState) -> bool + Send,
-    ) -> Result<Option<Errand<Payback>>, ExecuteError> {
-        let (payment, _) = self
-            .journal
-            .decided::<Payment>(&payment_id.to_string())
-            .await?;
-        let refund = payment.refund_of(refund_id);
-        let Some(refund) = refund.filter(|refund| is_asked(refund.state)) else {
-            return Ok(None);
-        };
-        let errand = match refund.brought {
-            Brought::Attempt(tried) => self.charge_of(payment_id, &payment, tried).await?,
-            Brought::Unmatched(money) => {
-                let gateway = self.gateway_of(payment_id, &money.gateway);
-                gateway.map(|gateway| {
-                    let charge = unmatched::charge(payment_id, money);
-                    let order_id = charge.order_id;
-                    Errand { order_id, gateway, what: charge, tried_at: Vec::new() }
-                })
-            }
-        };
-        Ok(errand.map(|Errand { order_id, gateway, what: charge, tried_at }| {
-            let payback = Payback {
-                refund_id,
-                provider_reference: refund.provider_reference.map(ToOwned::to_owned),
-                amount: Money { minor: refund.amount_minor, currency: charge.amount.currency },
-                charge,
-            };
-            Errand { order_id, gateway, what: payback, tried_at }
-        }))
+        step: Step<'_>,
+        command: payment::Command,
+    ) -> Result<(), ExecuteError> {
+        self.told(step, command).await.map(drop)
     }
 
-    async fn tell(&self, step: Step<'_>, command: payment::Command) -> Result<(), ExecuteError> {
+    /// What a provider has said is taken down; why not, if it was refused.
+    pub(super) async fn told(
+        &self,
+        step: Step<'_>,
+        command: payment::Command,
+    ) -> Result<Option<payment::Refusal>, ExecuteError> {
         let Step { payment_id, order_id, cause, name } = step;
         let envelope = derived::envelope("gateway", order_id, cause, name, None);
         let receipt = self
             .journal
             .execute_derived::<Payment>(&payment_id.to_string(), command, envelope)
             .await?;
-        if let Verdict::Refused(refusal) = receipt.verdict {
-            tracing::warn!(payment.id = %payment_id, %refusal, "a provider's word was refused");
-        }
-        Ok(())
+        let Verdict::Refused(refusal) = receipt.verdict else {
+            return Ok(None);
+        };
+        tracing::warn!(payment.id = %payment_id, %refusal, "a provider's word was refused");
+        Ok(Some(refusal))
     }
 }
 
 impl Why {
     /// Because of what, and under which name an answer is taken down. The same question may be asked
     /// again, because somebody looks; only the same answer to it is a repetition.
-    fn step(&self, called: &str, subject: Uuid, said: &str) -> (Cause, String) {
+    pub(super) fn step(&self, called: &str, subject: Uuid, said: &str) -> (Cause, String) {
         match self {
             Self::Event { cause } => (cause.clone(), called.to_owned()),
             Self::Late => (Cause::named(subject), format!("{called} late")),
@@ -488,28 +432,8 @@ fn name_of(outcome: &Outcome) -> String {
     format!("{outcome:?}")
 }
 
-fn is_pending(state: RefundState) -> bool {
-    state == RefundState::Pending
-}
-
-/// What there is to take down; nothing while the provider is undecided and has no name for it.
-fn said_of_refund(refund_id: RefundId, answer: PaybackOutcome) -> Option<payment::Command> {
-    match answer {
-        PaybackOutcome::Pending { provider_reference } => {
-            let provider_reference = provider_reference?;
-            Some(payment::Command::AcceptRefund { refund_id, provider_reference })
-        }
-        PaybackOutcome::Settled { provider_reference } => {
-            Some(payment::Command::SettleRefund { refund_id, provider_reference })
-        }
-        PaybackOutcome::Failed { reason } => {
-            Some(payment::Command::FailRefund { refund_id, reason })
-        }
-    }
-}
-
 /// A provider's answer, if it comes in time.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     gateway: &'static str,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Option<T> {

@@ -286,7 +286,8 @@ impl Lanes {
             .map_or(self.read_to, |(position, _)| position - 1)
     }
 
-    fn plan(&mut self, subject: Subject) {
+    /// Whether it is answered is asked later: nobody waits for it any longer.
+    pub(super) fn plan(&mut self, subject: Subject) {
         if let Some(Open { gateway, .. }) = self.take(&subject) {
             self.note(subject, Note::Plan { gateway, called: true });
         }

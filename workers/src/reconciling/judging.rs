@@ -10,6 +10,7 @@ use store::command::ExecuteError;
 
 use super::{Kind, refund_named};
 use crate::providers::Providers;
+use crate::providers::twice::is_another;
 
 /// A name of ours that a provider has for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,23 +102,21 @@ pub(super) fn judge(
     };
     match name {
         Name::Attempt(reference) => match payment.attempt(reference) {
-            Some(tried) if has_provider_names && is_another(listed, tried) => Verdict::Nobodys {
-                kind: Kind::UnknownMoney,
-                here: "another payment under the same reference".to_owned(),
-            },
+            Some(tried)
+                if has_provider_names
+                    && listed.standing == Standing::Succeeded
+                    && is_another(tried, &listed.provider_reference) =>
+            {
+                Verdict::Nobodys {
+                    kind: Kind::UnknownMoney,
+                    here: "another payment under the same reference".to_owned(),
+                }
+            }
             Some(tried) => judge_attempt(listed, tried, payment, terms.amount),
             None => judge_unknown(listed),
         },
         Name::Refund(refund_id) => judge_refund(listed, *refund_id, payment, terms.amount.currency),
     }
-}
-
-/// A second payment under a name that has brought money once.
-fn is_another(listed: &Transaction, tried: &Tried) -> bool {
-    let named = tried.provider_reference.as_deref();
-    listed.standing == Standing::Succeeded
-        && 0 < tried.received_minor
-        && named.is_some_and(|named| named != listed.provider_reference)
 }
 
 fn judge_attempt(
@@ -256,6 +255,12 @@ pub(super) fn judge_missing(
 ) -> Option<(Kind, String)> {
     let expected = payment.terms()?.amount;
     let tried = name.through(payment)?;
+    if let Name::Refund(refund_id) = name
+        && payment.refund_of(*refund_id)?.state == RefundState::Failed
+    {
+        // It was paid out, and the log has it that it came back.
+        return None;
+    }
     let missing = |there: &str| Some((Kind::MissingAtProvider, there.to_owned()));
     let only_in_statement = || {
         (!is_of_lists).then(|| {
@@ -278,14 +283,14 @@ pub(super) fn judge_missing(
             }
         }
         Said::OfAttempt(Found::Said(Outcome::Accepted { .. }))
-        | Said::OfRefund(Found::Said(PaybackOutcome::Pending { .. })) => {
-            Some((Kind::StateDiffers, "pending".to_owned()))
-        }
+        | Said::OfRefund(Found::Said(
+            PaybackOutcome::Pending { .. } | PaybackOutcome::NeedsStaff { .. },
+        )) => Some((Kind::StateDiffers, "pending".to_owned())),
         Said::OfAttempt(Found::Said(Outcome::Declined { reason })) => {
             Some((Kind::StateDiffers, format!("declined: {reason}")))
         }
         Said::OfAttempt(Found::Said(Outcome::Misnamed { named, received, .. })) => {
-            Some((Kind::StateDiffers, format!("{received} for {named}")))
+            Some((Kind::StateDiffers, format!("misnamed: {received} for {named}")))
         }
         Said::OfRefund(Found::Said(PaybackOutcome::Settled { .. })) => only_in_statement(),
         Said::OfRefund(Found::Said(PaybackOutcome::Failed { reason })) => {

@@ -137,6 +137,13 @@ fn a_second_payment_under_the_same_reference_is_nobodys() {
     second.provider_reference = "pi_2".to_owned();
 
     assert_eq!(kind(&second, &paid), Some(Kind::UnknownMoney));
+    // Also beside money that no order counts; but what may be the attempt's own is its own.
+    let provider_reference = "pi_1".to_owned();
+    let dollars = Money { minor: 1530, currency: "USD".parse().unwrap() };
+    let foreign = Outcome::Captured { received: dollars, provider_reference, assessment: None };
+    let uncounted = payment(vec![said(foreign)]);
+    assert_eq!(kind(&second, &uncounted), Some(Kind::UnknownMoney));
+    assert_eq!(kind(&second, &payment(vec![])), Some(Kind::MissingInLog));
     // A statement calls payments what it likes.
     let name = Name::of(&second).unwrap();
     assert_eq!(judge(&second, &name, &paid, false), Verdict::Agrees);

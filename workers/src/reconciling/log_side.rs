@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use domain::event::Event;
 use domain::ids::PaymentId;
-use domain::payment;
+use domain::payment::{self, Payment, RefundState};
 use futures::{StreamExt as _, stream};
+use gateways::gateway::{Found, PaybackOutcome};
 use store::log::{self, Slice};
 
-use super::judging::{self, Name};
+use super::judging::{self, Name, Said};
 use super::{Difference, Error, Fate, Line, Mode, Run};
 
 /// Events of the log that are read at a time.
@@ -82,7 +83,11 @@ impl Run<'_> {
             };
             let found = judging::judge_missing(&said, &name, payment, self.is_of_lists());
             if let Some((kind, there)) = found {
-                self.found(Difference {
+                let fate = match self.of.mode {
+                    Mode::Report => Fate::Reported,
+                    Mode::Repair => self.repair_missing(id, &name, &said).await?,
+                };
+                self.left_over(Difference {
                     kind,
                     what: name.what(),
                     reference: Some(name.text()),
@@ -90,15 +95,41 @@ impl Run<'_> {
                     payment_id: Some(id),
                     there,
                     here: judging::here(&name, payment),
-                    fate: match self.of.mode {
-                        Mode::Report => Fate::Reported,
-                        Mode::Repair => Fate::Left,
-                    },
+                    fate,
                 })
                 .await?;
             }
         }
         self.tell(Line::Progress(self.sum)).await
+    }
+}
+
+impl Run<'_> {
+    /// What was paid out and did not arrive is taken down; what else is missing there takes a person.
+    async fn repair_missing(
+        &self,
+        payment_id: PaymentId,
+        name: &Name,
+        said: &Said,
+    ) -> Result<Fate, Error> {
+        let (Name::Refund(refund_id), Said::OfRefund(Found::Said(PaybackOutcome::Failed { .. }))) =
+            (name, said)
+        else {
+            return Ok(Fate::Left);
+        };
+        let (providers, key) = (&self.of.providers, format!("reconciliation {}", self.id));
+        let _answered = providers
+            .ask_again_about_refund(payment_id, *refund_id, &key)
+            .await?;
+        let (payment, _) = providers
+            .journal
+            .load::<Payment>(&payment_id.to_string())
+            .await?;
+        let refund = payment.refund_of(*refund_id);
+        Ok(match refund.map(|refund| refund.state) {
+            Some(RefundState::Failed) => Fate::Repaired,
+            Some(RefundState::Pending | RefundState::Settled) | None => Fate::Left,
+        })
     }
 }
 
@@ -120,6 +151,9 @@ fn claim(event: &payment::Event) -> Option<Name> {
         | E::Voided
         | E::RefundRequested { .. }
         | E::RefundAccepted { .. }
-        | E::RefundFailed { .. } => None,
+        | E::RefundFailed { .. }
+        | E::RefundReturned { .. }
+        | E::ChargedBack { .. }
+        | E::ChargebackReversed { .. } => None,
     }
 }

@@ -146,3 +146,31 @@ pub struct DescribeCustomer {
     /// As it is, if not given
     pub role: Option<String>,
 }
+
+/// An address to be kept.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "label": "At home", "line1": "12 St James's Square", "city": "London", "postcode": "SW1Y 4JH",
+    "country": "GB", "is_for_delivery": true
+}))]
+pub struct WriteAddress {
+    /// What its owner calls it
+    #[schema(min_length = 1, max_length = 100)]
+    pub label: Option<String>,
+    #[schema(min_length = 1, max_length = 200)]
+    pub line1: String,
+    #[schema(min_length = 1, max_length = 200)]
+    pub line2: Option<String>,
+    #[schema(min_length = 1, max_length = 100)]
+    pub city: Option<String>,
+    #[schema(min_length = 1, max_length = 20)]
+    pub postcode: Option<String>,
+    /// ISO 3166-1 alpha-2; its user-assigned codes and `EU` are allowed
+    #[schema(min_length = 2, max_length = 2)]
+    pub country: String,
+    /// Whether it is the default for delivery, in place of the one that is
+    pub is_for_delivery: Option<bool>,
+    /// The same for billing
+    pub is_for_billing: Option<bool>,
+}

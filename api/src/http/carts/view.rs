@@ -20,6 +20,7 @@ use crate::http::catalogue::{self, Unsellable};
 use crate::http::order_body::Item;
 use crate::http::problem::Problem;
 use crate::http::promising::{self, Basket};
+use crate::http::protection::guesses::Guesser;
 
 /// A cart.
 #[derive(Debug, Serialize, ToSchema)]
@@ -159,12 +160,12 @@ pub(super) async fn of(
     with_promotion(app, cart, customer_id, None).await
 }
 
-/// The same, with the promotion that an order would name.
+/// The same, with the promotion that an order would name, and who names it.
 pub(super) async fn with_promotion(
     app: &App,
     cart: Cart,
     customer_id: Option<CustomerId>,
-    code: Option<Code>,
+    promotion: Option<(Code, Guesser)>,
 ) -> Result<CartView, Problem> {
     let wanted = cart.items.iter();
     let wanted: Vec<Item> = wanted
@@ -174,11 +175,11 @@ pub(super) async fn with_promotion(
     let lines: Vec<Line> = priced.iter().flatten().cloned().collect();
     let total_minor = subtotal_if_any(&lines);
     let basket = Basket { lines: &lines, currency: cart.currency, customer_id, at: Utc::now() };
-    let (discount, promotion_problem) = match code {
+    let (discount, promotion_problem) = match promotion {
         // What cannot be ordered at all is not discounted either.
         _ if total_minor.is_none() => (None, None),
         None => (promising::automatic(app, basket).await?, None),
-        Some(code) => match promising::by_code(app, &code, basket).await? {
+        Some((code, guesser)) => match promising::by_code(app, guesser, &code, basket).await? {
             Ok(discount) => (Some(discount), None),
             Err(problem) => (None, Some(LineProblem::of(&problem))),
         },

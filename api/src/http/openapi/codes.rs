@@ -15,7 +15,7 @@ const ORDER_ENDED: [&str; 5] = [
 ];
 
 /// Why an order is not placed, however it is asked for.
-const NOT_PLACED: [&str; 22] = [
+const NOT_PLACED: [&str; 23] = [
     "price_changed",
     "shipping_method_missing",
     "shipping_method_unknown",
@@ -27,6 +27,7 @@ const NOT_PLACED: [&str; 22] = [
     "promotion_not_applicable",
     "promotion_used_up",
     "promotion_needs_account",
+    "unknown_address",
     "unknown_product",
     "product_inactive",
     "currency_mismatch",
@@ -86,6 +87,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
         "post /cart/checkout",
         &[
             (403, &["staff_only_fields"]),
+            (404, &["not_found"]),
             (409, &["order_already_placed", "out_of_stock"]),
             (422, &["cart_empty"]),
             (422, &NOT_PLACED),
@@ -310,6 +312,9 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
     ("get /profile", &[(404, &["not_found"])]),
     ("put /profile", &[(404, &["not_found"])]),
     ("patch /profile", &[(404, &["not_found"])]),
+    ("post /profile/addresses", &[(409, &["address_stands", "too_many_addresses"])]),
+    ("delete /profile/addresses/{id}", &[]),
+    ("put /profile/addresses/{id}", &[(409, &["address_stands"])]),
     ("delete /profile/reviews/{sku}", &[]),
     ("put /profile/reviews/{sku}", &[(409, &["product_not_bought"])]),
     (
@@ -403,6 +408,7 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
                 &[
                     "webhook_not_worked_on",
                     "payment_provider_off",
+                    "webhook_resolved",
                     "webhook_without_money",
                     "money_is_ours",
                     "money_not_found",
@@ -416,6 +422,28 @@ pub(super) const OF_OPERATIONS: &[Row] = &[
             (422, &["refund_too_large"]),
             (503, &["payment_provider_silent"]),
         ],
+    ),
+    (
+        "post /webhooks/{id}/resolve",
+        &[(
+            409,
+            &[
+                "webhook_not_worked_on",
+                "webhook_not_parked",
+                "webhook_resolved",
+            ],
+        )],
+    ),
+    (
+        "post /webhooks/{id}/retry",
+        &[(
+            409,
+            &[
+                "webhook_not_worked_on",
+                "webhook_not_parked",
+                "webhook_not_repeatable",
+            ],
+        )],
     ),
     (
         "post /webhooks/{name}",

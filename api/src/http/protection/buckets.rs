@@ -42,7 +42,7 @@ pub(crate) struct Who {
 
 impl Who {
     /// Who has signed in is counted wherever they are; a guest by their address, and so is whoever
-    /// signs in, because a token of one's own must not buy attempts at somebody else's.
+    /// signs in or guesses, because an account of one's own must not buy attempts.
     pub(crate) fn of(
         caller: Caller,
         class: Class,
@@ -52,7 +52,7 @@ impl Who {
         let tier = Tier::of(caller);
         match caller {
             Caller::Account { role: Customer | Vendor, .. }
-                if matches!(class, Class::SignIn | Class::Mail) =>
+                if matches!(class, Class::SignIn | Class::Mail | Class::Guess) =>
             {
                 Self { tier: Tier::GUEST, class, id: addresses::counted_as(address()) }
             }
@@ -91,6 +91,8 @@ struct Bucket<C: Clock> {
     limiter: Limiter<C>,
     rate: Rate,
     interval: Duration,
+    /// What is counted.
+    what: &'static str,
     name: String,
     policy: HeaderValue,
     denied: Counter,
@@ -100,7 +102,6 @@ struct Bucket<C: Clock> {
 pub(crate) struct Buckets<C: Clock = DefaultClock> {
     /// By tier and class; none where there is no limit.
     of: Vec<[Option<Box<Bucket<C>>>; Class::ALL.len()]>,
-    #[cfg(test)]
     kept: Kept,
 }
 
@@ -133,17 +134,12 @@ impl<C: Clock + Clone> Buckets<C> {
             Some(Box::new(Bucket::new(rate, tier, class, kept.clone(), clock.clone())))
         };
         let of = Tier::all().map(|tier| Class::ALL.map(|class| bucket(tier, class)));
-        Self {
-            of: of.collect(),
-            #[cfg(test)]
-            kept: kept.clone(),
-        }
+        Self { of: of.collect(), kept: kept.clone() }
     }
 
     /// Counts a request, or says when the next one is let in.
     pub(crate) fn take(&self, who: Who, class: Class) -> Result<Option<Admitted>, Problem> {
-        let bucket = self.of.get(who.tier.place());
-        let Some(bucket) = bucket.and_then(|of| of[class as usize].as_deref()) else {
+        let Some(bucket) = self.bucket(who, class) else {
             return Ok(None);
         };
         match bucket.limiter.check_key(&who) {
@@ -151,11 +147,29 @@ impl<C: Clock + Clone> Buckets<C> {
             Err(until) => Err(bucket.deny(&until)),
         }
     }
+
+    /// Takes back that a request was counted: it turned out to be none of its class.
+    pub(crate) fn give_back(&self, who: Who, class: Class) {
+        let Some(bucket) = self.bucket(who, class) else {
+            return;
+        };
+        let one = Nanos::from(bucket.interval);
+        if let Some(state) = self.kept.0.get(&who) {
+            // The time at which all is there again comes earlier by what one request put it off.
+            let earlier = |full_at: Option<Nanos>| Ok(((), full_at.ok_or(())?.saturating_sub(one)));
+            // Where nothing was counted, there is nothing to take back.
+            let _nothing: Result<(), ()> = state.measure_and_replace(&NotKeyed::NonKey, earlier);
+        }
+    }
+
+    fn bucket(&self, who: Who, class: Class) -> Option<&Bucket<C>> {
+        self.of.get(who.tier.place())?[class as usize].as_deref()
+    }
 }
 
 impl<C: Clock> Bucket<C> {
     fn new(rate: Rate, tier: Tier, class: Class, kept: Kept, clock: C) -> Self {
-        let (tier, class) = (tier.name(), class.name());
+        let (tier, class, what) = (tier.name(), class.name(), class.in_words());
         let interval = rate.window / rate.count.get();
         let quota = Quota::with_period(interval)
             .expect("a window is a second or more, and no rate so high")
@@ -166,6 +180,7 @@ impl<C: Clock> Bucket<C> {
             limiter: RateLimiter::new(quota, kept, clock),
             rate,
             interval,
+            what,
             policy: HeaderValue::from_str(&policy).expect("names and numbers are visible"),
             name,
             denied: metrics::counter!(
@@ -186,7 +201,13 @@ impl<C: Clock> Bucket<C> {
         let clock = self.limiter.clock();
         let wait = until.wait_time_from(clock.now());
         let seconds = seconds(wait).max(1);
-        Problem::too_many_requests(&self.name, self.rate.count.get(), self.rate.window, seconds)
+        let Rate { count, window } = self.rate;
+        let detail = format!(
+            "no more than {count} {} in {} s; the next is taken in {seconds} s",
+            self.what,
+            window.as_secs()
+        );
+        Problem::too_many_requests(&self.name, detail)
             .with_value(POLICY, self.policy.clone())
             .with_value(LIMIT, self.left(0, wait))
             .with_value(header::RETRY_AFTER, seconds.into())
@@ -249,6 +270,32 @@ mod tests {
         assert!(buckets.take(ada, Class::Query).is_err());
         clock.advance(Duration::from_hours(1));
         assert_eq!(told(buckets.take(ada, Class::Query)), format!("{policy};r=2;t=20"));
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_taken() {
+        let (buckets, clock) = buckets("guest.guess=3/m", 100);
+        let ada = Who::of(Caller::Guest, Class::Guess, || "192.0.2.1".parse().unwrap());
+        for _ in 0..20 {
+            let _taken = buckets.take(ada, Class::Guess).unwrap();
+            buckets.give_back(ada, Class::Guess);
+        }
+        // At the same time as others as well.
+        for left in [2, 1, 0] {
+            let told = told(buckets.take(ada, Class::Guess));
+            assert!(told.contains(&format!("r={left};")), "{told}");
+        }
+        assert!(buckets.take(ada, Class::Guess).is_err());
+        buckets.give_back(ada, Class::Guess);
+        assert!(told(buckets.take(ada, Class::Guess)).contains("r=0;t=60"));
+
+        clock.advance(Duration::from_mins(5));
+        // Long over, or never counted: it makes nobody richer.
+        for _ in 0..9 {
+            buckets.give_back(ada, Class::Guess);
+        }
+        assert!(told(buckets.take(ada, Class::Guess)).contains("r=2;t=20"));
+        buckets.give_back(guest("192.0.2.9"), Class::Guess);
     }
 
     #[test]

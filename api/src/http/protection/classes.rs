@@ -16,16 +16,19 @@ pub(crate) enum Class {
     SignIn,
     /// Sends mail to an address that the caller names.
     Mail,
+    /// Names a code that does not exist: no route is of this class, a request turns out to be.
+    Guess,
     /// A payment provider's word: it knows no token, and many come at once.
     Webhook,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Query,
         Self::Command,
         Self::SignIn,
         Self::Mail,
+        Self::Guess,
         Self::Webhook,
     ];
 
@@ -36,7 +39,18 @@ impl Class {
             Self::Command => "command",
             Self::SignIn => "sign_in",
             Self::Mail => "mail",
+            Self::Guess => "guess",
             Self::Webhook => "webhook",
+        }
+    }
+
+    /// What is counted, for people.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Guess => "codes that do not exist",
+            Self::Query | Self::Command | Self::SignIn | Self::Mail | Self::Webhook => {
+                "requests of this kind"
+            }
         }
     }
 }
@@ -89,6 +103,8 @@ mod tests {
             (Method::GET, "/api/v1/customers", Some("query")),
             (Method::POST, "/api/v1/webhooks/{name}", Some("webhook")),
             (Method::POST, "/api/v1/webhooks/{id}/refund", Some("command")),
+            (Method::POST, "/api/v1/webhooks/{id}/resolve", Some("command")),
+            (Method::POST, "/api/v1/webhooks/{id}/retry", Some("command")),
             (Method::GET, "/docs/{*rest}", Some("query")),
             (Method::GET, "", Some("query")),
             (Method::GET, "/health/ready", None),

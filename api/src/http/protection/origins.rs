@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Headers that a page may send.
-const SENT: [HeaderName; 13] = [
+const SENT: [HeaderName; 14] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -26,6 +26,8 @@ const SENT: [HeaderName; 13] = [
     HeaderName::from_static("daybook-ticket-token"),
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
+    // Pages that follow the live tail with `fetch`, as `EventSource` shows no token.
+    HeaderName::from_static("last-event-id"),
 ];
 /// Headers of answers that a page may read, beside those that every page may.
 const TOLD: [HeaderName; 13] = [

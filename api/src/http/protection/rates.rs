@@ -97,7 +97,7 @@ impl fmt::Debug for Rates {
     "{0:?} is no rate: write `none`, or role.class=count/s, /m or /h, such as \
      guest.query=1200/m or customer.command=none, separated by commas; roles are guest, \
      customer, vendor, admin, analyst, auditor, importer and staff, classes query, command, \
-     sign_in, mail and webhook"
+     sign_in, mail, guess and webhook"
 )]
 pub struct BadRates(String);
 
@@ -119,6 +119,8 @@ impl Rates {
             rates.set(tier, Class::Command, command);
             rates.set(tier, Class::SignIn, Rate::per(30, 60));
             rates.set(tier, Class::Mail, Rate::per(20, 3_600));
+            // Some people mistype some codes; at this rate nobody comes upon one that means something.
+            rates.set(tier, Class::Guess, Rate::per(30, 3_600));
             rates.set(tier, Class::Webhook, Rate::per(6_000, 60));
         }
         // Opens accounts for others, each with a mail that invites them.
@@ -131,7 +133,7 @@ impl Rates {
     pub fn desk() -> Self {
         let mut rates = Self::production();
         for tier in Tier::all() {
-            for class in [Class::Query, Class::Command, Class::Webhook] {
+            for class in [Class::Query, Class::Command, Class::Guess, Class::Webhook] {
                 rates.set(tier, class, None);
             }
         }
@@ -232,6 +234,7 @@ mod tests {
             }
         }
         assert_eq!(rate(&rates, "guest", Class::SignIn), Some((30, 60)));
+        assert_eq!(rate(&rates, "guest", Class::Guess), Some((30, 3_600)));
     }
 
     #[test]
