@@ -3,11 +3,10 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::supervise::POLL;
+use crate::until::until;
 
 /// A process that was just killed holds its files until the kernel has taken it apart. A start that
 /// follows at once should not have to be repeated for that.
@@ -52,16 +51,14 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
         .truncate(false)
         .open(&path)
         .map_err(Error::file("open", &path))?;
-    let deadline = Instant::now() + LOCK_WITHIN;
-    loop {
-        match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::InUse { dir: dir.to_owned(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(source)) => return Err(Error::file("lock", &path)(source)),
-        }
+    let claimed = until(LOCK_WITHIN, || match file.try_lock() {
+        Ok(()) => Some(Ok(())),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(source)) => Some(Err(source)),
+    });
+    match claimed {
+        Some(claimed) => claimed.map_err(Error::file("lock", &path))?,
+        None => return Err(Error::InUse { dir: dir.to_owned(), holder: holder(&mut file) }),
     }
     // For the sentence above, when somebody else is told to wait.
     file.set_len(0)

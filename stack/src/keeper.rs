@@ -12,11 +12,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, sleep};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::supervise::{POLL, STOP_SECONDS_MAX, log_end, log_length};
+use crate::supervise::{STOP_SECONDS_MAX, log_end, log_length};
+use crate::until::until;
 
 /// How long a server may take until it answers. Postgres that was killed first replays its log,
 /// of which `max_wal_size` allows gigabytes.
@@ -195,21 +196,21 @@ fn launch<S: Server>(server: &S, lifeline: &Lifeline) -> Result<Child, Error> {
 
     let mut child = server.spawn()?;
     lifeline.hold(&mut child);
-    let deadline = Instant::now() + Duration::from_secs(READY_SECONDS_MAX);
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
+    let started = until(Duration::from_secs(READY_SECONDS_MAX), || match child.try_wait() {
+        Ok(Some(status)) => Some(Err(status)),
+        Ok(None) | Err(_) => server.is_ready().then_some(Ok(())),
+    });
+    match started {
+        Some(Ok(())) => Ok(child),
+        Some(Err(status)) => {
             lifeline.let_go();
-            return Err(failed(format!("ended while starting ({status})")));
+            Err(failed(format!("ended while starting ({status})")))
         }
-        if server.is_ready() {
-            return Ok(child);
-        }
-        if deadline < Instant::now() {
+        None => {
             lifeline.let_go();
             // The pipe is closed, so this ends: the supervisor grants its server a bounded time.
             let _ = child.wait();
-            return Err(failed(format!("did not answer in {READY_SECONDS_MAX} seconds")));
+            Err(failed(format!("did not answer in {READY_SECONDS_MAX} seconds")))
         }
-        sleep(POLL);
     }
 }

@@ -26,6 +26,7 @@ mod postgres;
 mod programs;
 mod supervise;
 mod survivors;
+mod until;
 
 use std::fs::File;
 use std::path::PathBuf;

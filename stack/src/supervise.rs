@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::account::Account;
 use crate::error::Error;
+use crate::until::until;
 
 /// Its comments tell how.
 const SCRIPT: &str = include_str!("supervise.sh");
@@ -20,9 +20,6 @@ pub(crate) const STOP_SECONDS_MAX: u64 = 30;
 
 /// initdb writes and syncs 40 MB, which takes a slow disk a while. Nothing else here takes longer.
 const RUN_SECONDS_MAX: u64 = 120;
-
-/// Between two looks at something that has no way to tell us.
-pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 /// A program to run under supervision.
 pub(crate) struct Program<'a> {
@@ -81,13 +78,7 @@ impl Program<'_> {
 
 /// Waits for a child without touching its `stdin`; `None` when it is still running at the end.
 fn wait(child: &mut Child, at_most: Duration) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + at_most;
-    loop {
-        match child.try_wait()? {
-            None if Instant::now() < deadline => sleep(POLL),
-            ended_or_not => return Ok(ended_or_not),
-        }
-    }
+    until(at_most, || child.try_wait().transpose()).transpose()
 }
 
 /// Where the next line of a log will begin, so that old troubles are not blamed for new ones.

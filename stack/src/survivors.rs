@@ -6,10 +6,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::supervise::{POLL, STOP_SECONDS_MAX};
+use crate::supervise::STOP_SECONDS_MAX;
+use crate::until::until;
 
 /// How long a process may take to vanish after SIGKILL, which only a hanging disk delays.
 const KILL_SECONDS_MAX: u64 = 5;
@@ -55,10 +55,8 @@ pub(crate) fn stop(gently: &str, find: impl Fn() -> Vec<u32>) {
         }
         tracing::warn!(?pids, signal, "stopping servers that an earlier Daybook left");
         send(signal, &pids);
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        while !find().is_empty() && Instant::now() < deadline {
-            sleep(POLL);
-        }
+        // Whether they are gone, the next round sees for itself.
+        let _gone = until(Duration::from_secs(seconds), || find().is_empty().then_some(()));
     }
 }
 

@@ -1,6 +1,8 @@
 //! A data directory of its own for each test, and a look at the processes that work on it.
 
 mod live;
+#[path = "../../src/until.rs"]
+mod until;
 
 use std::env;
 use std::fs;
@@ -8,11 +10,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stack::{Options, Profile, Stack};
 use tempfile::TempDir;
+
+use until::until;
 
 pub(crate) use live::{Database, Stream};
 
@@ -164,11 +167,8 @@ impl World {
 
     /// Waits for a condition rather than for a time.
     pub(crate) fn eventually(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds() {
-            assert!(Instant::now() < deadline, "never: {what}; running: {:?}", self.running());
-            sleep(Duration::from_millis(10));
-        }
+        let held = until(PATIENCE, || holds().then_some(()));
+        assert!(held.is_some(), "never: {what}; running: {:?}", self.running());
     }
 }
 
