@@ -30,6 +30,28 @@ async fn cancel(world: &World, order_id: &str) {
     let _cancelled = cancelled.await.expect(200);
 }
 
+/// All that this attempt brought is given back, and the payment says so.
+async fn goes_back(
+    world: &World,
+    simulator: &Arc<dyn Simulator>,
+    (order_id, payment_id): (&str, &str),
+    reference: &str,
+) {
+    let price = simulator.price();
+    until("it goes back", async || {
+        (simulator.account(reference).going_minor == price.minor).then_some(())
+    })
+    .await;
+    simulator.works_off_refunds();
+    until("it has gone back", async || {
+        let path = format!("/api/v1/orders/{order_id}/payment");
+        let _looked = world.get(&path).await;
+        let payment = world.get(&format!("/api/v1/payments/{payment_id}")).await;
+        (payment.json()["refunded"]["amount"] == price.decimal().as_str()).then_some(())
+    })
+    .await;
+}
+
 async fn is_over(simulator: &Arc<dyn Simulator>, reference: &str) {
     until("nobody can pay there any more", async || {
         simulator.is_over(reference).then_some(())
@@ -157,19 +179,7 @@ async fn a_provider_that_does_not_hear_of_it_holds_nothing_up_and_its_money_goes
         .await
         .expect(200);
     worked_off(&world).await;
-    let price = simulator.price();
-    until("it goes back", async || {
-        (simulator.account(&reference).going_minor == price.minor).then_some(())
-    })
-    .await;
-    simulator.works_off_refunds();
-    until("it has gone back", async || {
-        let path = format!("/api/v1/orders/{order_id}/payment");
-        let _looked = world.get(&path).await;
-        let payment = world.get(&format!("/api/v1/payments/{payment_id}")).await;
-        (payment.json()["refunded"]["amount"] == price.decimal().as_str()).then_some(())
-    })
-    .await;
+    goes_back(&world, &simulator, (&order_id, &payment_id), &reference).await;
     assert_eq!(world.order_when(&order_id, "cancelled").await["status"], "cancelled");
     world.verify().await;
 }
@@ -244,20 +254,8 @@ async fn a_second_success_by_an_attempt_that_nobody_had_tried_goes_back() {
     simulator.customer_pays(&first);
     hear(&first).await;
 
-    let price = simulator.price();
-    until("the second payment goes back", async || {
-        (simulator.account(&first).going_minor == price.minor).then_some(())
-    })
-    .await;
+    goes_back(&world, &simulator, (&order_id, &payment_id), &first).await;
     assert_eq!(simulator.account(second).going_minor, 0, "through the attempt that brought it");
-    simulator.works_off_refunds();
-    until("it has gone back", async || {
-        let path = format!("/api/v1/orders/{order_id}/payment");
-        let _looked = world.get(&path).await;
-        let payment = world.get(&format!("/api/v1/payments/{payment_id}")).await;
-        (payment.json()["refunded"]["amount"] == price.decimal().as_str()).then_some(())
-    })
-    .await;
     assert_eq!(world.order_when(&order_id, "confirmed").await["status"], "confirmed");
     world.verify().await;
 }
