@@ -65,6 +65,22 @@ pub async fn said(
     send(keyed(asking(world, token, method, path)).json(&body)).await
 }
 
+/// What somebody is told who says this and is not refused; the path is below `/api/v1/`.
+///
+/// # Panics
+/// If they are.
+pub async fn told(
+    world: &World,
+    token: Option<&str>,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> Value {
+    let answer = said(world, token, method, &format!("/api/v1/{path}"), body).await;
+    assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.text);
+    serde_json::from_str(&answer.text).unwrap_or(Value::Null)
+}
+
 /// Asks for something with this token, or as a guest.
 pub async fn asked(world: &World, token: Option<&str>, path: &str) -> Answer {
     send(asking(world, token, Method::GET, path)).await

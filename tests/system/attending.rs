@@ -13,7 +13,7 @@ use tests::{Answer, World};
 use uuid::Uuid;
 use workers::inbox::{Inbox, Unattended};
 
-use crate::gateways::{delivered, place, to_pay, webhooks, worked_off, world};
+use crate::gateways::{delivered, paid, place, refund_asked, to_pay, webhooks, worked_off, world};
 
 async fn said_of(world: &World, webhook_id: &str, what: &str, key: &str, body: Value) -> Answer {
     let path = format!("/api/v1/webhooks/{webhook_id}/{what}");
@@ -262,18 +262,8 @@ async fn whoever_repeats_it_after_a_crash_finds_it_done_whatever_became_of_it() 
 /// staff have it before them once, and only as long as it waits; and again when it waits again.
 async fn a_refund_that_waits_for_a_person_is_told_once(simulator: Arc<dyn Simulator>) {
     let world = world(&simulator).await;
-    let (order_id, payment_id) = place(&world, &simulator).await;
-    let to_pay = to_pay(&world, &order_id).await;
-    let reference = to_pay["reference"].as_str().unwrap();
-    simulator.customer_pays(reference);
-    let _stored = delivered(&world, simulator.name(), &simulator.webhook(reference))
-        .await
-        .expect(200);
-    world.order_when(&order_id, "confirmed").await;
-    let path = format!("/api/v1/orders/{order_id}/refunds");
-    let asked = world.post(&path, json!({"reason": "broken"})).await;
-    let refund_id = asked.expect(201).json()["refund_id"].clone();
-    let refund_id = refund_id.as_str().unwrap();
+    let (order_id, payment_id, reference) = paid(&world, &simulator).await;
+    let (reference, refund_id) = (&*reference, &*refund_asked(&world, &order_id).await);
     until("the provider has taken the refund on", async || {
         (simulator.refunds_called(refund_id) == 1).then_some(())
     })

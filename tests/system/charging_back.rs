@@ -11,18 +11,7 @@ use tests::simulators::stripe::Stripe;
 use tests::simulators::{Fault, Sent, Simulator};
 use tests::world::until;
 
-use crate::gateways::{delivered, place, to_pay, webhooks, worked_off, world};
-
-/// An order that was paid: its id, its payment's, its attempt's reference.
-async fn paid(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String, String) {
-    let (order_id, payment_id) = place(world, simulator).await;
-    let to_pay = to_pay(world, &order_id).await;
-    let reference = to_pay["reference"].as_str().unwrap().to_owned();
-    simulator.customer_pays(&reference);
-    deliver(world, simulator, &[simulator.webhook(&reference)]).await;
-    world.order_when(&order_id, "confirmed").await;
-    (order_id, payment_id, reference)
-}
+use crate::gateways::{delivered, paid, webhooks, worked_off, world};
 
 /// All of it is taken in and worked on.
 async fn deliver(world: &World, simulator: &Arc<dyn Simulator>, said: &[Sent]) {

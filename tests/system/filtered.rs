@@ -7,24 +7,14 @@ use tests::people::{asked, said, signed_in};
 use tests::telling::{a_world_with_cups, id_in, items, keyed, pointers};
 use tests::world::{Answer, STAFF, World, an_order, an_order_paid_with, send};
 
+use crate::tables::cells;
+
 /// More than a page of a table has, which is 100 rows.
 const MANY: usize = 130;
 
 async fn csv(world: &World, token: &str, path: &str) -> Answer {
     let request = world.guest(Method::GET, &format!("/api/v1{path}"));
     send(request.bearer_auth(token).header("accept", "text/csv")).await
-}
-
-/// The rows of a table, cell by cell; the line of names first.
-pub(crate) fn cells(answer: &Answer) -> Vec<Vec<String>> {
-    let kind = answer.header("content-type").unwrap();
-    assert!(kind.starts_with("text/csv"), "{kind}");
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_reader(answer.text.as_bytes());
-    let rows = reader.records().map(Result::unwrap);
-    rows.map(|row| row.iter().map(str::to_owned).collect())
-        .collect()
 }
 
 /// What a table says in one of its columns, row by row.

@@ -61,6 +61,31 @@ pub(crate) async fn to_pay(world: &World, order_id: &str) -> Value {
     .await
 }
 
+/// An order that is paid for, and whose webhook has come: its id, its payment's, its attempt's reference.
+pub(crate) async fn paid(
+    world: &World,
+    simulator: &Arc<dyn Simulator>,
+) -> (String, String, String) {
+    let (order_id, payment_id) = place(world, simulator).await;
+    let to_pay = to_pay(world, &order_id).await;
+    let reference = to_pay["reference"].as_str().unwrap().to_owned();
+    simulator.customer_pays(&reference);
+    let webhook = simulator.webhook(&reference);
+    let _stored = delivered(world, simulator.name(), &webhook)
+        .await
+        .expect(200);
+    world.order_when(&order_id, "confirmed").await;
+    (order_id, payment_id, reference)
+}
+
+/// Asks for all of an order's money back; the refund's id.
+pub(crate) async fn refund_asked(world: &World, order_id: &str) -> String {
+    let path = format!("/api/v1/orders/{order_id}/refunds");
+    let asked = world.post(&path, json!({"reason": "broken"})).await;
+    let asked = asked.expect(201).json();
+    asked["refund_id"].as_str().unwrap().to_owned()
+}
+
 pub(crate) async fn delivered(world: &World, gateway: &str, sent: &Sent) -> tests::Answer {
     let path = format!("/api/v1/webhooks/{gateway}");
     let request = world

@@ -5,30 +5,20 @@ use std::sync::Arc;
 
 use chrono::{Days, Utc};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::World;
 use tests::simulators::Simulator;
 use tests::simulators::paystack::Paystack;
 use tests::simulators::stripe::Stripe;
 use tests::world::{send, until};
 
-use crate::gateways::{delivered, place, to_pay, world};
+use crate::gateways::{delivered, paid, refund_asked, world};
 
 /// An order that was paid and refunded whole: its id, its payment's, its attempt's reference.
 async fn refunded(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String, String) {
-    let (order_id, payment_id) = place(world, simulator).await;
-    let to_pay = to_pay(world, &order_id).await;
-    let reference = to_pay["reference"].as_str().unwrap().to_owned();
-    simulator.customer_pays(&reference);
-    let webhook = simulator.webhook(&reference);
-    let _stored = delivered(world, simulator.name(), &webhook)
-        .await
-        .expect(200);
-    world.order_when(&order_id, "confirmed").await;
-    let path = format!("/api/v1/orders/{order_id}/refunds");
-    let asked = world.post(&path, json!({"reason": "broken"})).await;
-    let refund_id = asked.expect(201).json()["refund_id"].clone();
-    goes_through(world, simulator, &reference, refund_id.as_str().unwrap()).await;
+    let (order_id, payment_id, reference) = paid(world, simulator).await;
+    let refund_id = refund_asked(world, &order_id).await;
+    goes_through(world, simulator, &reference, &refund_id).await;
     world.order_when(&order_id, "refunded").await;
     (order_id, payment_id, reference)
 }

@@ -10,7 +10,7 @@ async fn table(world: &World, path: &str) -> Answer {
 }
 
 /// The rows of a table, cell by cell; the line of names first.
-fn cells(answer: &Answer) -> Vec<Vec<String>> {
+pub(crate) fn cells(answer: &Answer) -> Vec<Vec<String>> {
     let kind = answer.header("content-type").unwrap();
     assert!(kind.starts_with("text/csv"), "{kind}");
     let mut reader = csv::ReaderBuilder::new()

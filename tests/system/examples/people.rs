@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::World;
 use tests::documented::DOCUMENT;
-use tests::people::{asking, signed_in};
+use tests::people::{asking, signed_in, told};
 use tests::telling::keyed;
 use tests::world::{STAFF, an_order, send};
 
-use super::shop::{filled_cart, told};
+use super::shop::filled_cart;
 use super::{Scene, example_of, must_fit, text};
 
 /// Somebody, and what is theirs.

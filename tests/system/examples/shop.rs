@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tests::World;
-use tests::people::{ordered, said, signed_in};
+use tests::people::{ordered, signed_in, told};
 use tests::world::{STAFF, an_order, an_order_paid_with, until};
 
 use super::{Scene, made, text};
@@ -18,20 +18,6 @@ pub(super) const WEBHOOK_SECRET: &str = "what the sandbox signs with";
 /// Somebody who has signed in.
 async fn customer(world: &World, name: &str) -> String {
     signed_in(world, &format!("{name}@example.org"), Role::Customer).await
-}
-
-/// What somebody is told when they say this.
-pub(super) async fn told(
-    world: &World,
-    token: Option<&str>,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> Value {
-    let path = format!("/api/v1/{path}");
-    let answer = said(world, token, method, &path, body).await;
-    assert!(answer.status.is_success(), "{path}: {}", answer.text);
-    serde_json::from_str(&answer.text).unwrap_or(Value::Null)
 }
 
 /// A cart with so many cups, of whoever shows the token; a guest's token.

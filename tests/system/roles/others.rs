@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use accounts::Role;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tests::people::{asked, asking, ordered, said, signed_in};
+use tests::people::{asked, asking, ordered, said, signed_in, told};
 use tests::telling::{a_world_with_cups, items, keyed};
 use tests::world::{STAFF, World, an_order, send};
 
@@ -28,18 +28,6 @@ struct Things {
     by_prefix: BTreeMap<&'static str, String>,
     /// A guest's order, cart and ticket, each with the secret that opens it.
     guests: Vec<(&'static str, String, String)>,
-}
-
-async fn told(
-    world: &World,
-    token: Option<&str>,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> Value {
-    let answer = said(world, token, method, &format!("{BASE}{path}"), body).await;
-    assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.text);
-    answer.json()
 }
 
 fn text(value: &Value) -> String {
@@ -64,7 +52,7 @@ impl Things {
         let _listed = listed.expect(200);
         let mina = signed_in(world, "mina@example.org", Role::Customer).await;
         let by_mina = async |method: Method, path: &str, body: Value| {
-            told(world, Some(&mina), method, path, body).await
+            told(world, Some(&mina), method, path.trim_start_matches('/'), body).await
         };
         let order = by_mina(Method::POST, "/orders", an_order(&[("cup", 1), ("vase", 1)])).await;
         let order = text(&order["id"]);
@@ -122,9 +110,9 @@ async fn told_of(world: &World, token: &str, path: &str) -> Value {
 
 async fn of_a_guest(world: &World) -> Vec<(&'static str, String, String)> {
     let order = ordered(world, None, "max@example.org", "cup").await;
-    let cart = told(world, None, Method::POST, "/carts", json!({"currency": "GBP"})).await;
+    let cart = told(world, None, Method::POST, "carts", json!({"currency": "GBP"})).await;
     let question = json!({"subject": "Hm", "message": "Well?", "email": "max@example.org"});
-    let ticket = told(world, None, Method::POST, "/tickets", question).await;
+    let ticket = told(world, None, Method::POST, "tickets", question).await;
     vec![
         (
             "daybook-order-token",

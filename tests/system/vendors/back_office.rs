@@ -6,7 +6,7 @@ use tests::telling::{id_in, items, pointers, these};
 use tests::world::{Answer, World, an_order, send};
 
 use super::selling::Seller;
-use crate::filtered::cells;
+use crate::tables::cells;
 
 const ORDERS: &str = "/api/v1/vendors/me/orders";
 const SALES: &str = "/api/v1/vendors/me/sales";
