@@ -8,6 +8,8 @@
 //! started once more, so that what it needs is what it needs to serve. The figure is the rate at
 //! the largest size, its reference the rate at the smallest.
 
+use std::time::Duration;
+
 use crate::error::Error;
 use crate::figure::{Figure, Target};
 use crate::numbers::{float, median};
@@ -21,6 +23,11 @@ const GROWN: &str = "grown";
 const PARTS: [u64; 3] = [100, 10, 1];
 const PART_OF_START: u64 = 10;
 const CONNECTIONS: usize = 64;
+/// Rounds are short, so that a small log is hardly larger after they have been measured on it: each
+/// order brings nine events.
+const ACCEPTING: Duration = Duration::from_millis(500);
+const ACCEPTING_WARM_UP: Duration = Duration::from_millis(250);
+const CARRYING: Duration = Duration::from_secs(2);
 /// Targets, in megabytes, seconds, and shares.
 const MEMORY_MB_MAX: f64 = 250.0;
 const START_SECONDS_MAX: f64 = 2.0;
@@ -83,7 +90,7 @@ impl Runner {
                 self.measure_start(&mut found.start, largest / part).await?;
             }
             if growth || memory {
-                self.measure_size(found, part).await?;
+                self.measure_size(found, part, memory).await?;
             }
         }
         Ok(())
@@ -108,23 +115,38 @@ impl Runner {
     }
 
     /// Accepts and carries through at this size.
-    async fn measure_size(&mut self, found: &mut Found, part: u64) -> Result<(), Error> {
+    async fn measure_size(
+        &mut self,
+        found: &mut Found,
+        part: u64,
+        memory: bool,
+    ) -> Result<(), Error> {
         let stage = self.stage.as_mut().expect("it was just opened");
         let events = stage.daybook.standing().await?.head.unsigned_abs();
         say(&format!("growth: at {events} events ..."));
         let resident = |stage: &Stage| stage.daybook.processes().memory().resident_mb;
         let at_first = resident(stage);
+        let usual = stage.settings.clone();
+        stage.settings.warm_up = usual.warm_up.min(ACCEPTING_WARM_UP);
+        stage.settings.lasting = usual.lasting.min(ACCEPTING);
         let mut accepted = Figure::new("accept-64", "orders/s");
         accept::rounds(stage, CONNECTIONS, &mut accepted).await?;
-        let half_way = resident(stage);
+        stage.settings.lasting = usual.lasting.min(CARRYING);
         let mut carried = Figure::new("lifecycle", "orders/s");
         lifecycle::rounds(stage, &mut carried).await?;
+        let half_way = resident(stage);
+        stage.settings = usual;
+        // What is kept in memory under load takes longer to fill than those rounds last.
+        let mut loaded = Figure::new("accept-64", "orders/s");
+        if memory {
+            accept::rounds(stage, CONNECTIONS, &mut loaded).await?;
+        }
         let at_last = resident(stage);
 
-        let peaks = [accepted.peak_memory_mb, carried.peak_memory_mb];
+        let peaks = [&accepted, &carried, &loaded].map(|figure| figure.peak_memory_mb);
         take(&mut found.accept, accepted, part, events);
         take(&mut found.lifecycle, carried, part, events);
-        if part == 1 {
+        if memory {
             let memory = &mut found.memory;
             memory
                 .values

@@ -4,6 +4,7 @@
 //! a copy kept elsewhere would have to be forgotten, restored and mended by itself. Here a rebuild
 //! makes it anew, and what is forgotten is not found again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -93,13 +94,9 @@ impl Projection for Guests {
 }
 
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
-    let mut placed = Columns::default();
-    for recorded in batch {
-        placed.take(recorded);
-    }
-    let ids = placed.ids.clone();
-    placed.insert(connection).await?;
-    grow(connection, &ids).await?;
+    let placed: Vec<Placed> = batch.iter().filter_map(|event| Placed::of(event)).collect();
+    insert(connection, &placed).await?;
+    grow(connection, &placed).await?;
     // Last, as their orders stand before them in the log.
     let forgotten: Vec<OrderId> = batch
         .iter()
@@ -109,14 +106,64 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
     forget(connection, &forgotten).await
 }
 
-/// Adds orders that are in their table to the records of whoever placed them.
-async fn grow(connection: &mut PgConnection, orders: &[Uuid]) -> Result<(), Error> {
-    if !orders.is_empty() {
-        sqlx::query(include_str!("guests/grow.sql"))
-            .bind(orders)
-            .execute(connection)
-            .await?;
+/// Adds what these orders say to the records of whoever placed them; in the order of the log.
+async fn grow(connection: &mut PgConnection, placed: &[Placed]) -> Result<(), Error> {
+    if placed.is_empty() {
+        return Ok(());
     }
+    let mut added: BTreeMap<&str, Added<'_>> = BTreeMap::new();
+    for order in placed {
+        added
+            .entry(&order.email_key)
+            .and_modify(|added| {
+                added.orders += 1;
+                added.last = order;
+            })
+            .or_insert(Added { orders: 1, first: order, last: order });
+    }
+    let column = added.values();
+    sqlx::query(include_str!("guests/grow.sql"))
+        .bind(added.keys().copied().collect::<Vec<_>>())
+        .bind(
+            column
+                .clone()
+                .map(|it| it.first.order_id)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.last.name.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.last.email.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.last.phone.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.last.country.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(column.clone().map(|it| it.orders).collect::<Vec<_>>())
+        .bind(
+            column
+                .clone()
+                .map(|it| it.first.placed_at)
+                .collect::<Vec<_>>(),
+        )
+        .bind(column.map(|it| it.last.placed_at).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -136,66 +183,99 @@ async fn forget(connection: &mut PgConnection, forgotten: &[OrderId]) -> Result<
         .execute(&mut *connection)
         .await?;
     // What came in between asking and forgetting is nobody's wish to lose.
-    let left: Vec<Uuid> =
-        sqlx::query_scalar("select order_id from guest_orders where email_key = any($1)")
-            .bind(&keys)
-            .fetch_all(&mut *connection)
-            .await?;
+    let left: Vec<Placed> = sqlx::query_as(
+        "select order_id, position, email_key, name, email, phone, country, placed_at \
+         from guest_orders where email_key = any($1) order by position",
+    )
+    .bind(&keys)
+    .fetch_all(&mut *connection)
+    .await?;
     grow(connection, &left).await
 }
 
-/// New orders, column by column, as `unnest` takes them.
-#[derive(Default)]
-struct Columns {
-    ids: Vec<Uuid>,
-    positions: Vec<i64>,
-    keys: Vec<String>,
-    names: Vec<String>,
-    emails: Vec<String>,
-    phones: Vec<Option<String>>,
-    countries: Vec<String>,
-    placed_at: Vec<DateTime<Utc>>,
+/// What an order without an account says of whoever placed it.
+#[derive(FromRow)]
+struct Placed {
+    order_id: Uuid,
+    position: i64,
+    email_key: String,
+    name: String,
+    email: String,
+    phone: Option<String>,
+    country: String,
+    placed_at: DateTime<Utc>,
 }
 
-impl Columns {
-    fn take(&mut self, recorded: &RecordedEvent) {
-        let (Event::Order(order::Event::Placed(placing)), Ok(id)) =
-            (&recorded.event, recorded.aggregate_id.parse())
-        else {
-            return;
+/// What a batch adds to a record.
+struct Added<'a> {
+    orders: i64,
+    first: &'a Placed,
+    last: &'a Placed,
+}
+
+impl Placed {
+    fn of(recorded: &RecordedEvent) -> Option<Self> {
+        let Event::Order(order::Event::Placed(placing)) = &recorded.event else {
+            return None;
         };
         let customer = &placing.customer;
         // Who is hidden has no record; whoever could see them would make one.
         if placing.customer_id.is_some() || Hidden::stands_for(customer) {
-            return;
+            return None;
         }
-        self.ids.push(id);
-        self.positions.push(recorded.position);
-        self.keys.push(storable::email_key(&customer.email));
-        self.names.push(storable::storable(&customer.name));
-        self.emails.push(storable::storable(&customer.email));
-        self.phones
-            .push(customer.phone.as_deref().map(storable::storable));
-        self.countries
-            .push(storable::key(&placing.shipping_address.country));
-        self.placed_at.push(storable::instant(placing.placed_at));
+        Some(Self {
+            order_id: recorded.aggregate_id.parse().ok()?,
+            position: recorded.position,
+            email_key: storable::email_key(&customer.email),
+            name: storable::storable(&customer.name),
+            email: storable::storable(&customer.email),
+            phone: customer.phone.as_deref().map(storable::storable),
+            country: storable::key(&placing.shipping_address.country),
+            placed_at: storable::instant(placing.placed_at),
+        })
     }
+}
 
-    async fn insert(self, connection: &mut PgConnection) -> Result<(), Error> {
-        if self.ids.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(include_str!("guests/insert.sql"))
-            .bind(self.ids)
-            .bind(self.positions)
-            .bind(self.keys)
-            .bind(self.names)
-            .bind(self.emails)
-            .bind(self.phones)
-            .bind(self.countries)
-            .bind(self.placed_at)
-            .execute(connection)
-            .await?;
-        Ok(())
+async fn insert(connection: &mut PgConnection, placed: &[Placed]) -> Result<(), Error> {
+    if placed.is_empty() {
+        return Ok(());
     }
+    let column = placed.iter();
+    sqlx::query(include_str!("guests/insert.sql"))
+        .bind(column.clone().map(|it| it.order_id).collect::<Vec<_>>())
+        .bind(column.clone().map(|it| it.position).collect::<Vec<_>>())
+        .bind(
+            column
+                .clone()
+                .map(|it| it.email_key.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.name.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.email.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.phone.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            column
+                .clone()
+                .map(|it| it.country.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(column.map(|it| it.placed_at).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
 }

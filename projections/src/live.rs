@@ -41,11 +41,40 @@ pub(crate) struct Live {
     /// The committed mark; `None` while no projector of this process has read it.
     mark: watch::Sender<Option<i64>>,
     state: watch::Sender<State>,
+    /// How many wait for the mark to get somewhere.
+    waiting: watch::Sender<usize>,
+}
+
+/// Somebody who waits, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
 }
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { mark: watch::Sender::new(None), state: watch::Sender::new(State::Elsewhere) }
+        Self {
+            mark: watch::Sender::new(None),
+            state: watch::Sender::new(State::Elsewhere),
+            waiting: watch::Sender::new(0),
+        }
+    }
+
+    /// Counts whoever calls among those who wait, as long as what comes back lives.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        Waiting(&self.waiting)
+    }
+
+    /// Returns once somebody waits.
+    pub(crate) async fn is_waited_for(&self) {
+        let mut waiting = self.waiting.subscribe();
+        // The sender lives as long as this does.
+        let _never_closed = waiting.wait_for(|waiting| 0 < *waiting).await;
     }
 
     pub(crate) fn mark(&self) -> Option<i64> {

@@ -255,11 +255,6 @@ impl Projection for Orders {
         7
     }
 
-    /// Customers look at what they have just done.
-    fn rest(&self) -> u32 {
-        1
-    }
-
     fn tables(&self) -> &'static [&'static str] {
         &["orders", "order_progress", "order_skus"]
     }

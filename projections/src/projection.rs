@@ -72,13 +72,6 @@ pub(crate) trait Projection: Send + Sync {
     /// Changes whenever tables or fold change: the tables are then made and filled anew.
     fn version(&self) -> i32;
 
-    /// How many times as long as a batch took its projector rests after it. What comes meanwhile is
-    /// one batch, in which the events of one order meet and cost one row instead of several. Whoever
-    /// asks an idle shop waits for nothing: the first event after a rest is taken at once.
-    fn rest(&self) -> u32 {
-        4
-    }
-
     /// Its tables, in the order in which its queries name them: whoever locks all of them keeps
     /// to that order, or would deadlock with a query.
     fn tables(&self) -> &'static [&'static str];

@@ -26,6 +26,12 @@ use crate::projection::Projection;
 /// many enough that a backlog is not a transaction per event.
 pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
 
+/// How many times as long as a batch took its projector rests after it. What comes meanwhile is one
+/// batch, in which the events of one order meet and cost one row instead of several; and as there
+/// are some twenty read models, all of them together keep no more than about one processor busy.
+/// Whoever asks an idle shop waits for nothing: the first event after a rest is taken at once. And
+/// where somebody waits for what they have just done, a rest is as short as the batch was.
+const REST: u32 = 20;
 /// Longest rest after a batch, however slow the database is.
 const REST_MAX: Duration = Duration::from_millis(200);
 /// Events from which on a batch is one of a backlog, and followed by the next at once.
@@ -80,10 +86,21 @@ impl Projector {
         let began = Instant::now();
         self.apply(&batch).await?;
         if batch.len() < BACKLOG_EVENTS_MIN {
-            let rest = began.elapsed() * self.projection.rest();
-            tokio::time::sleep(REST_MAX.min(rest)).await;
+            self.rest(began.elapsed()).await;
         }
         Ok(())
+    }
+
+    /// Lets what comes next gather, less of it while somebody waits for this read model.
+    async fn rest(&self, took: Duration) {
+        let rest = REST_MAX.min(took * REST);
+        let rest_while_waited_for = rest.min(took);
+        tokio::time::sleep(rest_while_waited_for).await;
+        let _whatever_comes_first = tokio::time::timeout(
+            rest.saturating_sub(rest_while_waited_for),
+            self.live.is_waited_for(),
+        )
+        .await;
     }
 
     /// Where the read model is. At its start, and after an error: what was said of the commit may

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use domain::ids::OrderId;
 use serde::Serialize;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use store::feed::Feeds;
+use store::pools;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -31,9 +32,6 @@ use crate::{customers, guests, orders};
 /// Most connections for queries: one for each seat, so that whoever sits need not wait again, and
 /// two for marks. PostgreSQL's default of 100 is shared by all processes and their writers.
 const READS_CONNECTIONS_MAX: usize = SEATS + 2;
-/// A connection that was used so lately is taken to be there still; asking it would cost as much
-/// as many a query. Whoever is wrong about it is told to try again, as during any outage.
-const SURELY_THERE: Duration = Duration::from_millis(100);
 /// How long a query waits for a connection before it is told to try again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the mark of a projector of another process is read at most, however many ask: well
@@ -132,7 +130,7 @@ impl ReadModels {
         // the log's back: the log was made durable before. Not waiting for the disk leaves it to
         // the log.
         let one_each = u32::try_from(ALL.len()).unwrap_or(u32::MAX);
-        let projecting = PgPoolOptions::new()
+        let projecting = pools::trusting()
             // One each, or they would wait for one another.
             .max_connections(one_each)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -368,6 +366,7 @@ impl ReadModels {
     ) -> Result<i64, WaitError> {
         let name = model.projection.name();
         let mut marks = model.live.marks();
+        let _waiting = model.live.wait();
         loop {
             let reached = self.reached_by(model).await?;
             if wanted <= reached {
@@ -390,15 +389,8 @@ impl ReadModels {
 
 fn reads(options: PgConnectOptions) -> PgPool {
     let connections_max = u32::try_from(READS_CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    PgPoolOptions::new()
+    pools::trusting()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, metadata| {
-            Box::pin(async move {
-                let sure = metadata.idle_for < SURELY_THERE;
-                Ok(sure || connection.ping().await.is_ok())
-            })
-        })
         .connect_lazy_with(options)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Executor as _, PgPool};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +25,7 @@ use crate::deciding::{Presumed, unavailable};
 use crate::loading;
 use crate::pace::Pace;
 use crate::personal::Sealer;
+use crate::pools;
 use crate::receipts;
 use crate::recent::Recent;
 use crate::snapshots::{self, Snapshots};
@@ -98,7 +99,7 @@ impl Journal {
         sealer: Option<Sealer>,
     ) -> (Self, Committed) {
         // Of its own, so that no crowd of readers keeps the writer from the database.
-        let writers = PgPoolOptions::new()
+        let writers = pools::trusting()
             .max_connections(WRITER_CONNECTIONS_MAX)
             .acquire_timeout(WRITER_ACQUIRE_TIMEOUT)
             .after_connect(|connection, _| {

@@ -23,6 +23,7 @@ pub mod masters;
 pub mod pace;
 mod pages;
 pub mod personal;
+pub mod pools;
 mod publish;
 mod receipts;
 mod recent;

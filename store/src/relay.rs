@@ -24,7 +24,7 @@ const PAGE: i64 = 1_000;
 /// Committed batches taken at a time: what was committed while the last run was on its way.
 const BATCHES_MAX: usize = 16;
 /// Committed batches that wait to be published. What finds no room is read from Postgres instead.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 64;
 /// Longest pause between two runs, so that a run has some more events in it: readers of this process
 /// have them already. Rests only as long as the last run took.
 const REST_MAX: Duration = Duration::from_millis(10);

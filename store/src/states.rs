@@ -27,9 +27,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use crate::kept::Kept;
 
-/// States in memory, in bytes: less than half of what the whole process may take. A hundred thousand
+/// States in memory, in bytes: a third of what the whole process may take. Seventy thousand
 /// aggregates of the usual size, which is more than are under way at a time; others are loaded.
-pub const STATES_BYTES_MAX: usize = 96 * 1024 * 1024;
+pub const STATES_BYTES_MAX: usize = 80 * 1024 * 1024;
 /// Sixteenths of it for each type. Stock is asked with every order, holds every order that is not
 /// yet delivered, and takes long to load: where it does not fit, everything waits for Postgres. An
 /// order changes a few times, a payment is needed for a moment, both are loaded in no time, and

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Executor as _, FromRow, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::command::ExecuteError;
 use crate::personal::Keys;
+use crate::pools;
 use crate::sealed::{CannotOpen, Place};
 
 /// Streams in one query: by then the round trip is shared by so many that it costs nothing.
@@ -87,7 +88,7 @@ pub(crate) struct Streams(mpsc::Sender<Wanted>);
 
 impl Streams {
     pub(crate) fn start(pool: &PgPool) -> Self {
-        let pool = PgPoolOptions::new()
+        let pool = pools::trusting()
             .max_connections(QUERIES_MAX)
             .acquire_timeout(READ_TIMEOUT)
             .after_connect(|connection, _| {

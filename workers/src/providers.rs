@@ -188,6 +188,7 @@ impl Desk {
     }
 
     async fn read(&mut self, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
+        let mut over = Vec::new();
         for event in batch {
             let Some((payment_id, payment_event)) = of_payment(event) else {
                 continue;
@@ -203,42 +204,49 @@ impl Desk {
             self.providers.call_staff(payment_id, payment_event).await?;
             // Also when the money came by another attempt, late: then a page may be open beside it.
             if let payment::Event::Voided | payment::Event::Captured { .. } = payment_event {
-                self.end_what_is_open(payment_id).await?;
+                over.push(event.aggregate_id.clone());
             }
         }
+        self.end_what_is_open(&over).await?;
         if let Some(last) = batch.last() {
             self.lanes.have_read_to(last.position);
         }
         Ok(())
     }
 
-    /// Nobody waits for this money any more: a provider that can be told so is told within moments, by a
-    /// question that is brought forward. One that does not hear it then is told with its next question:
-    /// nothing waits for that.
-    async fn end_what_is_open(&mut self, payment_id: PaymentId) -> Result<(), Error> {
-        let id = payment_id.to_string();
-        let (payment, _) = self.providers.journal.decided::<Payment>(&id).await?;
+    /// Nobody waits for the money of these payments any more: a provider that can be told so is told
+    /// within moments, by a question that is brought forward. One that does not hear it then is told
+    /// with its next question: nothing waits for that.
+    async fn end_what_is_open(&mut self, over: &[String]) -> Result<(), Error> {
+        let providers = Arc::clone(&self.providers);
         let cancels = |name: &str| {
-            let gateway = self.providers.registry.get(name);
+            let gateway = providers.registry.get(name);
             gateway.is_some_and(|gateway| gateway.cancels())
         };
-        let open: Vec<Subject> = payment
-            .open_attempts()
-            .filter(|tried| cancels(&tried.attempt.choice.gateway))
-            .map(|tried| {
-                let reference = tried.attempt.reference.clone();
-                Subject::Attempt { payment_id, reference }
-            })
-            .collect();
+        // Every payment is over some day, and none of them is in memory by then.
+        if over.is_empty() || !providers.registry.names().any(cancels) {
+            return Ok(());
+        }
+        let mut open = Vec::new();
+        for (id, (payment, _)) in providers.journal.fold_many::<Payment>(over).await? {
+            let Ok(payment_id) = id.parse::<PaymentId>() else {
+                continue;
+            };
+            let attempts = payment.open_attempts().map(|tried| &tried.attempt);
+            let ended = attempts.filter(|attempt| cancels(&attempt.choice.gateway));
+            open.extend(ended.map(|attempt| (payment_id, attempt.reference.clone())));
+        }
         if open.is_empty() {
             return Ok(());
         }
-        for subject in open {
-            self.lanes.plan(subject);
+        for (payment_id, reference) in open.iter().cloned() {
+            self.lanes.plan(Subject::Attempt { payment_id, reference });
         }
         let notes = self.lanes.notes(Instant::now());
         self.keep(&notes).await?;
-        polls::ask_soon(&self.providers.pool, payment_id).await?;
+        for (payment_id, _) in open {
+            polls::ask_soon(&providers.pool, payment_id).await?;
+        }
         Ok(())
     }
 

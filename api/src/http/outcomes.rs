@@ -64,6 +64,11 @@ impl Outcomes {
         }
     }
 
+    /// Whether there is nobody to tell.
+    pub fn is_nobody_waiting(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
     /// Nobody waits any longer: the server is about to stop.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);

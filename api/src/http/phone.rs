@@ -1,8 +1,7 @@
 //! Telephone numbers, judged and written by libphonenumber's metadata: as long as numbers of their
 //! country are, in a range that it has given out.
 
-use phonenumber::Mode;
-use phonenumber::country::Id;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 
 /// Longest number as somebody writes it, in characters: brackets, blanks and all.
 const CHARS_MAX: usize = 40;
@@ -13,16 +12,17 @@ pub(crate) fn parse(text: &str, home: Option<&str>) -> Result<String, &'static s
     if CHARS_MAX < text.chars().count() || text.contains(char::is_control) {
         return Err(WRONG);
     }
-    let home: Option<Id> = home.and_then(|country| country.parse().ok());
-    let number = phonenumber::parse(home, text)
+    let home: Option<Region> = home.and_then(|country| country.parse().ok());
+    let number = PHONE_NUMBER_UTIL
+        .parse(text, home)
         .ok()
-        .filter(phonenumber::is_valid)
+        .filter(|number| number.is_valid())
         .ok_or(WRONG)?;
     // E.164 has no room for it, and dropping it would lose what a courier needs.
-    if number.extension().is_some() {
+    if !number.extension().is_empty() {
         return Err("must have no extension");
     }
-    Ok(number.format().mode(Mode::E164).to_string())
+    Ok(number.format_as(PhoneNumberFormat::E164).into_owned())
 }
 
 const WRONG: &str = "must be a telephone number with its country, such as +44 20 7946 0123";

@@ -1,20 +1,12 @@
--- Records grow by what the batch adds: who they are comes from the newest order, what they are
--- called by us from the first. Counting anew would read all orders of whoever orders most.
-with added as (
-    select email_key, count(*) as orders, min(position) as first, max(position) as last
-    from guest_orders where order_id = any($1) group by email_key
-)
+-- Records grow by what is added: who they are comes from the newest order, what they are called by
+-- us from the first. Counting anew would read all orders of whoever orders most.
 insert into guests (
     email_key, guest_id, name, email, phone, country, orders, created_at, updated_at
 )
 select
-    added.email_key, first.order_id, last.name, last.email, last.phone, last.country,
-    added.orders, first.placed_at, last.placed_at
-from added
-    join guest_orders as first
-        on first.email_key = added.email_key and first.position = added.first
-    join guest_orders as last
-        on last.email_key = added.email_key and last.position = added.last
+    unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]),
+    unnest($5::text[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::timestamptz[]),
+    unnest($9::timestamptz[])
 on conflict (email_key) do update
 set
     name = excluded.name,
