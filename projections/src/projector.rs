@@ -34,8 +34,8 @@ pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
 const REST: u32 = 20;
 /// Longest rest after a batch, however slow the database is.
 const REST_MAX: Duration = Duration::from_millis(200);
-/// Events from which on a batch is one of a backlog, and followed by the next at once.
-const BACKLOG_EVENTS_MIN: usize = BATCH_EVENTS_MAX / 2;
+/// Events from which on there is a backlog, and the next batch follows at once.
+const BACKLOG_EVENTS_MIN: i64 = 2_000;
 
 /// First pause after an error; doubled with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -85,7 +85,8 @@ impl Projector {
         let batch = feed.next(mark, BATCH_EVENTS_MAX).await?;
         let began = Instant::now();
         self.apply(&batch).await?;
-        if batch.len() < BACKLOG_EVENTS_MIN {
+        let reached = batch.last().map_or(mark, |last| last.position);
+        if !feed.is_behind(reached, BACKLOG_EVENTS_MIN) {
             self.rest(began.elapsed()).await;
         }
         Ok(())

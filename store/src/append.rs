@@ -103,12 +103,15 @@ pub(crate) struct Appended {
 }
 
 /// Appends a batch, all of it or nothing, but for outdated decisions without events, which are left
-/// out. An error may mean that the batch was appended all the same.
+/// out. An error may mean that the batch was appended all the same. `head` is where the log ended when
+/// this process last appended to it, if it has.
 pub(crate) async fn append(
     mut connection: PoolConnection<Postgres>,
     entries: &[&Entry],
+    head: Option<i64>,
 ) -> sqlx::Result<Appended> {
-    let appended = tokio::time::timeout(APPEND_TIMEOUT, append_on(&mut connection, entries)).await;
+    let appending = append_on(&mut connection, entries, head);
+    let appended = tokio::time::timeout(APPEND_TIMEOUT, appending).await;
     appended.unwrap_or_else(|_elapsed| {
         // It would wait for the rest of the answer before it is used again.
         connection.close_on_drop();
@@ -116,16 +119,30 @@ pub(crate) async fn append(
     })
 }
 
-async fn append_on(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Result<Appended> {
+async fn append_on(
+    connection: &mut PgConnection,
+    entries: &[&Entry],
+    head: Option<i64>,
+) -> sqlx::Result<Appended> {
     if !entries.iter().any(|entry| entry.looks_back()) {
-        return insert(connection, entries).await;
+        return insert(connection, entries, None)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound);
     }
+    let forgotten: Vec<OrderId> = entries.iter().flat_map(|entry| entry.forgets()).collect();
     // One statement sees what had been committed when it began, even if it then waits for the
     // head's lock; so whoever holds the lock meanwhile could outdate a decision unseen, or forget
-    // the person whose key is on its way.
+    // the person whose key is on its way. Where the log ends as this process left it, nobody has.
+    if let Some(head) = head
+        && forgotten.is_empty()
+        && let Some(appended) = insert(connection, entries, Some(head)).await?
+    {
+        return Ok(appended);
+    }
     let mut transaction = connection.begin_with(BEGIN_BEHIND_THE_LOCK).await?;
-    let appended = insert(&mut transaction, entries).await?;
-    let forgotten: Vec<OrderId> = entries.iter().flat_map(|entry| entry.forgets()).collect();
+    let appended = insert(&mut transaction, entries, None)
+        .await?
+        .ok_or(sqlx::Error::RowNotFound)?;
     if !forgotten.is_empty() {
         personal::destroy(&mut transaction, &forgotten).await?;
     }
@@ -133,7 +150,12 @@ async fn append_on(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::R
     Ok(appended)
 }
 
-async fn insert(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Result<Appended> {
+/// One statement; nothing is appended, and nothing comes back, where the log does not end at `head`.
+async fn insert(
+    connection: &mut PgConnection,
+    entries: &[&Entry],
+    head: Option<i64>,
+) -> sqlx::Result<Option<Appended>> {
     let events = Events::of(entries);
     let receipts = Receipts::of(entries);
     let keys: Vec<&NewKey> = entries.iter().flat_map(|entry| &entry.keys).collect();
@@ -166,7 +188,8 @@ async fn insert(connection: &mut PgConnection, entries: &[&Entry]) -> sqlx::Resu
                 .collect::<Vec<_>>(),
         )
         .bind(keys.iter().map(|key| key.is_late).collect::<Vec<_>>())
-        .fetch_one(connection)
+        .bind(head)
+        .fetch_optional(connection)
         .await
 }
 

@@ -1,11 +1,13 @@
 -- Appends a batch of commands: their events at the next positions, their receipts beside them.
 -- One statement is one transaction and one round trip, unless the batch holds refusals or keys of
--- orders that were placed before (see below).
+-- orders that were placed before, and others have written meanwhile (see below).
 with head as (
     -- The row lock puts the writers of all processes into one order. The time is taken after the
     -- lock, so that it does not run against the positions.
     update log_head
     set position = position + $1
+    -- Whoever had to wait for the lock looks at the row as it is then.
+    where $25::bigint is null or position = $25
     returning position - $1 as base, clock_timestamp() as recorded_at
 ), appended as (
     insert into events (
@@ -44,8 +46,8 @@ with head as (
             unnest($24::boolean[]) as is_late
     ) as k
     -- What is given for an order whose person was forgotten is not kept. Batches that hold such
-    -- keys take the head's lock in a statement before this one, as those with refusals do. The
-    -- limit has the index looked into for each of the few, and never the whole table read.
+    -- keys are appended where the log ends as we left it, or else take the head's lock in a
+    -- statement before this one, as those with refusals do. The limit has the index looked into for each of the few, and never the whole table read.
     left join lateral (
         select true as is_forgotten
         from personal_keys
@@ -79,9 +81,9 @@ with head as (
     ) as r
     -- A refusal, or a change that changes nothing, inserts no event, so the primary key cannot tell
     -- whether it was decided on an outdated state: it holds only if nobody has appended to the
-    -- stream since. Such batches take the head's lock in a statement before this one, because
-    -- this one sees the log as it was when the statement began. What this batch itself
-    -- appends it does not see; the writer looks after that.
+    -- stream since. This statement sees the log as it was when the statement began; so such batches
+    -- are appended where the log ends as we left it, or else take the head's lock in a statement
+    -- before this one. What this batch itself appends it does not see; the writer looks after that.
     where not r.eventless or not exists (
         select from events
         where events.aggregate_type = r.aggregate_type

@@ -260,6 +260,11 @@ impl Feed {
         }
     }
 
+    /// Whether so many events are known to follow, or so many that they are still read from Postgres.
+    pub fn is_behind(&self, mark: i64, events: i64) -> bool {
+        self.behind || events <= self.arrivals.last().saturating_sub(mark)
+    }
+
     /// The same from Postgres: of what others may want as well, the page where it is.
     async fn stored(&self, mark: i64, max: usize) -> Result<log::Page, log::Error> {
         let number = pages::number_after(mark);

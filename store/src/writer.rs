@@ -113,7 +113,7 @@ pub(crate) fn start(
     let (submit, mut submissions) = mpsc::channel::<Submission>(queue_max);
     let (to_relay, committed) = mpsc::channel(RELAY_QUEUE_MAX);
     tokio::spawn(async move {
-        let writer = Writer { pool, to_relay };
+        let mut writer = Writer { pool, to_relay, head: None };
         let mut waiting = Vec::new();
         let mut took = Duration::ZERO;
         while gather(&mut submissions, &mut waiting, &pace, took).await {
@@ -193,10 +193,12 @@ enum Tried {
 struct Writer {
     pool: PgPool,
     to_relay: mpsc::Sender<CommittedBatch>,
+    /// Where the log ended after our last batch, unless it may have been lost.
+    head: Option<i64>,
 }
 
 impl Writer {
-    async fn commit(&self, batch: Vec<Submission>) {
+    async fn commit(&mut self, batch: Vec<Submission>) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             if let Tried::Indigestible(mut first) = self.try_to_commit(part).await {
@@ -207,7 +209,7 @@ impl Writer {
         }
     }
 
-    async fn try_to_commit(&self, mut batch: Vec<Submission>) -> Tried {
+    async fn try_to_commit(&mut self, mut batch: Vec<Submission>) -> Tried {
         for _ in 0..ROUNDS_MAX {
             batch = without_outdated(batch);
             if batch.is_empty() {
@@ -221,7 +223,7 @@ impl Writer {
                 }
             };
             let entries: Vec<&Entry> = batch.iter().map(|submission| &submission.entry).collect();
-            let error = match append(connection, &entries).await {
+            let error = match append(connection, &entries, self.head.take()).await {
                 Ok(appended) => {
                     self.committed(batch, &appended).await;
                     return Tried::Done;
@@ -245,7 +247,7 @@ impl Writer {
     }
 
     /// Replies to everybody and hands the batch on.
-    async fn committed(&self, batch: Vec<Submission>, appended: &Appended) {
+    async fn committed(&mut self, batch: Vec<Submission>, appended: &Appended) {
         metrics::counter!("daybook_commits_total").increment(1);
         metrics::counter!("daybook_commands_total").increment(appended.receipted.len() as u64);
         let receipted: HashSet<Uuid> = appended.receipted.iter().copied().collect();
@@ -255,6 +257,8 @@ impl Writer {
                 .map(|submission| &submission.entry)
                 .collect::<Vec<_>>(),
         );
+        let length = offsets.last().map_or(0, |(_, last)| *last);
+        self.head = Some(appended.base + length);
         let mut entries = Vec::with_capacity(batch.len());
         let mut outdated = Vec::new();
         for (submission, (first, last)) in batch.into_iter().zip(offsets) {

@@ -120,6 +120,7 @@ async fn act(
         .hear(deadlines(states::heard_before(pool).await?))
         .await?;
     let begun_before = store::log::head(pool).await?;
+    process.begun_before = Some(begun_before);
     let mut batches = pin!(reading::batches(feeds.subscribe(), mark.position));
     let mut carried = JoinSet::new();
     let (mut keep, mut tick) = (every(KEEP_EVERY), every(TICK));
@@ -174,12 +175,16 @@ struct Process {
     /// The mark that is kept.
     mark: i64,
     version_5_to: i64,
+    /// Where the log ended when this process began to lead: nobody keeps anything of orders that
+    /// were placed later but this process.
+    begun_before: Option<i64>,
 }
 
 impl Process {
     fn new(pool: PgPool, mark: &marks::Mark) -> Self {
         let orders = Orders::after(mark.position);
-        Self { pool, orders, mark: mark.position, version_5_to: mark.version_5_to }
+        let (mark, version_5_to) = (mark.position, mark.version_5_to);
+        Self { pool, orders, mark, version_5_to, begun_before: None }
     }
 
     async fn read(&mut self, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
@@ -219,8 +224,15 @@ impl Process {
         Ok(())
     }
 
+    fn is_just_placed(&self, heard: &Heard) -> bool {
+        matches!(heard.fact, Fact::OrderPlaced(_))
+            && self.begun_before.is_some()
+            && self.begun_before < heard.position
+    }
+
     async fn hear(&mut self, heard: Vec<Heard>) -> Result<(), Error> {
-        let unknown = self.orders.unknown(&heard);
+        let may_be_kept = |heard: &&Heard| !self.is_just_placed(heard);
+        let unknown = self.orders.unknown(heard.iter().filter(may_be_kept));
         let kept = states::of(&self.pool, &unknown).await?;
         self.orders.hear(heard, kept, Instant::now());
         Ok(())

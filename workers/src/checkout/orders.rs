@@ -149,9 +149,8 @@ impl Orders {
     }
 
     /// Whose state has to be looked up before they can hear this.
-    pub(super) fn unknown(&self, heard: &[Heard]) -> Vec<OrderId> {
+    pub(super) fn unknown<'h>(&self, heard: impl Iterator<Item = &'h Heard>) -> Vec<OrderId> {
         let unknown: HashSet<OrderId> = heard
-            .iter()
             .map(|heard| heard.order_id)
             .filter(|order_id| !self.is_on_its_way(*order_id))
             .collect();

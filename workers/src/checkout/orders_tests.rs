@@ -251,7 +251,7 @@ fn a_rush_is_queued_and_taken_up_in_order_with_all_that_was_heard_meanwhile() {
         ],
     );
     assert!(orders.is_on_its_way(order(queued as u128)));
-    assert_eq!(orders.unknown(&[cancelled(queued as u128, later + 2)]), []);
+    assert_eq!(orders.unknown([cancelled(queued as u128, later + 2)].iter()), []);
     let first = orders.next(now).unwrap();
     assert_eq!(positions(&first), [Some(1), Some(later + 1)]);
     rest(&mut orders, first);
