@@ -19,8 +19,9 @@ use crate::processes::Processes;
 use crate::requests;
 use crate::runner::say;
 
-/// The first start makes a cluster; a start on ten million events may have to recover it.
-const START_MAX: Duration = Duration::from_mins(5);
+/// The first start makes a cluster; one on a log that was just filled is ready when nine million events
+/// have been read.
+const START_MAX: Duration = Duration::from_mins(30);
 /// An orderly stop writes a checkpoint.
 const STOP_MAX: Duration = Duration::from_mins(2);
 /// How long nothing may move before waiting is pointless.
