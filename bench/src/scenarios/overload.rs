@@ -35,6 +35,8 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<Figure, Error> {
     let (mut sent, mut refused, mut accepted) = (0, 0, 0);
     stage.daybook.settle().await?;
     let before = stage.daybook.standing().await?.head;
+    // Of all that were placed since then: whoever comes in a round stands behind those of the rush.
+    let since = Utc::now();
     let mut acknowledged = fill_up(stage, &mut figure).await?;
     // The first round is not counted: the read model has to catch up with the rush before it shows
     // what is confirmed.
@@ -48,7 +50,6 @@ pub(crate) async fn run(stage: &mut Stage) -> Result<Figure, Error> {
             ..stage.closed(CONNECTIONS)
         };
         let meter = Meter::start(&stage.daybook);
-        let since = Utc::now();
         let flood = load::run(stage.daybook.address, plan, Orders::new(placing));
         let watched = confirmed_within(stage, since);
         let (flood, confirmed_per_second) = tokio::join!(flood, watched);
