@@ -94,7 +94,10 @@ impl Projection for Guests {
 }
 
 async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> Result<(), Error> {
-    let placed: Vec<Placed> = batch.iter().filter_map(|event| Placed::of(event)).collect();
+    let placed: Vec<GuestOrder> = batch
+        .iter()
+        .filter_map(|event| GuestOrder::of(event))
+        .collect();
     insert(connection, &placed).await?;
     grow(connection, &placed).await?;
     // Last, as their orders stand before them in the log.
@@ -107,7 +110,7 @@ async fn apply(connection: &mut PgConnection, batch: &[Arc<RecordedEvent>]) -> R
 }
 
 /// Adds what these orders say to the records of whoever placed them; in the order of the log.
-async fn grow(connection: &mut PgConnection, placed: &[Placed]) -> Result<(), Error> {
+async fn grow(connection: &mut PgConnection, placed: &[GuestOrder]) -> Result<(), Error> {
     if placed.is_empty() {
         return Ok(());
     }
@@ -183,7 +186,7 @@ async fn forget(connection: &mut PgConnection, forgotten: &[OrderId]) -> Result<
         .execute(&mut *connection)
         .await?;
     // What came in between asking and forgetting is nobody's wish to lose.
-    let left: Vec<Placed> = sqlx::query_as(
+    let left: Vec<GuestOrder> = sqlx::query_as(
         "select order_id, position, email_key, name, email, phone, country, placed_at \
          from guest_orders where email_key = any($1) order by position",
     )
@@ -195,7 +198,7 @@ async fn forget(connection: &mut PgConnection, forgotten: &[OrderId]) -> Result<
 
 /// What an order without an account says of whoever placed it.
 #[derive(FromRow)]
-struct Placed {
+struct GuestOrder {
     order_id: Uuid,
     position: i64,
     email_key: String,
@@ -209,11 +212,11 @@ struct Placed {
 /// What a batch adds to a record.
 struct Added<'a> {
     orders: i64,
-    first: &'a Placed,
-    last: &'a Placed,
+    first: &'a GuestOrder,
+    last: &'a GuestOrder,
 }
 
-impl Placed {
+impl GuestOrder {
     fn of(recorded: &RecordedEvent) -> Option<Self> {
         let Event::Order(order::Event::Placed(placing)) = &recorded.event else {
             return None;
@@ -236,7 +239,7 @@ impl Placed {
     }
 }
 
-async fn insert(connection: &mut PgConnection, placed: &[Placed]) -> Result<(), Error> {
+async fn insert(connection: &mut PgConnection, placed: &[GuestOrder]) -> Result<(), Error> {
     if placed.is_empty() {
         return Ok(());
     }

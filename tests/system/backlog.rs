@@ -37,10 +37,7 @@ async fn while_too_many_orders_wait_new_ones_are_told_to_come_later() {
         .post_as("cancel", &cancel, serde_json::json!({ "reason": "too late" }))
         .await
         .expect(200);
-    let _shown = world
-        .get(&format!("/api/v1/orders/{}", placed[1]))
-        .await
-        .expect(200);
+    let _shown = world.order_when(&placed[1], "pending").await;
 
     world.stop().await;
     world.settings.roles = Role::ALL.to_vec();

@@ -1,7 +1,7 @@
 //! Telephone numbers, judged and written by libphonenumber's metadata: as long as numbers of their
 //! country are, in a range that it has given out.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 
 /// Longest number as somebody writes it, in characters: brackets, blanks and all.
 const CHARS_MAX: usize = 40;
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str, home: Option<&str>) -> Result<String, &'static s
     let number = PHONE_NUMBER_UTIL
         .parse(text, home)
         .ok()
-        .filter(|number| number.is_valid())
+        .filter(PhoneNumber::is_valid)
         .ok_or(WRONG)?;
     // E.164 has no room for it, and dropping it would lose what a courier needs.
     if !number.extension().is_empty() {
