@@ -32,6 +32,10 @@ pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
 /// Whoever asks an idle shop waits for nothing: the first event after a rest is taken at once. And
 /// where somebody waits for what they have just done, a rest is as short as the batch was.
 const REST: u32 = 20;
+/// The same after a batch of few events, as a quiet shop has them: there is little to gather.
+const REST_AFTER_FEW: u32 = 2;
+/// So many are few.
+const FEW_EVENTS: usize = 32;
 /// Longest rest after a batch, however slow the database is.
 const REST_MAX: Duration = Duration::from_millis(200);
 /// Events from which on there is a backlog, and the next batch follows at once.
@@ -87,14 +91,19 @@ impl Projector {
         self.apply(&batch).await?;
         let reached = batch.last().map_or(mark, |last| last.position);
         if !feed.is_behind(reached, BACKLOG_EVENTS_MIN) {
-            self.rest(began.elapsed()).await;
+            self.rest(batch.len(), began.elapsed()).await;
         }
         Ok(())
     }
 
     /// Lets what comes next gather, less of it while somebody waits for this read model.
-    async fn rest(&self, took: Duration) {
-        let rest = REST_MAX.min(took * REST);
+    async fn rest(&self, events: usize, took: Duration) {
+        let times = if events <= FEW_EVENTS {
+            REST_AFTER_FEW
+        } else {
+            REST
+        };
+        let rest = REST_MAX.min(took * times);
         let rest_while_waited_for = rest.min(took);
         tokio::time::sleep(rest_while_waited_for).await;
         let _whatever_comes_first = tokio::time::timeout(

@@ -105,6 +105,7 @@ async fn cash_and_transfers_are_taken_and_handed_out_by_staff() {
         assert_eq!(world.post(&payout, body).await.problem(409), "refund_not_pending");
     }
     world.verify().await;
+    world.settle().await;
     let settlement = world
         .get("/api/v1/reports/settlement?gateway=manual")
         .await
