@@ -124,47 +124,17 @@ async fn grow(connection: &mut PgConnection, placed: &[GuestOrder]) -> Result<()
             })
             .or_insert(Added { orders: 1, first: order, last: order });
     }
-    let column = added.values();
+    let added: Vec<Added<'_>> = added.into_values().collect();
     sqlx::query(include_str!("guests/grow.sql"))
-        .bind(added.keys().copied().collect::<Vec<_>>())
-        .bind(
-            column
-                .clone()
-                .map(|it| it.first.order_id)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.last.name.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.last.email.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.last.phone.as_deref())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.last.country.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(column.clone().map(|it| it.orders).collect::<Vec<_>>())
-        .bind(
-            column
-                .clone()
-                .map(|it| it.first.placed_at)
-                .collect::<Vec<_>>(),
-        )
-        .bind(column.map(|it| it.last.placed_at).collect::<Vec<_>>())
+        .bind(column(&added, |it| it.first.email_key.as_str()))
+        .bind(column(&added, |it| it.first.order_id))
+        .bind(column(&added, |it| it.last.name.as_str()))
+        .bind(column(&added, |it| it.last.email.as_str()))
+        .bind(column(&added, |it| it.last.phone.as_deref()))
+        .bind(column(&added, |it| it.last.country.as_str()))
+        .bind(column(&added, |it| it.orders))
+        .bind(column(&added, |it| it.first.placed_at))
+        .bind(column(&added, |it| it.last.placed_at))
         .execute(connection)
         .await?;
     Ok(())
@@ -243,42 +213,21 @@ async fn insert(connection: &mut PgConnection, placed: &[GuestOrder]) -> Result<
     if placed.is_empty() {
         return Ok(());
     }
-    let column = placed.iter();
     sqlx::query(include_str!("guests/insert.sql"))
-        .bind(column.clone().map(|it| it.order_id).collect::<Vec<_>>())
-        .bind(column.clone().map(|it| it.position).collect::<Vec<_>>())
-        .bind(
-            column
-                .clone()
-                .map(|it| it.email_key.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.name.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.email.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.phone.as_deref())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            column
-                .clone()
-                .map(|it| it.country.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(column.map(|it| it.placed_at).collect::<Vec<_>>())
+        .bind(column(placed, |it| it.order_id))
+        .bind(column(placed, |it| it.position))
+        .bind(column(placed, |it| it.email_key.as_str()))
+        .bind(column(placed, |it| it.name.as_str()))
+        .bind(column(placed, |it| it.email.as_str()))
+        .bind(column(placed, |it| it.phone.as_deref()))
+        .bind(column(placed, |it| it.country.as_str()))
+        .bind(column(placed, |it| it.placed_at))
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// One column of these rows, as `unnest` takes it.
+fn column<'r, Row, Value>(rows: &'r [Row], of: impl Fn(&'r Row) -> Value) -> Vec<Value> {
+    rows.iter().map(of).collect()
 }

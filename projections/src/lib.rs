@@ -58,6 +58,7 @@ mod projector;
 pub mod promotions;
 mod read_models;
 mod rebuild;
+mod resting;
 pub mod rows;
 pub mod sales;
 mod scratch;

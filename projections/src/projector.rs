@@ -21,23 +21,12 @@ use crate::error::Error;
 use crate::live::{Live, State};
 use crate::marks;
 use crate::projection::Projection;
+use crate::resting;
 
 /// Most events of one transaction: few enough that a reader waits for some tens of milliseconds,
 /// many enough that a backlog is not a transaction per event.
 pub(crate) const BATCH_EVENTS_MAX: usize = 4_000;
 
-/// How many times as long as a batch took its projector rests after it. What comes meanwhile is one
-/// batch, in which the events of one order meet and cost one row instead of several; and as there
-/// are some twenty read models, all of them together keep no more than about one processor busy.
-/// Whoever asks an idle shop waits for nothing: the first event after a rest is taken at once. And
-/// where somebody waits for what they have just done, a rest is as short as the batch was.
-const REST: u32 = 20;
-/// The same after a batch of few events, as a quiet shop has them: there is little to gather.
-const REST_AFTER_FEW: u32 = 2;
-/// So many are few.
-const FEW_EVENTS: usize = 32;
-/// Longest rest after a batch, however slow the database is.
-const REST_MAX: Duration = Duration::from_millis(200);
 /// Events from which on there is a backlog, and the next batch follows at once.
 const BACKLOG_EVENTS_MIN: i64 = 2_000;
 
@@ -91,26 +80,9 @@ impl Projector {
         self.apply(&batch).await?;
         let reached = batch.last().map_or(mark, |last| last.position);
         if !feed.is_behind(reached, BACKLOG_EVENTS_MIN) {
-            self.rest(batch.len(), began.elapsed()).await;
+            resting::rest(&self.live, batch.len(), began.elapsed()).await;
         }
         Ok(())
-    }
-
-    /// Lets what comes next gather, less of it while somebody waits for this read model.
-    async fn rest(&self, events: usize, took: Duration) {
-        let times = if events <= FEW_EVENTS {
-            REST_AFTER_FEW
-        } else {
-            REST
-        };
-        let rest = REST_MAX.min(took * times);
-        let rest_while_waited_for = rest.min(took);
-        tokio::time::sleep(rest_while_waited_for).await;
-        let _whatever_comes_first = tokio::time::timeout(
-            rest.saturating_sub(rest_while_waited_for),
-            self.live.is_waited_for(),
-        )
-        .await;
     }
 
     /// Where the read model is. At its start, and after an error: what was said of the commit may

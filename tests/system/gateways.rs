@@ -69,13 +69,23 @@ pub(crate) async fn paid(
     let (order_id, payment_id) = place(world, simulator).await;
     let to_pay = to_pay(world, &order_id).await;
     let reference = to_pay["reference"].as_str().unwrap().to_owned();
-    simulator.customer_pays(&reference);
-    let webhook = simulator.webhook(&reference);
+    pay(world, simulator, &order_id, &reference).await;
+    (order_id, payment_id, reference)
+}
+
+/// The customer pays, the provider's webhook comes, and the order is confirmed.
+pub(crate) async fn pay(
+    world: &World,
+    simulator: &Arc<dyn Simulator>,
+    order_id: &str,
+    reference: &str,
+) {
+    simulator.customer_pays(reference);
+    let webhook = simulator.webhook(reference);
     let _stored = delivered(world, simulator.name(), &webhook)
         .await
         .expect(200);
-    world.order_when(&order_id, "confirmed").await;
-    (order_id, payment_id, reference)
+    world.order_when(order_id, "confirmed").await;
 }
 
 /// Asks for all of an order's money back; the refund's id.

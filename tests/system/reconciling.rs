@@ -16,7 +16,7 @@ use tests::simulators::stripe::Stripe;
 use tests::simulators::{Fault, Simulator};
 use tests::world::{STAFF, send, until};
 
-use crate::gateways::{delivered, place, webhooks, worked_off, world};
+use crate::gateways::{delivered, pay, place, webhooks, worked_off, world};
 
 /// An order whose attempt the provider has taken on; its id, its payment's, its reference. Nobody
 /// looks at what there is to pay, because that would make us ask the provider.
@@ -37,12 +37,7 @@ async fn begun(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String
 /// The same, paid for, and heard of by webhook.
 async fn paid(world: &World, simulator: &Arc<dyn Simulator>) -> (String, String, String) {
     let (order_id, payment_id, reference) = begun(world, simulator).await;
-    simulator.customer_pays(&reference);
-    let webhook = simulator.webhook(&reference);
-    let _stored = delivered(world, simulator.name(), &webhook)
-        .await
-        .expect(200);
-    world.order_when(&order_id, "confirmed").await;
+    pay(world, simulator, &order_id, &reference).await;
     (order_id, payment_id, reference)
 }
 
