@@ -28,8 +28,8 @@ pub(crate) async fn rest(live: &Live, events: usize, took: Duration) {
     let rest = REST_MAX.min(took * times);
     let while_waited_for = rest.min(took);
     tokio::time::sleep(while_waited_for).await;
-    let _whatever_comes_first =
-        tokio::time::timeout(rest - while_waited_for, live.is_waited_for()).await;
+    let more = rest.saturating_sub(while_waited_for);
+    let _whatever_comes_first = tokio::time::timeout(more, live.is_waited_for()).await;
 }
 
 #[cfg(test)]
